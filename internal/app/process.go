@@ -1,0 +1,140 @@
+package app
+
+import (
+	"slices"
+	"time"
+)
+
+// Web is the process type that gets routes unless told otherwise.
+const Web = "web"
+
+// Defaults of a process, where neither the build nor the app says otherwise.
+const (
+	DefaultPort         = 8080
+	DefaultMemoryMiB    = 256
+	DefaultDiskMiB      = 1024
+	DefaultPIDs         = 512
+	DefaultCPUMilli     = 1000
+	DefaultStartTimeout = 60 * time.Second
+	DefaultStopGrace    = 10 * time.Second
+)
+
+// Process is one process type of an app: how a copy of it is started, what it
+// may use, how its health is seen.
+type Process struct {
+	Type      string   `json:"type"`              // web, worker, ...: [a-z0-9-]
+	Command   []string `json:"command,omitempty"` // argv; empty: the image's own entrypoint and command
+	Port      int      `json:"port,omitempty"`    // what it must listen on, also its $PORT; 0: none
+	MemoryMiB int      `json:"memory_mib"`        // above it the kernel kills the instance
+	DiskMiB   int      `json:"disk_mib"`          // writable space
+	CPUMilli  int      `json:"cpu_milli"`         // thousandths of a core
+	PIDs      int      `json:"pids"`              // processes and threads
+	Health    Health   `json:"health"`            //
+	StopGrace Duration `json:"stop_grace"`        // between the stop signal and the kill
+}
+
+// CheckType is how health is seen.
+type CheckType string
+
+// The checks: a TCP connect, an HTTP GET that answers 2xx or 3xx, or that the
+// process lives.
+const (
+	CheckPort    CheckType = "port"
+	CheckHTTP    CheckType = "http"
+	CheckProcess CheckType = "process"
+)
+
+// Health says how an instance proves that it works.
+type Health struct {
+	Check        CheckType `json:"check"`
+	Path         string    `json:"path,omitempty"` // for http
+	StartTimeout Duration  `json:"start_timeout"`  // from start to the first success
+	Interval     Duration  `json:"interval"`       // between checks once healthy
+	Timeout      Duration  `json:"timeout"`        // of one check
+	Failures     int       `json:"failures"`       // in a row, before a healthy instance counts as unhealthy
+}
+
+// Overrides are what an app's draft says about a process type; zero fields leave
+// what the build found, or the default.
+type Overrides struct {
+	Command      string    `json:"command,omitempty"` // run by a shell
+	MemoryMiB    int       `json:"memory_mib,omitempty"`
+	DiskMiB      int       `json:"disk_mib,omitempty"`
+	CPUMilli     int       `json:"cpu_milli,omitempty"`
+	Check        CheckType `json:"check,omitempty"`
+	Path         string    `json:"path,omitempty"`
+	StartTimeout Duration  `json:"start_timeout,omitempty"`
+	StopGrace    Duration  `json:"stop_grace,omitempty"`
+}
+
+// Resolve fills a process with the overrides and the defaults.
+func (p Process) Resolve(o Overrides) Process {
+	if o.Command != "" {
+		p.Command = Shell(o.Command)
+	}
+	p.MemoryMiB = first(o.MemoryMiB, p.MemoryMiB, DefaultMemoryMiB)
+	p.DiskMiB = first(o.DiskMiB, p.DiskMiB, DefaultDiskMiB)
+	p.CPUMilli = first(o.CPUMilli, p.CPUMilli, DefaultCPUMilli)
+	p.PIDs = first(p.PIDs, DefaultPIDs)
+	p.StopGrace = first(o.StopGrace, p.StopGrace, Duration(DefaultStopGrace))
+	if p.Type == Web && p.Port == 0 {
+		p.Port = DefaultPort
+	}
+	h := &p.Health
+	h.Path = first(o.Path, h.Path)
+	h.Check = first(o.Check, h.Check)
+	switch {
+	case p.Port == 0:
+		h.Check = CheckProcess
+	case h.Check == "" && h.Path != "":
+		h.Check = CheckHTTP
+	case h.Check == "":
+		h.Check = CheckPort
+	}
+	if h.Check == CheckHTTP {
+		h.Path = first(h.Path, "/")
+	}
+	h.StartTimeout = first(o.StartTimeout, h.StartTimeout, Duration(DefaultStartTimeout))
+	h.Interval = first(h.Interval, Duration(10*time.Second))
+	h.Timeout = first(h.Timeout, Duration(2*time.Second))
+	h.Failures = first(h.Failures, 3)
+	return p
+}
+
+// Shell is the argv that runs a command line. exec, so that signals reach the
+// command and not the shell.
+func Shell(command string) []string { return []string{"/bin/sh", "-c", "exec " + command} }
+
+// Types returns the process types in a stable order, web first.
+func Types(processes []Process) []string {
+	types := make([]string, 0, len(processes))
+	for _, p := range processes {
+		types = append(types, p.Type)
+	}
+	slices.SortFunc(types, compareTypes)
+	return types
+}
+
+func compareTypes(a, b string) int {
+	switch {
+	case a == b:
+		return 0
+	case a == Web:
+		return -1
+	case b == Web:
+		return 1
+	case a < b:
+		return -1
+	}
+	return 1
+}
+
+func first[T comparable](values ...T) T {
+	var zero T
+	for _, v := range values {
+		if v != zero {
+			return v
+		}
+	}
+	return zero
+}
