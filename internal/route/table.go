@@ -1,0 +1,79 @@
+package route
+
+import (
+	"time"
+
+	"naru/internal/app"
+)
+
+// Table is all the gateway needs to serve: whole, versioned, never changed
+// after it was published. Its JSON form is documented in docs/gateway-table.md.
+type Table struct {
+	Version uint64    `json:"version"`        // rises with every publication; given by the hub
+	Boot    string    `json:"boot,omitempty"` // boot id of the machine the addresses belong to; "": any
+	Written time.Time `json:"written"`
+	Routes  []Entry   `json:"routes"` // sorted by host, then path
+}
+
+// Entry is one host and path of a table.
+type Entry struct {
+	ID       string    `json:"id"`
+	Host     string    `json:"host"` // "shop.example", or "*.example" for every name below it
+	Path     string    `json:"path"` // "/" or "/api"; matched by whole segments, the longest wins
+	App      App       `json:"app"`
+	Groups   []Group   `json:"groups"`
+	Timeouts *Timeouts `json:"timeouts,omitempty"` // nil: the gateway's own
+	Limits   *Limits   `json:"limits,omitempty"`   // nil: the gateway's own
+}
+
+// App names an application in error pages and access records.
+type App struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// MaxShare is the largest Group.Weight: a destination's 100 times a group's 100.
+const MaxShare = 10_000
+
+// Group is a server group of an entry. Weight is its share of new requests
+// relative to the entry's other groups that have an instance; 0 takes none.
+type Group struct {
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`          // shop-v042
+	App       *App       `json:"app,omitempty"` // nil: the entry's app
+	Weight    int        `json:"weight"`        // 0 to MaxShare
+	Instances []Instance `json:"instances"`     // healthy ones, sorted by index
+}
+
+// Instance is one address that answers. The id is fresh per start, so that an
+// address that was given to somebody else is never taken for the old owner.
+type Instance struct {
+	ID      string `json:"id"`
+	Address string `json:"address"` // IP:PORT
+	Index   int    `json:"index"`
+}
+
+// Timeouts of an entry; zero fields take the gateway's own.
+type Timeouts struct {
+	Connect  app.Duration `json:"connect,omitempty"`  // until an instance accepts a connection
+	Response app.Duration `json:"response,omitempty"` // until the answer's header, counted from the end of connecting
+}
+
+// Limits of an entry; zero fields take the gateway's own.
+type Limits struct {
+	Body int64 `json:"body,omitempty"` // bytes of one request's body; more is refused with 413
+}
+
+// Instances calls yield for every instance of the table, more than once for one
+// that serves several entries.
+func (t *Table) Instances(yield func(Instance) bool) {
+	for i := range t.Routes {
+		for j := range t.Routes[i].Groups {
+			for _, in := range t.Routes[i].Groups[j].Instances {
+				if !yield(in) {
+					return
+				}
+			}
+		}
+	}
+}
