@@ -60,6 +60,7 @@ type App struct {
 	Slug    string // [a-z0-9-], at most 40: host, image repository, group names
 	State   State
 	Draft   Config
+	Image   string         // id of the image that the next release is cut from, "" before the first push
 	Scale   map[string]int // wanted instances by process type; not part of a release
 	Created time.Time
 	Updated time.Time

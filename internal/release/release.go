@@ -28,9 +28,10 @@ type Release struct {
 	Snapshot  string // digest of the source it was built from, "" for --image
 	Env       map[string]string
 	Secrets   []string
-	Processes []app.Process // resolved, web first
-	Reason    string        // "push", "set-env GREETING", "rollback to v3"
-	By        string        // who asked
+	Overrides map[string]app.Overrides // of the draft it was cut from, so that a rollback restores the draft too
+	Processes []app.Process            // resolved, web first
+	Reason    string                   // "push", "set-env GREETING", "rollback to v3"
+	By        string                   // who asked
 	Created   time.Time
 }
 
@@ -52,7 +53,7 @@ func (r Release) Process(process string) (app.Process, bool) {
 func Cut(a app.App, img artifact.Image, number int, reason, by string, now time.Time) (Release, error) {
 	rel := Release{
 		ID: ID(id.New()), App: a.ID, Number: number, Image: img.Ref, Snapshot: img.Snapshot,
-		Env: maps.Clone(a.Draft.Env), Secrets: slices.Clone(a.Draft.Secrets),
+		Env: maps.Clone(a.Draft.Env), Secrets: slices.Clone(a.Draft.Secrets), Overrides: maps.Clone(a.Draft.Processes),
 		Reason: reason, By: by, Created: now,
 	}
 	known := map[string]app.Process{}
@@ -87,8 +88,14 @@ func Cut(a app.App, img artifact.Image, number int, reason, by string, now time.
 func Again(old Release, number int, reason, by string, now time.Time) Release {
 	rel := old
 	rel.ID, rel.Number, rel.Reason, rel.By, rel.Created = ID(id.New()), number, reason, by, now
+	rel.Overrides = maps.Clone(old.Overrides)
 	rel.Env, rel.Secrets, rel.Processes = maps.Clone(old.Env), slices.Clone(old.Secrets), slices.Clone(old.Processes)
 	return rel
+}
+
+// Draft is the configuration the release was cut from.
+func (r Release) Draft() app.Config {
+	return app.Config{Env: maps.Clone(r.Env), Secrets: slices.Clone(r.Secrets), Processes: maps.Clone(r.Overrides)}
 }
 
 // Changes says in words what differs from an earlier release, for "what

@@ -1,0 +1,219 @@
+package operation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"naru/internal/backoff"
+	"naru/internal/fault"
+)
+
+// Store is what the runner needs to be durable. Each call is one transaction.
+type Store interface {
+	// TakeOperation moves the oldest queued operation, whose subject no running
+	// operation has, to Running and returns it; false where there is none.
+	TakeOperation(ctx context.Context) (Operation, bool, error)
+	// RetakeOperations returns all Running operations, each with one attempt
+	// more: what a process that died was doing.
+	RetakeOperations(ctx context.Context) ([]Operation, error)
+	// ReportOperation appends progress lines, which get their Seq, and replaces
+	// the operation's memory when memory is not nil.
+	ReportOperation(ctx context.Context, id ID, memory json.RawMessage, lines []Progress) error
+	// EndOperation moves a Running operation to an ended state and appends lines.
+	EndOperation(ctx context.Context, id ID, to State, why *fault.Error, result json.RawMessage, lines []Progress) error
+}
+
+// Handler carries out one kind of operation. It is called again after a crash
+// and must go on from what its steps remember. What it returns becomes the
+// operation's result.
+type Handler func(ctx context.Context, w *Work) (result any, err error)
+
+// MaxAttempts bounds how often an operation is taken up again, so that one that
+// kills the process does not do so for ever.
+const MaxAttempts = 100
+
+// errCanceled is the cause of a context that somebody asked to end.
+var errCanceled = errors.New("canceled")
+
+// Runner carries out operations, as many at once as it is allowed to, one at a
+// time per subject.
+type Runner struct {
+	store    Store
+	handlers map[Kind]Handler
+	slots    chan struct{}
+	wake     chan struct{}
+	log      *slog.Logger
+
+	mu      sync.Mutex // guards cancels
+	cancels map[ID]context.CancelCauseFunc
+}
+
+// NewRunner makes a runner that carries out at most parallel operations at once.
+func NewRunner(store Store, handlers map[Kind]Handler, parallel int, log *slog.Logger) *Runner {
+	return &Runner{
+		store: store, handlers: handlers, log: log,
+		slots: make(chan struct{}, parallel), wake: make(chan struct{}, 1), cancels: map[ID]context.CancelCauseFunc{},
+	}
+}
+
+// Wake tells the runner that an operation was queued.
+func (r *Runner) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// Cancel ends the work on a running operation; the caller has stored the wish.
+func (r *Runner) Cancel(id ID) {
+	r.mu.Lock()
+	cancel := r.cancels[id]
+	r.mu.Unlock()
+	if cancel != nil {
+		cancel(errCanceled)
+	}
+}
+
+// Run takes up what was left running, then whatever is queued, until ctx ends;
+// it returns when all work has stopped. Work that was stopped by ctx stays
+// Running in the store and goes on next time.
+func (r *Runner) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	left, err := r.store.RetakeOperations(ctx)
+	if err != nil {
+		return fmt.Errorf("find unfinished operations: %w", err)
+	}
+	for _, op := range left {
+		if !r.acquire(ctx) {
+			return nil
+		}
+		r.start(ctx, &work, op)
+	}
+	retry := backoff.Policy{First: 100 * time.Millisecond, Max: 10 * time.Second}
+	for failures := 0; ; {
+		if err := r.drain(ctx, &work); err != nil && ctx.Err() == nil {
+			r.log.ErrorContext(ctx, "take operation", "error", err)
+			if retry.Wait(ctx, failures) == nil {
+				failures++
+				continue
+			}
+		}
+		failures = 0
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.wake:
+		}
+	}
+}
+
+// drain starts queued operations until there is none that may run.
+func (r *Runner) drain(ctx context.Context, work *sync.WaitGroup) error {
+	for r.acquire(ctx) {
+		op, ok, err := r.store.TakeOperation(ctx)
+		if err != nil || !ok {
+			<-r.slots
+			return err
+		}
+		r.start(ctx, work, op)
+	}
+	return ctx.Err()
+}
+
+// acquire waits for a slot; false when ctx ended first.
+func (r *Runner) acquire(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case r.slots <- struct{}{}:
+		return true
+	}
+}
+
+// start carries out an operation in a slot that was acquired.
+func (r *Runner) start(ctx context.Context, work *sync.WaitGroup, op Operation) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	r.mu.Lock()
+	r.cancels[op.ID] = cancel
+	r.mu.Unlock()
+	if op.Cancel {
+		cancel(errCanceled)
+	}
+	work.Go(func() {
+		defer func() {
+			<-r.slots
+			r.mu.Lock()
+			delete(r.cancels, op.ID)
+			r.mu.Unlock()
+			cancel(nil)
+			r.Wake() // its subject is free again
+		}()
+		r.carryOut(ctx, op)
+	})
+}
+
+// carryOut runs the handler and stores how it ended.
+func (r *Runner) carryOut(ctx context.Context, op Operation) {
+	log := r.log.With("operation", op.ID, "kind", op.Kind, "subject", op.Subject)
+	w := newWork(op, r.store, log)
+	result, err := r.call(ctx, op, w)
+	canceled := errors.Is(context.Cause(ctx), errCanceled)
+	if ctx.Err() != nil && !canceled {
+		w.flush(context.WithoutCancel(ctx))
+		return // the process stops; the operation goes on in the next one
+	}
+	to, why := Done, (*fault.Error)(nil)
+	switch {
+	case err != nil && canceled:
+		to, why = Canceled, fault.New(fault.Conflict, "", "canceled")
+	case err != nil:
+		to, why = Failed, fault.Of(err)
+	}
+	if why != nil && why.Kind == fault.Internal {
+		log.ErrorContext(ctx, "operation failed", "error", err)
+	}
+	end, err := json.Marshal(result)
+	if err != nil {
+		end = nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	retry := backoff.Policy{First: 50 * time.Millisecond, Max: 5 * time.Second}
+	for n := 0; ; n++ {
+		err := r.store.EndOperation(ctx, op.ID, to, why, end, w.take())
+		if err == nil || n == 10 {
+			if err != nil {
+				log.ErrorContext(ctx, "store the end of an operation", "error", err)
+			}
+			return
+		}
+		if retry.Wait(ctx, n) != nil {
+			return
+		}
+	}
+}
+
+// call runs the handler of an operation; a panic is an error of that operation
+// alone.
+func (r *Runner) call(ctx context.Context, op Operation, w *Work) (result any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	handler, ok := r.handlers[op.Kind]
+	switch {
+	case !ok:
+		return nil, fault.New(fault.Unsupported, "kind", "this version of naru cannot carry out %q", op.Kind)
+	case op.Attempts > MaxAttempts:
+		return nil, fault.New(fault.Failed, "", "given up after %d attempts", MaxAttempts)
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	}
+	return handler(ctx, w)
+}
