@@ -1,0 +1,214 @@
+// Package config is the platform's configuration: one struct, filled from
+// defaults, a file, the environment and flags, in that order.
+package config
+
+import (
+	"net/netip"
+	"path/filepath"
+	"time"
+)
+
+// Config says everything the processes of one platform agree on. Its fields are
+// the whole list of settings: file keys, variables, flags and the reference
+// page are all derived from the tags below.
+type Config struct {
+	DataDir     string   `key:"data_dir" doc:"folder of everything that must survive: store, keys, images, logs"`
+	RunDir      string   `key:"run_dir" doc:"folder of sockets and pid files; its path must stay short, a socket's path is limited to 108 bytes"`
+	Listen      Listen   `key:"listen"`
+	AppsDomain  string   `key:"apps_domain" doc:"apps answer at NAME.<apps domain>; names under localhost resolve to loopback in browsers and curl"`
+	ExternalURL string   `key:"external_url" doc:"URL at which people reach the API; empty means the address of listen.api"`
+	Driver      Driver   `key:"driver" doc:"what runs instances: containerd, process (isolates nothing), or auto, which takes containerd where the machine can"`
+	Subnet      Prefix   `key:"subnet" doc:"addresses of instances, a /20 or larger IPv4 prefix; empty takes the first free /20 of 10.64.0.0/10"`
+	CABundle    string   `key:"ca_bundle" doc:"PEM file of certificate authorities that naru, its builds and its pulls trust; empty means the host's own"`
+	KeyFile     string   `key:"key_file" doc:"file with the key that seals secrets; empty means keys/master in the data folder"`
+	Ephemeral   bool     `key:"ephemeral" doc:"stopping naru up removes everything it started: instances, networks, mounts, processes"`
+	LogLevel    string   `key:"log_level" doc:"least important messages to write: debug, info, warn or error"`
+	Containerd  Engine   `key:"containerd"`
+	Buildkit    Engine   `key:"buildkit"`
+	CNI         CNI      `key:"cni"`
+	Gateway     Gateway  `key:"gateway"`
+	Mirrors     Mirrors  `key:"mirrors"`
+	Proxy       Proxy    `key:"proxy"`
+	Upload      Upload   `key:"upload"`
+	Build       Build    `key:"build"`
+	Instance    Instance `key:"instance"`
+	Logs        Logs     `key:"logs"`
+	Keep        Keep     `key:"keep"`
+	Reserve     Reserve  `key:"reserve"`
+	Tokens      Tokens   `key:"tokens"`
+}
+
+// Listen has the addresses that naru up holds open, as HOST:PORT.
+type Listen struct {
+	API      string `key:"api" doc:"control plane: API and console"`
+	Registry string `key:"registry" doc:"image registry"`
+	Apps     string `key:"apps" doc:"gateway, plain HTTP: all apps"`
+	AppsTLS  string `key:"apps_tls" doc:"gateway, HTTPS; empty means none"`
+}
+
+// Engine is a daemon that naru starts for itself, or one that is there already.
+type Engine struct {
+	Address string `key:"address" doc:"socket of a running daemon to use, as unix:///PATH; empty starts a private one"`
+	Binary  string `key:"binary" doc:"program to start; empty looks beside naru, then in PATH"`
+}
+
+// CNI says where network plugins are.
+type CNI struct {
+	PluginDir string `key:"plugin_dir" doc:"folder of the CNI plugins bridge and host-local; empty looks in /usr/lib/cni and /opt/cni/bin"`
+}
+
+// Gateway limits what all traffic passes through.
+type Gateway struct {
+	User          string        `key:"user" doc:"user that the gateway runs as when naru up is root; empty means naru-gateway where that user exists, else the user of naru up"`
+	HeaderBytes   Bytes         `key:"header_bytes" doc:"largest request head accepted"`
+	HeaderTimeout time.Duration `key:"header_timeout" doc:"time in which a client must have sent a request head"`
+	IdleTimeout   time.Duration `key:"idle_timeout" doc:"how long an idle client connection is kept"`
+	DrainTimeout  time.Duration `key:"drain_timeout" doc:"how long requests in flight may take when an instance or a gateway leaves"`
+	Connections   int           `key:"connections" doc:"most client connections at once"`
+}
+
+// Mirrors are where builds and bakes download from instead of the public
+// places. Builds get them, images do not keep them.
+type Mirrors struct {
+	NPM        string   `key:"npm" doc:"npm registry"`
+	GoProxy    string   `key:"goproxy" doc:"Go module proxy, in GOPROXY's form"`
+	Pip        string   `key:"pip" doc:"Python package index (PEP 503)"`
+	Maven      string   `key:"maven" doc:"Maven repository"`
+	Debian     string   `key:"debian" doc:"Debian mirror; empty means the host's own apt sources, then deb.debian.org"`
+	Registries []string `key:"registries" doc:"image registry mirrors, each as HOST=URL"`
+}
+
+// Proxy is for the outgoing connections of naru and its builds.
+type Proxy struct {
+	HTTP  string `key:"http" doc:"proxy for http URLs"`
+	HTTPS string `key:"https" doc:"proxy for https URLs"`
+	No    string `key:"no" doc:"hosts and networks reached directly, separated by commas"`
+}
+
+// Upload limits what a push may send.
+type Upload struct {
+	Bytes    Bytes `key:"bytes" doc:"largest upload"`
+	Unpacked Bytes `key:"unpacked" doc:"largest source tree after unpacking"`
+	Files    int   `key:"files" doc:"most files in a source tree"`
+}
+
+// Build limits what one build may take.
+type Build struct {
+	Timeout  time.Duration `key:"timeout" doc:"a build is stopped after this time"`
+	Memory   Bytes         `key:"memory" doc:"memory of one build"`
+	CPU      float64       `key:"cpu" doc:"processors of one build; fractions allowed"`
+	Parallel int           `key:"parallel" doc:"builds at once on this machine; a space has one at a time"`
+	Cache    Bytes         `key:"cache" doc:"size to which the build cache is cut back"`
+	LogBytes Bytes         `key:"log_bytes" doc:"build log kept; what is over is dropped from its middle"`
+}
+
+// Instance has what an instance gets when its app asks for nothing, and what
+// it may ask for at most.
+type Instance struct {
+	Memory       Bytes         `key:"memory" doc:"memory when the app names none"`
+	MaxMemory    Bytes         `key:"max_memory" doc:"most memory an instance may ask for; 0 means what the machine has without the reserve"`
+	Disk         Bytes         `key:"disk" doc:"writable disk when the app names none"`
+	CPU          float64       `key:"cpu" doc:"processors an instance may use; 0 means no limit"`
+	Pids         int           `key:"pids" doc:"processes and threads in an instance"`
+	Max          int           `key:"max" doc:"most instances of one process of an app"`
+	StartTimeout time.Duration `key:"start_timeout" doc:"time in which an instance must become healthy"`
+	StopTimeout  time.Duration `key:"stop_timeout" doc:"time between the stop signal and the kill"`
+	Starts       int           `key:"starts" doc:"starts at once on this machine"`
+	TaskTimeout  time.Duration `key:"task_timeout" doc:"a one-off task is stopped after this time"`
+}
+
+// Logs bounds the output of instances.
+type Logs struct {
+	Spool     Bytes `key:"spool" doc:"output of one instance kept on disk while nobody reads it; what is over is dropped and counted"`
+	Rate      Bytes `key:"rate" doc:"output of one instance per second; what is over is dropped and counted"`
+	LineBytes Bytes `key:"line_bytes" doc:"longest line; the rest is cut off"`
+	Days      int   `key:"days" doc:"days for which lines are searchable"`
+	Process   Bytes `key:"process" doc:"log file of each of naru's own processes; two are kept"`
+}
+
+// Keep says how much of the past stays.
+type Keep struct {
+	Releases int   `key:"releases" doc:"releases kept of an app, the running ones always"`
+	Registry Bytes `key:"registry" doc:"size above which unreferenced images are removed early; 0 means only by age"`
+}
+
+// Reserve is what instances and builds cannot take.
+type Reserve struct {
+	MemoryPercent int `key:"memory_percent" doc:"part of the machine's memory kept free"`
+	DiskPercent   int `key:"disk_percent" doc:"part of the data folder's disk kept free"`
+}
+
+// Tokens says how long logins last.
+type Tokens struct {
+	Access  time.Duration `key:"access" doc:"life of an access token"`
+	Refresh time.Duration `key:"refresh" doc:"life of a refresh token; each use renews it"`
+}
+
+// Driver names what runs instances.
+type Driver string
+
+// The drivers that can be configured.
+const (
+	Auto       Driver = "auto"
+	Containerd Driver = "containerd"
+	Process    Driver = "process"
+)
+
+// Prefix is an IP prefix that may be left out.
+type Prefix struct{ netip.Prefix }
+
+// Hash is eight hex digits that stand for the data folder in the names of
+// everything outside it: bridges, cgroups, rules, the folder of sockets.
+func (c Config) Hash() string { return hash(c.DataDir) }
+
+// StorePath is the database.
+func (c Config) StorePath() string { return filepath.Join(c.DataDir, "store.db") }
+
+// KeyPath is the file with the key that seals secrets.
+func (c Config) KeyPath() string {
+	if c.KeyFile != "" {
+		return c.KeyFile
+	}
+	return filepath.Join(c.DataDir, "keys", "master")
+}
+
+// AdminPath is the file with the administrator's first password.
+func (c Config) AdminPath() string { return filepath.Join(c.DataDir, "secrets", "admin") }
+
+// RegistryDir has the images.
+func (c Config) RegistryDir() string { return filepath.Join(c.DataDir, "registry") }
+
+// GatewayDir is the only folder that the gateway reads and writes.
+func (c Config) GatewayDir() string { return filepath.Join(c.DataDir, "gateway") }
+
+// LogDir has one file for each of naru's own processes; spool/ beside them
+// belongs to the instances.
+func (c Config) LogDir() string { return filepath.Join(c.DataDir, "logs") }
+
+// SpoolDir has the output of instances that is not yet imported.
+func (c Config) SpoolDir() string { return filepath.Join(c.DataDir, "logs", "spool") }
+
+// CacheDir has what can be downloaded or made again.
+func (c Config) CacheDir() string { return filepath.Join(c.DataDir, "cache") }
+
+// ControlSocket is where the gateway finds the control plane.
+func (c Config) ControlSocket() string { return filepath.Join(c.RunDir, "control.sock") }
+
+// ContainerdSocket is the socket of the containerd in use, ours or a given one.
+func (c Config) ContainerdSocket() string {
+	return engineSocket(c.Containerd, filepath.Join(c.RunDir, "containerd.sock"))
+}
+
+// BuildkitAddress is the address of the buildkitd in use, ours or a given one,
+// as unix:///PATH.
+func (c Config) BuildkitAddress() string {
+	return "unix://" + engineSocket(c.Buildkit, filepath.Join(c.RunDir, "buildkitd.sock"))
+}
+
+// APIURL is how people reach the API.
+func (c Config) APIURL() string {
+	if c.ExternalURL != "" {
+		return c.ExternalURL
+	}
+	return "http://" + c.Listen.API
+}

@@ -1,0 +1,125 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Default returns the configuration of a machine where nothing was said. uid
+// is the user's number (0 is root; -1 where there are none), getenv gives XDG
+// folders and proxies.
+func Default(uid int, getenv func(string) string) Config {
+	c := Config{
+		Listen: Listen{
+			API:      "127.0.0.1:7070",
+			Registry: "127.0.0.1:7071",
+			Apps:     "127.0.0.1:8080",
+		},
+		AppsDomain: "localhost",
+		Driver:     Auto,
+		LogLevel:   "info",
+		Gateway: Gateway{
+			HeaderBytes:   64 * KiB,
+			HeaderTimeout: 10 * time.Second,
+			IdleTimeout:   75 * time.Second,
+			DrainTimeout:  30 * time.Second,
+			Connections:   20_000,
+		},
+		Upload: Upload{Bytes: GiB, Unpacked: 4 * GiB, Files: 200_000},
+		Build: Build{
+			Timeout:  30 * time.Minute,
+			Memory:   2 * GiB,
+			CPU:      2,
+			Parallel: 2,
+			Cache:    10 * GiB,
+			LogBytes: 16 * MiB,
+		},
+		Instance: Instance{
+			Memory:       256 * MiB,
+			Disk:         GiB,
+			Pids:         512,
+			Max:          500,
+			StartTimeout: time.Minute,
+			StopTimeout:  10 * time.Second,
+			Starts:       4,
+			TaskTimeout:  24 * time.Hour,
+		},
+		// 1 MB/s for a minute without a control plane is the promise; the
+		// spool holds twice that.
+		Logs:    Logs{Spool: 128 * MiB, Rate: 8 * MiB, LineBytes: 64 * KiB, Days: 7, Process: 16 * MiB},
+		Keep:    Keep{Releases: 20, Registry: 50 * GiB},
+		Reserve: Reserve{MemoryPercent: 10, DiskPercent: 10},
+		Tokens:  Tokens{Access: 10 * time.Minute, Refresh: 30 * 24 * time.Hour},
+		Proxy: Proxy{
+			HTTP:  either(getenv, "HTTP_PROXY", "http_proxy"),
+			HTTPS: either(getenv, "HTTPS_PROXY", "https_proxy"),
+			No:    either(getenv, "NO_PROXY", "no_proxy"),
+		},
+	}
+	c.DataDir = dataDir(uid, getenv)
+	return c
+}
+
+func dataDir(uid int, getenv func(string) string) string {
+	if uid == 0 {
+		return "/var/lib/naru"
+	}
+	if dir := getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "naru")
+	}
+	if home := getenv("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".local", "share", "naru")
+	}
+	return ""
+}
+
+// resolved follows the links in the part of a path that exists, so that a
+// folder has one name, before and after it is made.
+func resolved(dir string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	parent := filepath.Dir(dir)
+	if parent == dir {
+		return dir
+	}
+	return filepath.Join(resolved(parent), filepath.Base(dir))
+}
+
+// runDir is short whatever the data folder is called, because the path of a
+// socket is limited to 108 bytes.
+func runDir(c Config, uid int, getenv func(string) string) string {
+	switch {
+	case uid == 0:
+		return filepath.Join("/run/naru", c.Hash())
+	case filepath.IsAbs(getenv("XDG_RUNTIME_DIR")):
+		return filepath.Join(getenv("XDG_RUNTIME_DIR"), "naru", c.Hash())
+	default:
+		return filepath.Join("/tmp", "naru-"+strconv.Itoa(uid), c.Hash())
+	}
+}
+
+func hash(dir string) string {
+	sum := sha256.Sum256([]byte(filepath.Clean(dir)))
+	return hex.EncodeToString(sum[:4])
+}
+
+func engineSocket(e Engine, own string) string {
+	if e.Address == "" {
+		return own
+	}
+	return strings.TrimPrefix(e.Address, "unix://")
+}
+
+func either(getenv func(string) string, names ...string) string {
+	for _, name := range names {
+		if v := getenv(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}

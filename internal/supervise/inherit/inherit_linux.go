@@ -1,0 +1,155 @@
+package inherit
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// firstFD is where systemd, and os/exec's ExtraFiles, begin.
+const firstFD = 3
+
+// maxSockets bounds one message: the kernel takes 253 descriptors.
+const maxSockets = 64
+
+// Take takes over the sockets that were given to this process. Call it once,
+// first thing in main: it removes the variables, so that no grandchild believes
+// the sockets are its own.
+func Take() (*Sockets, error) {
+	count, pid, names := os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDNAMES")
+	for _, name := range []string{"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"} {
+		if err := os.Unsetenv(name); err != nil {
+			return nil, fmt.Errorf("take sockets: %w", err)
+		}
+	}
+	s := &Sockets{files: map[string]*os.File{}}
+	// naru up cannot know the pid before it has started us; systemd can.
+	if count == "" || pid != "" && pid != strconv.Itoa(os.Getpid()) {
+		return s, nil
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 0 || n > maxSockets {
+		return nil, fmt.Errorf("take sockets: LISTEN_FDS is %q", count)
+	}
+	name := strings.Split(names, ":")
+	for i := range n {
+		fd := firstFD + i
+		unix.CloseOnExec(fd)
+		label := "fd" + strconv.Itoa(fd)
+		if i < len(name) && name[i] != "" {
+			label = name[i]
+		}
+		if _, twice := s.files[label]; twice {
+			return nil, fmt.Errorf("take sockets: two are named %s; give each a FileDescriptorName of its own", label)
+		}
+		s.files[label] = os.NewFile(uintptr(fd), label)
+	}
+	return s, nil
+}
+
+// give sends every socket but the handoff one over the connection.
+func (s *Sockets) give(conn *net.UnixConn) error {
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		return err
+	}
+	if err := checkPeer(conn); err != nil {
+		return err
+	}
+	names := s.Names()
+	slices.Sort(names)
+	var fds []int
+	for _, name := range names {
+		fds = append(fds, int(s.files[name].Fd()))
+	}
+	text, err := json.Marshal(names)
+	if err != nil {
+		return err
+	}
+	_, _, err = conn.WriteMsgUnix(text, unix.UnixRights(fds...), nil)
+	return err
+}
+
+// Fetch asks the process behind the handoff socket at path for its sockets.
+// The caller closes the files.
+func Fetch(path string) (map[string]*os.File, error) {
+	raw, err := net.DialTimeout("unix", path, 2*time.Second)
+	if err != nil {
+		return nil, fmt.Errorf("fetch sockets: %w", err)
+	}
+	conn := raw.(*net.UnixConn)
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		return nil, fmt.Errorf("fetch sockets from %s: %w", path, err)
+	}
+	text := make([]byte, 8<<10)
+	rights := make([]byte, unix.CmsgSpace(4*maxSockets))
+	n, rn, _, _, err := conn.ReadMsgUnix(text, rights)
+	if err != nil {
+		return nil, fmt.Errorf("fetch sockets from %s: %w", path, err)
+	}
+	fds, err := receivedFDs(rights[:rn])
+	if err != nil {
+		return nil, fmt.Errorf("fetch sockets from %s: %w", path, err)
+	}
+	var names []string
+	if err := json.Unmarshal(text[:n], &names); err != nil || len(names) != len(fds) {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+		return nil, fmt.Errorf("fetch sockets from %s: %d names for %d sockets", path, len(names), len(fds))
+	}
+	files := map[string]*os.File{}
+	for i, name := range names {
+		files[name] = os.NewFile(uintptr(fds[i]), name)
+	}
+	return files, nil
+}
+
+func receivedFDs(rights []byte) ([]int, error) {
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	for _, m := range messages {
+		fds, err := unix.ParseUnixRights(&m)
+		if err != nil {
+			return nil, err
+		}
+		for _, fd := range fds {
+			unix.CloseOnExec(fd)
+		}
+		all = append(all, fds...)
+	}
+	return all, nil
+}
+
+// checkPeer lets root and our own user through.
+func checkPeer(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return err
+	}
+	if credErr != nil {
+		return credErr
+	}
+	if cred.Uid != 0 && cred.Uid != uint32(os.Geteuid()) {
+		return fmt.Errorf("user %d may not have our sockets", cred.Uid)
+	}
+	return nil
+}
