@@ -1,0 +1,104 @@
+package route
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Access is what the gateway records about one request, once it has ended.
+// Durations are nanoseconds in JSON.
+type Access struct {
+	Time      time.Time     `json:"time"` // when the request's header had been read
+	RequestID string        `json:"request_id"`
+	Client    string        `json:"client"` // IP:PORT of the connection
+	Method    string        `json:"method"`
+	Host      string        `json:"host"`
+	URI       string        `json:"uri"`
+	Proto     string        `json:"proto"`
+	Agent     string        `json:"agent,omitempty"`
+	Referer   string        `json:"referer,omitempty"`
+	Status    int           `json:"status"`   // 0: the client left before an answer
+	Received  int64         `json:"received"` // bytes of the request's body
+	Sent      int64         `json:"sent"`     // bytes of the answer's body
+	Took      time.Duration `json:"took"`     // until the last byte
+	Header    time.Duration `json:"header"`   // until the answer's header; 0 where there was none
+	Route     string        `json:"route,omitempty"`
+	App       App           `json:"app"`
+	Group     string        `json:"group,omitempty"`    // group id
+	Instance  string        `json:"instance,omitempty"` // instance id
+	Index     int           `json:"index"`
+	Upstream  string        `json:"upstream,omitempty"` // address
+	Attempts  int           `json:"attempts"`           // instances tried
+	Upgrade   bool          `json:"upgrade,omitempty"`  // a WebSocket or another protocol
+	Problem   string        `json:"problem,omitempty"`  // why it ended badly, "" if it did not
+}
+
+// maxField bounds each field of a line that a client wrote.
+const maxField = 1024
+
+// Line is the record as one line of an app's log, in the order people know
+// from Cloud Foundry's router. It never holds a line break or a control
+// character.
+func (a Access) Line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s - [%s] %s %d %d %d %s %s %q %q", quoteless(a.Host), a.Time.UTC().Format(time.RFC3339Nano),
+		clip(a.Method+" "+a.URI+" "+a.Proto), a.Status, a.Received, a.Sent, clip(dash(a.Referer)), clip(dash(a.Agent)),
+		a.Client, dash(a.Upstream))
+	fmt.Fprintf(&b, " request_id:%q response_time:%.6f gateway_time:%.6f app_id:%q app_index:%q",
+		a.RequestID, a.Took.Seconds(), a.Header.Seconds(), a.App.ID, fmt.Sprint(a.Index))
+	if a.Problem != "" {
+		fmt.Fprintf(&b, " problem:%s", clip(a.Problem))
+	}
+	return b.String()
+}
+
+func clip(s string) string {
+	if len(s) > maxField {
+		s = s[:maxField] + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// quoteless is a client's host without characters that need quotes.
+func quoteless(s string) string {
+	q := clip(s)
+	return q[1 : len(q)-1]
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// Counter is the requests of one group behind one route since the gateway
+// process started; differences are the reader's business, so that a lost
+// message loses nothing. Group is "" for answers of the gateway itself.
+type Counter struct {
+	Route   string        `json:"route"` // "" for hosts nobody mapped
+	Group   string        `json:"group"`
+	Classes [6]uint64     `json:"classes"` // ended requests by status / 100; 0: no answer was sent
+	Took    time.Duration `json:"took"`    // sum over all ended requests
+	Sent    int64         `json:"sent"`    // bytes of answers' bodies
+}
+
+// Requests is the sum over all classes.
+func (c Counter) Requests() uint64 {
+	var n uint64
+	for _, class := range c.Classes {
+		n += class
+	}
+	return n
+}
+
+// Ejection tells that the gateway stopped (or began again) to send requests to
+// an instance because of what it saw itself.
+type Ejection struct {
+	Time     time.Time `json:"time"`
+	Instance string    `json:"instance"`
+	Address  string    `json:"address"`
+	Back     bool      `json:"back,omitempty"`   // it answers again
+	Reason   string    `json:"reason,omitempty"` // why it was ejected
+}
