@@ -3,7 +3,6 @@ package operation
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -37,9 +36,6 @@ type Handler func(ctx context.Context, w *Work) (result any, err error)
 // kills the process does not do so for ever.
 const MaxAttempts = 100
 
-// errCanceled is the cause of a context that somebody asked to end.
-var errCanceled = errors.New("canceled")
-
 // Runner carries out operations, as many at once as it is allowed to, one at a
 // time per subject.
 type Runner struct {
@@ -49,15 +45,15 @@ type Runner struct {
 	wake     chan struct{}
 	log      *slog.Logger
 
-	mu      sync.Mutex // guards cancels
-	cancels map[ID]context.CancelCauseFunc
+	mu   sync.Mutex // guards work
+	work map[ID]*Work
 }
 
 // NewRunner makes a runner that carries out at most parallel operations at once.
 func NewRunner(store Store, handlers map[Kind]Handler, parallel int, log *slog.Logger) *Runner {
 	return &Runner{
 		store: store, handlers: handlers, log: log,
-		slots: make(chan struct{}, parallel), wake: make(chan struct{}, 1), cancels: map[ID]context.CancelCauseFunc{},
+		slots: make(chan struct{}, parallel), wake: make(chan struct{}, 1), work: map[ID]*Work{},
 	}
 }
 
@@ -69,13 +65,13 @@ func (r *Runner) Wake() {
 	}
 }
 
-// Cancel ends the work on a running operation; the caller has stored the wish.
+// Cancel asks a running operation to end early; the caller has stored the wish.
 func (r *Runner) Cancel(id ID) {
 	r.mu.Lock()
-	cancel := r.cancels[id]
+	w := r.work[id]
 	r.mu.Unlock()
-	if cancel != nil {
-		cancel(errCanceled)
+	if w != nil {
+		w.cancel()
 	}
 }
 
@@ -138,82 +134,79 @@ func (r *Runner) acquire(ctx context.Context) bool {
 
 // start carries out an operation in a slot that was acquired.
 func (r *Runner) start(ctx context.Context, work *sync.WaitGroup, op Operation) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	w := newWork(op, r.store, r.log.With("operation", op.ID, "kind", op.Kind, "subject", op.Subject))
 	r.mu.Lock()
-	r.cancels[op.ID] = cancel
+	r.work[op.ID] = w
 	r.mu.Unlock()
 	if op.Cancel {
-		cancel(errCanceled)
+		w.cancel()
 	}
 	work.Go(func() {
 		defer func() {
 			<-r.slots
 			r.mu.Lock()
-			delete(r.cancels, op.ID)
+			delete(r.work, op.ID)
 			r.mu.Unlock()
-			cancel(nil)
 			r.Wake() // its subject is free again
 		}()
-		r.carryOut(ctx, op)
+		r.carryOut(ctx, w)
 	})
 }
 
 // carryOut runs the handler and stores how it ended.
-func (r *Runner) carryOut(ctx context.Context, op Operation) {
-	log := r.log.With("operation", op.ID, "kind", op.Kind, "subject", op.Subject)
-	w := newWork(op, r.store, log)
-	result, err := r.call(ctx, op, w)
-	canceled := errors.Is(context.Cause(ctx), errCanceled)
-	if ctx.Err() != nil && !canceled {
+func (r *Runner) carryOut(ctx context.Context, w *Work) {
+	result, err := r.call(ctx, w)
+	if ctx.Err() != nil && err != nil {
 		w.flush(context.WithoutCancel(ctx))
 		return // the process stops; the operation goes on in the next one
 	}
 	to, why := Done, (*fault.Error)(nil)
 	switch {
-	case err != nil && canceled:
+	case err != nil && w.isCanceled():
 		to, why = Canceled, fault.New(fault.Conflict, "", "canceled")
 	case err != nil:
 		to, why = Failed, fault.Of(err)
 	}
 	if why != nil && why.Kind == fault.Internal {
-		log.ErrorContext(ctx, "operation failed", "error", err)
+		w.Log.ErrorContext(ctx, "operation failed", "error", err)
 	}
 	end, err := json.Marshal(result)
 	if err != nil {
+		w.Log.ErrorContext(ctx, "encode result of an operation", "error", err)
 		end = nil
 	}
 	ctx = context.WithoutCancel(ctx)
+	lines := w.take()
 	retry := backoff.Policy{First: 50 * time.Millisecond, Max: 5 * time.Second}
-	for n := 0; ; n++ {
-		err := r.store.EndOperation(ctx, op.ID, to, why, end, w.take())
-		if err == nil || n == 10 {
-			if err != nil {
-				log.ErrorContext(ctx, "store the end of an operation", "error", err)
-			}
+	for n := range 10 {
+		if err = r.store.EndOperation(ctx, w.ID, to, why, end, lines); err == nil {
 			return
 		}
 		if retry.Wait(ctx, n) != nil {
-			return
+			break
 		}
 	}
+	w.Log.ErrorContext(ctx, "store the end of an operation", "error", err)
 }
 
 // call runs the handler of an operation; a panic is an error of that operation
 // alone.
-func (r *Runner) call(ctx context.Context, op Operation, w *Work) (result any, err error) {
+func (r *Runner) call(ctx context.Context, w *Work) (result any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	handler, ok := r.handlers[op.Kind]
+	handler, ok := r.handlers[w.Kind]
 	switch {
 	case !ok:
-		return nil, fault.New(fault.Unsupported, "kind", "this version of naru cannot carry out %q", op.Kind)
-	case op.Attempts > MaxAttempts:
+		return nil, fault.New(fault.Unsupported, "kind", "this version of naru cannot carry out %q", w.Kind)
+	case w.Attempts > MaxAttempts:
 		return nil, fault.New(fault.Failed, "", "given up after %d attempts", MaxAttempts)
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return nil, ctx.Err()
+	case w.isCanceled() && w.fresh():
+		return nil, context.Canceled
 	}
 	return handler(ctx, w)
 }

@@ -26,8 +26,10 @@ const (
 // Work is one attempt at an operation, in the hands of its handler.
 type Work struct {
 	Operation
-	Log   *slog.Logger
-	store Store
+	Log      *slog.Logger
+	store    Store
+	canceled chan struct{}
+	once     sync.Once // closes canceled
 
 	storing sync.Mutex // keeps lines in order, so it is held across the store
 	mu      sync.Mutex // guards all below; never held across the store
@@ -38,11 +40,48 @@ type Work struct {
 }
 
 func newWork(op Operation, store Store, log *slog.Logger) *Work {
-	w := &Work{Operation: op, Log: log, store: store, memory: map[string]json.RawMessage{}}
+	w := &Work{Operation: op, Log: log, store: store, canceled: make(chan struct{}), memory: map[string]json.RawMessage{}}
 	if err := json.Unmarshal(op.Memory, &w.memory); err != nil {
 		w.memory = map[string]json.RawMessage{}
 	}
 	return w
+}
+
+// Canceled is closed when somebody asks the operation to end early. A handler
+// that has changed something puts it back first and then returns an error; one
+// that has finished all the same returns none.
+func (w *Work) Canceled() <-chan struct{} { return w.canceled }
+
+// Cancelable returns a context that ends when somebody asks the operation to
+// end early, for work that leaves nothing behind.
+func (w *Work) Cancelable(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-w.canceled:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
+}
+
+func (w *Work) cancel() { w.once.Do(func() { close(w.canceled) }) }
+
+func (w *Work) isCanceled() bool {
+	select {
+	case <-w.canceled:
+		return true
+	default:
+		return false
+	}
+}
+
+// fresh reports that no step has ended yet, so that nothing has to be put back.
+func (w *Work) fresh() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.memory) == 0
 }
 
 // Bind decodes the operation's request.
