@@ -35,8 +35,9 @@ type Step struct {
 	Title   string            `json:"title"`             // "install dependencies"
 	After   string            `json:"after,omitempty"`   // whose files it starts with; "": the build foundation's
 	Copy    []string          `json:"copy,omitempty"`    // paths of the source laid into /app first; "." is all
-	Exclude []string          `json:"exclude,omitempty"` // patterns left out of Copy
+	Exclude []string          `json:"exclude,omitempty"` // patterns left out of Copy, as in .dockerignore
 	Command string            `json:"command,omitempty"` // for /bin/sh -c; "": it only copies
+	Then    string            `json:"then,omitempty"`    // shell after Command: moves results where layers take them; not shown
 	Env     map[string]string `json:"env,omitempty"`     //
 	Caches  []Cache           `json:"caches,omitempty"`  //
 }
@@ -54,7 +55,7 @@ type Layer struct {
 	Static  bool     `json:"static,omitempty"`  // naru's file server, in place of From
 	From    string   `json:"from,omitempty"`    // "/app/node_modules"; in the source: "."
 	To      string   `json:"to,omitempty"`      // where it goes, below /app or /home/app
-	Exclude []string `json:"exclude,omitempty"` // patterns below From
+	Exclude []string `json:"exclude,omitempty"` // patterns below From, as in .dockerignore
 }
 
 // Dockerfile is a recipe that the tree brought along.
