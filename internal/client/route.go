@@ -1,0 +1,59 @@
+package client
+
+import (
+	"context"
+	"time"
+)
+
+// Route is a host and a path that lead to processes of apps.
+type Route struct {
+	ID           string        `json:"id"`
+	Host         string        `json:"host" doc:"shop.example, *.example"`
+	Path         string        `json:"path" doc:"/ or /api"`
+	Name         string        `json:"name" doc:"host and path as people write them"`
+	URL          string        `json:"url"`
+	Default      bool          `json:"default,omitempty" doc:"made by naru for the app"`
+	Destinations []Destination `json:"destinations"`
+	CreatedAt    time.Time     `json:"created_at"`
+}
+
+// Destination is one process type of one app behind a route.
+type Destination struct {
+	App     string `json:"app" doc:"app name"`
+	AppID   string `json:"app_id"`
+	Process string `json:"process"`
+	Port    int    `json:"port,omitempty" doc:"absent: the port of the process"`
+	Weight  int    `json:"weight,omitempty" doc:"relative to the route's other destinations; all absent: equal shares"`
+}
+
+// NewRoute is a route to be mapped to an app.
+type NewRoute struct {
+	Host    string `json:"host" minLength:"1" maxLength:"253" doc:"a whole host name, or one label below the apps domain"`
+	Path    string `json:"path,omitempty" maxLength:"128" doc:"absent: /"`
+	Process string `json:"process,omitempty" maxLength:"30" doc:"absent: web"`
+	Port    int    `json:"port,omitempty" minimum:"1" maximum:"65535" doc:"absent: the port of the process"`
+	Weight  int    `json:"weight,omitempty" minimum:"0" maximum:"100" doc:"share among the route's destinations"`
+}
+
+// Routes lists the routes of the space, by host and path.
+func (s *InSpace) Routes(ctx context.Context, p Page) (List[Route], error) {
+	return list[Route](ctx, s.c, s.path+"/routes", p.query())
+}
+
+// Routes lists the routes of the app.
+func (a *InApp) Routes(ctx context.Context) ([]Route, error) {
+	l, err := list[Route](ctx, a.c, a.path+"/routes", nil)
+	return l.Items, err
+}
+
+// MapRoute maps a route to the app. Mapping it twice is no error.
+func (a *InApp) MapRoute(ctx context.Context, in NewRoute) (r Route, err error) {
+	err = a.c.post(ctx, a.path+"/routes", in, &r)
+	return r, err
+}
+
+// UnmapRoute takes the app away from a route, given by id or as HOST/PATH. A
+// route that leads nowhere afterwards is removed.
+func (a *InApp) UnmapRoute(ctx context.Context, route string) error {
+	return a.c.remove(ctx, join(a.path+"/routes", route), nil)
+}
