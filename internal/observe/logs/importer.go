@@ -1,0 +1,184 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/run/spool"
+)
+
+// Importer carries lines from the instances' spools into the book. It may die at
+// any moment: lines and offsets are stored together, and a spool is freed only
+// behind them.
+type Importer struct {
+	root  string // folder of the spools
+	book  *Book
+	every time.Duration
+	log   *slog.Logger
+
+	readers map[string]*reader
+}
+
+type reader struct {
+	*spool.Reader
+	meta spool.Meta
+}
+
+// batch bounds how many records of one spool go into one transaction, so that a
+// loud app does not hold up the others.
+const batch = 5000
+
+// NewImporter makes an importer that looks for new lines at an interval.
+func NewImporter(root string, book *Book, every time.Duration, log *slog.Logger) *Importer {
+	return &Importer{root: root, book: book, every: every, log: log, readers: map[string]*reader{}}
+}
+
+// Run imports until ctx ends.
+func (im *Importer) Run(ctx context.Context) error {
+	defer im.close()
+	ticker := time.NewTicker(im.every)
+	defer ticker.Stop()
+	prune := time.NewTicker(time.Hour)
+	defer prune.Stop()
+	if err := im.book.Prune(ctx); err != nil {
+		im.log.WarnContext(ctx, "remove old logs", "error", err)
+	}
+	for {
+		more, err := im.Import(ctx)
+		if err != nil && ctx.Err() == nil {
+			im.log.ErrorContext(ctx, "import log lines", "error", err)
+		}
+		if more && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-prune.C:
+			if err := im.book.Prune(ctx); err != nil {
+				im.log.WarnContext(ctx, "remove old logs", "error", err)
+			}
+		case <-ticker.C:
+		}
+	}
+}
+
+// Import carries over what there is now, at most one batch of every spool; more
+// says that some spool had a full batch.
+func (im *Importer) Import(ctx context.Context) (more bool, err error) {
+	names, err := spool.Instances(im.root)
+	if err != nil {
+		return false, fmt.Errorf("list log spools: %w", err)
+	}
+	im.dropGone(names)
+	var lines []Line
+	offsets := map[string]spool.Offset{}
+	var errs []error
+	for _, name := range names {
+		r, err := im.reader(ctx, name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if r == nil {
+			continue
+		}
+		before := r.Offset()
+		records, err := r.Read(batch)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		more = more || len(records) >= batch
+		for _, rec := range records {
+			if l, ok := lineOf(r.meta, rec); ok {
+				lines = append(lines, l)
+			}
+		}
+		if r.Offset() != before {
+			offsets[name] = r.Offset()
+		}
+	}
+	if err := im.book.Append(ctx, lines, offsets); err != nil {
+		im.close() // the readers ran ahead of what is stored: they begin again from there
+		return false, errors.Join(append(errs, err)...)
+	}
+	for name, at := range offsets {
+		errs = append(errs, spool.Free(filepath.Join(im.root, name), at))
+	}
+	return more, errors.Join(errs...)
+}
+
+// reader returns the reader of a spool; nil while its owner is not written down
+// yet.
+func (im *Importer) reader(ctx context.Context, name string) (*reader, error) {
+	if r, ok := im.readers[name]; ok {
+		return r, nil
+	}
+	dir := filepath.Join(im.root, name)
+	meta, err := spool.ReadMeta(dir)
+	if err != nil {
+		return nil, nil // it is being made
+	}
+	at, err := im.book.Offset(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if at.End { // read to its end by a process that died before it freed it
+		return nil, spool.Free(dir, at)
+	}
+	r := &reader{spool.OpenReader(dir, at), meta}
+	im.readers[name] = r
+	return r, nil
+}
+
+func (im *Importer) dropGone(names []string) {
+	present := map[string]bool{}
+	for _, name := range names {
+		present[name] = true
+	}
+	for name, r := range im.readers {
+		if !present[name] || r.Offset().End {
+			_ = r.Close() // it was only read from
+			delete(im.readers, name)
+		}
+	}
+}
+
+func (im *Importer) close() {
+	for name, r := range im.readers {
+		_ = r.Close() // it was only read from
+		delete(im.readers, name)
+	}
+}
+
+// lineOf turns a record into a line; false for records that say nothing.
+func lineOf(m spool.Meta, rec spool.Record) (Line, bool) {
+	l := Line{
+		Time: rec.Time, App: app.ID(m.App), Source: App, Process: m.Process, Index: m.Index, Instance: m.Instance,
+		Stream: "stdout", Text: strings.ToValidUTF8(string(rec.Text), "\uFFFD"),
+	}
+	if m.Task {
+		l.Source = Task
+	}
+	if rec.Stream == spool.Stderr {
+		l.Stream = "stderr"
+	}
+	switch rec.Kind {
+	case spool.Line:
+		return l, true
+	case spool.Part:
+		l.Partial = true
+		return l, true
+	case spool.Dropped:
+		l.Dropped = int64(rec.Count)
+		l.Text = fmt.Sprintf("%d lines dropped (%s)", rec.Count, rec.Reason)
+		return l, true
+	}
+	return l, false
+}

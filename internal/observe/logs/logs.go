@@ -1,0 +1,76 @@
+// Package logs keeps what apps write and what naru says about them, one file a
+// day, and lets people read back and follow.
+package logs
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/fault"
+)
+
+// Sources of a line.
+const (
+	App     = "APP"  // an instance
+	Task    = "TASK" // a one-off command
+	Staging = "STG"  // a build
+	Router  = "RTR"  // the gateway
+)
+
+// Cursor is a place between two lines: after the line that carries it. Lines
+// are in the order in which they were imported.
+type Cursor struct {
+	Day int   // 20260301, UTC
+	ID  int64 // within the day
+}
+
+// String is the form that ParseCursor reads: "20260301.42".
+func (c Cursor) String() string { return fmt.Sprintf("%d.%d", c.Day, c.ID) }
+
+// ParseCursor reads what String wrote; "" is the zero Cursor, before all lines.
+func ParseCursor(s string) (Cursor, error) {
+	if s == "" {
+		return Cursor{}, nil
+	}
+	day, id, ok := strings.Cut(s, ".")
+	d, err1 := strconv.Atoi(day)
+	n, err2 := strconv.ParseInt(id, 10, 64)
+	if !ok || err1 != nil || err2 != nil || d < 0 || n < 0 {
+		return Cursor{}, fault.New(fault.Invalid, "cursor", "%q is not the cursor of a log line", s)
+	}
+	return Cursor{d, n}, nil
+}
+
+// Line is one line of a log.
+type Line struct {
+	Cursor   Cursor
+	Time     time.Time
+	App      app.ID
+	Source   string // APP, TASK, STG, RTR
+	Process  string // process type, of APP and TASK
+	Index    int    // of the instance
+	Instance string // instance id
+	Stream   string // stdout or stderr
+	Text     string
+	Partial  bool  // the line goes on in the next one of this instance and stream
+	Dropped  int64 // so many lines were lost here; Text says why
+}
+
+// Query says which lines are wanted; zero fields want all.
+type Query struct {
+	App     app.ID
+	After   Cursor
+	Since   time.Time
+	Process string
+	Index   *int
+	Source  string
+	Limit   int // at most so many; 0: 1000
+}
+
+func dayOf(t time.Time) int {
+	t = t.UTC()
+	return t.Year()*10000 + int(t.Month())*100 + t.Day()
+}
