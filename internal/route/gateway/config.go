@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"naru/internal/fault"
+	"naru/internal/route"
+)
+
+// Config of a gateway; zero fields take the default named beside them. Every
+// limit is described in docs/gateway-table.md.
+type Config struct {
+	Control   string          // unix socket of the control plane; "": stand alone
+	TableFile string          // stand alone: the table to serve; else: where the last table is kept ("": nowhere)
+	Boot      string          // this boot of the machine; "": as the kernel says
+	Trusted   []netip.Prefix  // peers whose X-Forwarded-* fields are kept: none
+	Recorder  Recorder        // takes a record of every request; nil: none
+	Reload    <-chan struct{} // stand alone: read the table file again now (SIGHUP)
+
+	HeaderBytes   int           // one request's header: 32 KiB
+	BodyBytes     int64         // one request's body, where the table does not say: no limit
+	HeaderTimeout time.Duration // until a request's header is complete: 10s
+	IdleTimeout   time.Duration // a kept-alive connection without a request: 60s
+	BodyIdle      time.Duration // silence of a client inside a body: 60s
+	WriteIdle     time.Duration // a client that reads nothing of its answer: 120s
+	Handshake     time.Duration // TLS: 10s
+	Streams       int           // HTTP/2 requests at once on a connection: 250
+
+	Connect      time.Duration // until an instance accepts: 3s
+	Response     time.Duration // until an instance's answer begins: 15m
+	UpstreamIdle time.Duration // an unused connection to an instance: 4s
+	UpstreamKept int           // unused connections kept per instance: 256
+	Attempts     int           // instances tried until one accepts a connection: 3
+	EjectFirst   time.Duration // an instance that did not accept is left alone this long: 1s
+	EjectMax     time.Duration // doubling up to: 30s
+	RetryAfter   time.Duration // what 503 tells the client: 5s
+
+	Drain        time.Duration // at the end, for requests in flight: 60s
+	DrainUpgrade time.Duration // at the end, for WebSockets and the like: 5m
+	Report       time.Duration // between batches of counters and records: 250ms
+	Records      int           // records kept for a control plane that is away: 8192
+	Poll         time.Duration // stand alone: between looks at the table file: 1s
+}
+
+func (c Config) withDefaults() Config {
+	or(&c.HeaderBytes, 32<<10)
+	or(&c.HeaderTimeout, 10*time.Second)
+	or(&c.IdleTimeout, time.Minute)
+	or(&c.BodyIdle, time.Minute)
+	or(&c.WriteIdle, 2*time.Minute)
+	or(&c.Handshake, 10*time.Second)
+	or(&c.Streams, 250)
+	or(&c.Connect, 3*time.Second)
+	or(&c.Response, 15*time.Minute)
+	// Below the 5s after which Node closes an idle connection: a request must not
+	// be written into one that is just being closed.
+	or(&c.UpstreamIdle, 4*time.Second)
+	or(&c.UpstreamKept, 256)
+	or(&c.Attempts, 3)
+	or(&c.EjectFirst, time.Second)
+	or(&c.EjectMax, 30*time.Second)
+	or(&c.RetryAfter, 5*time.Second)
+	or(&c.Drain, time.Minute)
+	or(&c.DrainUpgrade, 5*time.Minute)
+	or(&c.Report, 250*time.Millisecond)
+	or(&c.Records, 8192)
+	or(&c.Poll, time.Second)
+	if c.Boot == "" {
+		c.Boot = bootID()
+	}
+	return c
+}
+
+func or[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate names every field that cannot work.
+func (c Config) Validate() error {
+	var errs []error
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"header-timeout", c.HeaderTimeout}, {"idle-timeout", c.IdleTimeout}, {"body-idle", c.BodyIdle},
+		{"write-idle", c.WriteIdle}, {"handshake", c.Handshake}, {"connect", c.Connect}, {"response", c.Response},
+		{"upstream-idle", c.UpstreamIdle}, {"eject-first", c.EjectFirst}, {"eject-max", c.EjectMax},
+		{"retry-after", c.RetryAfter}, {"drain", c.Drain}, {"drain-upgrade", c.DrainUpgrade}, {"report", c.Report}, {"poll", c.Poll},
+	} {
+		if d.value <= 0 {
+			errs = append(errs, fault.New(fault.Invalid, d.name, "must be above zero (got %s)", d.value))
+		}
+	}
+	for _, n := range []struct {
+		name       string
+		value, min int
+	}{
+		{"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"upstream-kept", c.UpstreamKept, 1},
+		{"attempts", c.Attempts, 1}, {"records", c.Records, 1},
+	} {
+		if n.value < n.min {
+			errs = append(errs, fault.New(fault.Invalid, n.name, "must be at least %d (got %d)", n.min, n.value))
+		}
+	}
+	if c.BodyBytes < 0 {
+		errs = append(errs, fault.New(fault.Invalid, "body-bytes", "must not be negative (got %d)", c.BodyBytes))
+	}
+	if c.Control == "" && c.TableFile == "" {
+		errs = append(errs, fault.New(fault.Invalid, "table", "a table file is needed where there is no control plane").
+			WithTry("naru gateway --table FILE --listen 127.0.0.1:8080"))
+	}
+	return errors.Join(errs...)
+}
+
+// Recorder takes what is known about a request once it has ended. Record is
+// called from many goroutines and must not block.
+type Recorder interface {
+	Record(a route.Access)
+}
+
+// bootID is the kernel's name for this boot; "" where it has none.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// attempt names which try failed, for records and errors.
+func attempt(address string, err error) error { return fmt.Errorf("connect to %s: %w", address, err) }

@@ -1,0 +1,178 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"naru/internal/backoff"
+	"naru/internal/route"
+	"naru/internal/route/wire"
+)
+
+// maxBatch bounds the records of one message.
+const maxBatch = 1000
+
+// sendLimit cuts a control plane off that does not read.
+const sendLimit = 10 * time.Second
+
+// control keeps a stream to the control plane for as long as ctx lasts. The
+// requests never wait for it.
+func (g *Gateway) control(ctx context.Context) error {
+	// The hub counts on every living gateway dialing again within a second.
+	again := backoff.Policy{First: 10 * time.Millisecond, Max: 500 * time.Millisecond, Jitter: 0.3}
+	for failures := 0; ctx.Err() == nil; failures++ {
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", g.cfg.Control)
+		if err == nil {
+			failures = 0
+			err = g.session(ctx, conn)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		g.log.DebugContext(ctx, "no stream to the control plane", "error", err)
+		if again.Wait(ctx, failures) != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// session speaks on one connection until it breaks or ctx ends; then what is
+// left is said before it closes.
+func (g *Gateway) session(ctx context.Context, conn net.Conn) error {
+	defer func() { _ = conn.Close() }()
+	s := &stream{g: g, conn: conn, seen: map[counterKey]route.Counter{}}
+	hello := &wire.Hello{
+		Generation: g.generation, Boot: g.cfg.Boot, PID: os.Getpid(), Version: g.tables.version(), Draining: g.draining.Load(),
+	}
+	s.left = hello.Draining
+	if err := s.send(&wire.Message{Hello: hello}); err != nil {
+		return err
+	}
+	received := make(chan error, 1)
+	var receiving sync.WaitGroup
+	receiving.Go(func() { received <- g.receive(ctx, conn) })
+	err := s.report(ctx, received)
+	_ = conn.Close()
+	receiving.Wait()
+	return err
+}
+
+// receive takes tables into use as they come.
+func (g *Gateway) receive(ctx context.Context, conn net.Conn) error {
+	in := bufio.NewReaderSize(conn, 64<<10)
+	for {
+		m, err := wire.Read(in, wire.DefaultMaxFrame)
+		if err != nil {
+			return err
+		}
+		if m.Table == nil {
+			continue
+		}
+		t, err := route.Decode(m.Table)
+		if err != nil {
+			g.log.ErrorContext(ctx, "table refused", "error", err)
+			g.reports.refused(versionOf(m.Table), err)
+			continue
+		}
+		g.keep(ctx, t)
+		if err := g.tables.apply(t); err != nil {
+			g.reports.refused(t.Version, err)
+		}
+	}
+}
+
+// versionOf reads as much of a bad table as its refusal needs.
+func versionOf(data json.RawMessage) uint64 {
+	var t struct {
+		Version uint64 `json:"version"`
+	}
+	_ = json.Unmarshal(data, &t) // what cannot be read stays 0
+	return t.Version
+}
+
+// stream is the sending side of one session.
+type stream struct {
+	g    *Gateway
+	conn net.Conn
+	seen map[counterKey]route.Counter // what this control plane was told
+	left bool                         // it was told that we are draining
+}
+
+func (s *stream) send(m *wire.Message) error {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(sendLimit)); err != nil {
+		return err
+	}
+	return wire.Write(s.conn, m)
+}
+
+// report says what there is to say: acknowledgements at once, counts and
+// records in batches.
+func (s *stream) report(ctx context.Context, received <-chan error) error {
+	ticker := time.NewTicker(s.g.cfg.Report)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return errors.Join(s.urgent(), s.batches(), s.send(&wire.Message{State: &wire.State{Gone: true}}))
+		case err := <-received:
+			return fmt.Errorf("control stream: %w", err)
+		case <-s.g.reports.wake:
+			if err := s.urgent(); err != nil {
+				return err
+			}
+		case <-ticker.C:
+			if err := s.batches(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *stream) urgent() error {
+	if s.g.draining.Load() && !s.left {
+		s.left = true
+		if err := s.send(&wire.Message{State: &wire.State{Draining: true}}); err != nil {
+			return err
+		}
+	}
+	ack, idle, ejections := s.g.reports.urgent()
+	if ack != nil {
+		if err := s.send(&wire.Message{Ack: ack}); err != nil {
+			return err
+		}
+	}
+	if len(idle) > 0 {
+		if err := s.send(&wire.Message{Idle: &wire.Idle{Instances: idle}}); err != nil {
+			return err
+		}
+	}
+	if len(ejections) > 0 {
+		return s.send(&wire.Message{Ejected: ejections})
+	}
+	return nil
+}
+
+func (s *stream) batches() error {
+	if totals := s.g.reports.totals(s.seen); len(totals) > 0 {
+		if err := s.send(&wire.Message{Counters: totals}); err != nil {
+			return err
+		}
+	}
+	for {
+		batch := s.g.reports.batch(maxBatch)
+		if batch == nil {
+			return nil
+		}
+		if err := s.send(&wire.Message{Access: batch}); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,91 @@
+// Package gateway carries all traffic to apps: it serves from a route table it
+// holds in memory and on disk, with or without a control plane that sends newer
+// ones.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"naru/internal/id"
+	"naru/internal/route"
+)
+
+// Gateway is one gateway process: a table, the instances in it, and what is in
+// flight to them.
+type Gateway struct {
+	cfg        Config
+	log        *slog.Logger
+	generation string
+
+	tables   *tables
+	forward  Forwarder
+	reports  *reports
+	draining atomic.Bool
+	conns    conns
+}
+
+// Forwarder is the seam between routing and moving bytes: it carries one request
+// to an instance of the entry and writes the answer. What it learns goes into
+// the exchange; it returns when the last byte is through, also for upgraded
+// connections.
+type Forwarder interface {
+	Forward(w http.ResponseWriter, r *http.Request, x *Exchange)
+}
+
+// New wires a gateway. It reads nothing and starts nothing; an error is about
+// the configuration.
+func New(cfg Config, log *slog.Logger) (*Gateway, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, log: log, generation: id.New()}
+	g.reports = newReports(cfg)
+	g.tables = newTables(cfg, g.reports)
+	g.forward = &forwarder{cfg: cfg, tables: g.tables, log: log, draining: &g.draining}
+	return g, nil
+}
+
+// Run serves on the listeners until ctx ends, then drains: it stops accepting,
+// lets what is in flight finish within the configured deadlines, and returns.
+// It closes the listeners. Wrap a listener with Secure for TLS and HTTP/2.
+func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
+	if len(listeners) == 0 {
+		return errors.New("gateway: no listener")
+	}
+	if err := g.load(ctx); err != nil {
+		return err
+	}
+	// What reports and reloads lives until the last request has been answered.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, background := errgroup.WithContext(background)
+	switch {
+	case g.cfg.Control != "":
+		group.Go(func() error { return g.control(background) })
+	case g.cfg.TableFile != "":
+		group.Go(func() error { return g.watch(background) })
+	}
+	group.Go(func() error {
+		defer stop()
+		return g.serve(ctx, background, listeners)
+	})
+	return group.Wait()
+}
+
+// Version returns the version of the table in use, 0 before there is one.
+func (g *Gateway) Version() uint64 { return g.tables.version() }
+
+// Apply makes a table the one that new requests use. It is what the control
+// stream and the table file do; tests and embedders may do it directly.
+func (g *Gateway) Apply(t *route.Table) error { return g.tables.apply(t) }
+
+// Generation identifies this process among gateways.
+func (g *Gateway) Generation() string { return g.generation }

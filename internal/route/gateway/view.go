@@ -1,0 +1,234 @@
+package gateway
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"naru/internal/route"
+)
+
+// view is a table made ready to serve from. It is built whole and then only
+// read.
+type view struct {
+	table    *route.Table
+	index    *route.Index[*entry]
+	backends map[backendKey]*backend
+	waiting  bool // the table is of another boot, or there is none yet: no address may be trusted
+}
+
+type backendKey struct{ instance, address string }
+
+// entry is a route of a view.
+type entry struct {
+	spec   *route.Entry
+	groups []*group
+	own    *counter // answers the gateway gave itself
+}
+
+// group is a server group of an entry. The ones without weight or instances are
+// left out: they take no new request.
+type group struct {
+	id       string
+	app      route.App
+	until    int // weights of the groups up to and with this one
+	backends []*backend
+	count    *counter
+}
+
+// tables holds the present view and the backends that left it busy.
+type tables struct {
+	cfg     Config
+	reports *reports
+	now     atomic.Pointer[view]
+
+	mu      sync.Mutex              // guards what follows, and is held while a table is put in use
+	leaving map[backendKey]*backend // out of the table, with requests
+}
+
+func newTables(cfg Config, r *reports) *tables {
+	t := &tables{cfg: cfg, reports: r, leaving: map[backendKey]*backend{}}
+	t.now.Store(&view{table: &route.Table{}, index: route.NewIndex[*entry](), waiting: true})
+	return t
+}
+
+func (t *tables) view() *view { return t.now.Load() }
+
+func (t *tables) version() uint64 { return t.view().table.Version }
+
+// apply makes a table the one new requests use. Backends and counters are taken
+// over from the view before.
+func (t *tables) apply(table *route.Table) error {
+	if err := table.Check(); err != nil {
+		return fmt.Errorf("table %d: %w", table.Version, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reports.begin()
+	old := t.view()
+	next := &view{
+		table: table, index: route.NewIndex[*entry](), backends: map[backendKey]*backend{},
+		waiting: table.Boot != "" && t.cfg.Boot != "" && table.Boot != t.cfg.Boot,
+	}
+	for i := range table.Routes {
+		spec := &table.Routes[i]
+		next.index.Add(spec.Host, spec.Path, t.entry(spec, old, next))
+	}
+	t.now.Store(next)
+	// Only now, that nobody new can find them, do backends leave: whoever found one
+	// just before is either counted or sent back to the new view.
+	for key, b := range old.backends {
+		if next.backends[key] != nil {
+			continue
+		}
+		if b.leave() {
+			t.leaving[key] = b
+		} else {
+			b.close()
+		}
+	}
+	t.reports.applied(table.Version, t.busy())
+	return nil
+}
+
+func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
+	e := &entry{spec: spec, own: t.reports.counter(spec.ID, "")}
+	total := 0
+	for i := range spec.Groups {
+		g := &spec.Groups[i]
+		backends := make([]*backend, len(g.Instances))
+		for j, in := range g.Instances {
+			backends[j] = t.backend(in, old, next)
+		}
+		if g.Weight == 0 || len(backends) == 0 {
+			continue
+		}
+		total += g.Weight
+		app := spec.App
+		if g.App != nil {
+			app = *g.App
+		}
+		e.groups = append(e.groups, &group{
+			id: g.ID, app: app, until: total, backends: backends, count: t.reports.counter(spec.ID, g.ID),
+		})
+	}
+	return e
+}
+
+// backend finds the object for an instance's address: in the next view, the
+// present one, among those leaving, or a new one.
+func (t *tables) backend(in route.Instance, old, next *view) *backend {
+	key := backendKey{in.ID, in.Address}
+	if b := next.backends[key]; b != nil {
+		return b
+	}
+	b := old.backends[key]
+	if left := t.leaving[key]; left != nil {
+		b = left
+		b.enter()
+		delete(t.leaving, key)
+	}
+	if b == nil {
+		b = &backend{instance: in, tables: t}
+	}
+	next.backends[key] = b
+	return b
+}
+
+// idle is told that the last request of a backend outside the table has ended.
+func (t *tables) idle(b *backend) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := backendKey{b.instance.ID, b.instance.Address}
+	if t.leaving[key] != b || b.load.Load() != gone {
+		return // it came back, was never busy, or somebody is just being sent away
+	}
+	delete(t.leaving, key)
+	b.close()
+	if !slices.Contains(t.busy(), b.instance.ID) {
+		t.reports.drained(b.instance.ID)
+	}
+}
+
+// busy lists the instances that are in no table and still have requests, sorted.
+// The caller holds the lock.
+func (t *tables) busy() []string {
+	out := make([]string, 0, len(t.leaving))
+	for _, b := range t.leaving {
+		out = append(out, b.instance.ID)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// tried are the backends a request has failed to connect to.
+type tried []*backend
+
+// pick chooses where a request goes: a group by weight, then the less loaded of
+// two instances drawn at random. Instances that just refused a connection are
+// passed over while another one is there. Nil means there is none left.
+func (e *entry) pick(cfg *Config, skip tried) (*group, *backend) {
+	if len(e.groups) == 0 {
+		return nil, nil
+	}
+	first := 0
+	if n := len(e.groups); n > 1 {
+		draw := rand.IntN(e.groups[n-1].until)
+		for e.groups[first].until <= draw {
+			first++
+		}
+	}
+	now := int64(0) // read only where an ejected backend asks for it
+	for i := range e.groups {
+		g := e.groups[(first+i)%len(e.groups)]
+		if b := g.pick(cfg, skip, &now); b != nil {
+			return g, b
+		}
+	}
+	// All are ejected. Trying one anyway is better than refusing everybody.
+	for i := range e.groups {
+		g := e.groups[(first+i)%len(e.groups)]
+		start := rand.IntN(len(g.backends))
+		for j := range g.backends {
+			if b := g.backends[(start+j)%len(g.backends)]; !slices.Contains(skip, b) {
+				return g, b
+			}
+		}
+	}
+	return nil, nil
+}
+
+// pick chooses in a group, among those in service.
+func (g *group) pick(cfg *Config, skip tried, now *int64) *backend {
+	n := len(g.backends)
+	start := 0
+	if n > 1 {
+		start = rand.IntN(n)
+		a, b := g.backends[start], g.backends[(start+1+rand.IntN(n-1))%n]
+		if len(skip) == 0 && a.serving() && b.serving() {
+			if b.busy() < a.busy() {
+				return b
+			}
+			return a
+		}
+	}
+	for j := range n {
+		b := g.backends[(start+j)%n]
+		if slices.Contains(skip, b) {
+			continue
+		}
+		if b.serving() {
+			return b
+		}
+		if *now == 0 {
+			*now = time.Now().UnixNano()
+		}
+		if b.ready(*now, cfg) {
+			return b
+		}
+	}
+	return nil
+}
