@@ -14,8 +14,8 @@ type Foundation struct {
 	Digest    string    `json:"digest"`
 	ABI       string    `json:"abi,omitempty" doc:"what must be equal between build and run"`
 	Bytes     int64     `json:"bytes" doc:"compressed size of all layers"`
-	Packages  int       `json:"packages" doc:"packages in its lock"`
-	Builtin   bool      `json:"builtin,omitempty" doc:"comes with naru"`
+	Lock      string    `json:"lock" doc:"digest of the lock file that it was baked from"`
+	SBOM      string    `json:"sbom,omitempty" doc:"digest of what lists its contents"`
 	CreatedAt time.Time `json:"created_at"`
 }
 

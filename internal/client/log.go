@@ -10,17 +10,17 @@ import (
 
 // LogLine is one line of what an app or a part of naru said about it.
 type LogLine struct {
-	Cursor    string    `json:"cursor" doc:"where the stream goes on after this line"`
-	Time      time.Time `json:"time"`
-	Source    string    `json:"source" doc:"APP, STG, RTR or TASK"`
-	Process   string    `json:"process,omitempty" doc:"web, worker, ..."`
-	Index     int       `json:"index" doc:"of the instance"`
-	Instance  string    `json:"instance,omitempty" doc:"instance id"`
-	Stream    string    `json:"stream,omitempty" enum:"stdout,stderr" doc:"where it was written"`
-	Text      string    `json:"text" doc:"the line, without newline"`
-	Truncated bool      `json:"truncated,omitempty" doc:"the line was longer than the limit"`
-	Dropped   int64     `json:"dropped,omitempty" doc:"lines lost before this one, over a limit"`
-	Alive     bool      `json:"alive,omitempty" doc:"no line: sent so that a dead connection is noticed"`
+	Cursor   string    `json:"cursor" doc:"where the stream goes on after this line"`
+	Time     time.Time `json:"time"`
+	Source   string    `json:"source" doc:"APP, STG, RTR or TASK"`
+	Process  string    `json:"process,omitempty" doc:"web, worker, ..."`
+	Index    int       `json:"index" doc:"of the instance"`
+	Instance string    `json:"instance,omitempty" doc:"instance id"`
+	Stream   string    `json:"stream,omitempty" enum:"stdout,stderr" doc:"where it was written"`
+	Text     string    `json:"text" doc:"the line, without newline"`
+	Partial  bool      `json:"partial,omitempty" doc:"the line goes on in the next one of this instance and stream"`
+	Dropped  int64     `json:"dropped,omitempty" doc:"so many lines were lost here; text says why"`
+	Alive    bool      `json:"alive,omitempty" doc:"no line: sent so that a dead connection is noticed"`
 }
 
 // LogQuery says which lines are wanted.

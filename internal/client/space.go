@@ -40,6 +40,7 @@ type SpaceChange struct {
 // never told again.
 type Credential struct {
 	Host      string    `json:"host" doc:"host name, with port where it has one"`
+	Kind      string    `json:"kind" enum:"git,registry" doc:"what the host is"`
 	User      string    `json:"user,omitempty"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
