@@ -1,0 +1,203 @@
+// Package deliver takes an app from source to a running release and through the
+// rest of its life: every wish is an operation, every operation a short story
+// told in steps.
+package deliver
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/artifact"
+	"naru/internal/build"
+	"naru/internal/event"
+	"naru/internal/id"
+	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/rollout"
+	"naru/internal/release"
+	"naru/internal/route"
+	"naru/internal/run"
+	"naru/internal/source"
+)
+
+// The kinds of operations that are carried out here.
+const (
+	KindPush     operation.Kind = "push"
+	KindStart    operation.Kind = "start"
+	KindStop     operation.Kind = "stop"
+	KindRestart  operation.Kind = "restart"
+	KindScale    operation.Kind = "scale"
+	KindRollback operation.Kind = "rollback"
+	KindSetEnv   operation.Kind = "set-env"
+	KindDelete   operation.Kind = "delete"
+)
+
+// Store is what delivering reads and writes. Each call is one transaction;
+// Together makes one of several.
+type Store interface {
+	Together(ctx context.Context, do func(ctx context.Context) error) error
+	AppendEvents(ctx context.Context, evs ...event.Event) error
+
+	Space(ctx context.Context, id app.SpaceID) (app.Space, error)
+	SpaceName(ctx context.Context, id app.SpaceID) (string, error)
+	App(ctx context.Context, id app.ID) (app.App, error)
+	AppNamed(ctx context.Context, space app.SpaceID, name string) (app.App, error)
+	CreateApp(ctx context.Context, a app.App, evs ...event.Event) (app.App, error)
+	UpdateApp(ctx context.Context, id app.ID, change func(*app.App) error, evs ...event.Event) (app.App, error)
+	DeleteApp(ctx context.Context, id app.ID, evs ...event.Event) error
+
+	AddSnapshot(ctx context.Context, s source.Snapshot, evs ...event.Event) (source.Snapshot, error)
+	Snapshot(ctx context.Context, id string) (source.Snapshot, error)
+	SnapshotByDigest(ctx context.Context, space app.SpaceID, digest string) (source.Snapshot, error)
+	AddImage(ctx context.Context, img artifact.Image, evs ...event.Event) (artifact.Image, error)
+	Image(ctx context.Context, id artifact.ID) (artifact.Image, error)
+	ImageOf(ctx context.Context, a app.ID, ref artifact.Ref) (artifact.Image, error)
+
+	CutRelease(ctx context.Context, a app.ID, cut func(number int, now time.Time) (release.Release, error), evs ...event.Event) (release.Release, error)
+	Release(ctx context.Context, id release.ID) (release.Release, error)
+	CurrentRelease(ctx context.Context, a app.ID) (release.Release, error)
+
+	StartRollout(ctx context.Context, r rollout.Rollout, evs ...event.Event) (rollout.Rollout, error)
+	Rollouts(ctx context.Context, a app.ID, limit int) ([]rollout.Rollout, error)
+	Groups(ctx context.Context, a app.ID) ([]run.Group, error)
+	Instances(ctx context.Context, a app.ID) ([]run.Instance, error)
+	ResizeGroup(ctx context.Context, id run.GroupID, size int, evs ...event.Event) (run.Group, error)
+
+	RouteNamed(ctx context.Context, host, path string) (route.Route, error)
+	Route(ctx context.Context, id route.ID) (route.Route, error)
+	RoutesOf(ctx context.Context, apps ...app.ID) ([]route.Route, error)
+	SetRoute(ctx context.Context, r route.Route, evs ...event.Event) (route.Route, error)
+	DeleteRoute(ctx context.Context, id route.ID, evs ...event.Event) error
+
+	AddOperation(ctx context.Context, op operation.Operation, evs ...event.Event) (operation.Operation, error)
+	WatchApp(id app.ID) (changed <-chan struct{}, stop func())
+}
+
+// Sources freezes source and hands it out.
+type Sources interface {
+	Fetch(ctx context.Context, s source.Snapshot) (fs.FS, error)
+	Checkout(ctx context.Context, s source.Snapshot, dir string) error
+}
+
+// Cloner freezes a commit of a repository; the credentials are the space's.
+type Cloner interface {
+	Clone(ctx context.Context, space app.SpaceID, url, ref, dir string, say func(line string)) (source.Snapshot, error)
+}
+
+// Images brings images of other registries into naru's.
+type Images interface {
+	// Import copies an image; the credentials are the space's.
+	Import(ctx context.Context, space app.SpaceID, reference, repository string) (artifact.Image, error)
+}
+
+// Builds makes images; it adds what the platform knows (registry, mirrors,
+// limits, foundations) to a request that names the source.
+type Builds interface {
+	Build(ctx context.Context, req build.Request) (build.Result, error)
+}
+
+// Secrets keeps values sealed.
+type Secrets interface {
+	// SetSecrets seals and stores values of an app, in the caller's transaction.
+	SetSecrets(ctx context.Context, a app.ID, values app.EnvChange) error
+}
+
+// Router brings the gateways' table up to date with the store.
+type Router interface {
+	Sync(ctx context.Context) error
+}
+
+// Logs forgets what an app said.
+type Logs interface {
+	Forget(ctx context.Context, a app.ID) error
+}
+
+// Config is what delivering must know of the platform.
+type Config struct {
+	AppsDomain   string                         // apps answer at SLUG.DOMAIN
+	URL          func(host, path string) string // where people reach a route
+	WorkDir      string                         // for checked-out sources
+	MaxInstances int                            // of one process type
+	KeepReleases int
+}
+
+// Service carries out what people ask of apps.
+type Service struct {
+	store    Store
+	sources  Sources
+	git      Cloner
+	images   Images
+	builds   Builds
+	secrets  Secrets
+	router   Router
+	logs     Logs
+	rollouts *rollout.Runner
+	wake     func() // tells the operation runner that there is work
+	cfg      Config
+	log      *slog.Logger
+}
+
+// Parts are what a Service works with.
+type Parts struct {
+	Store    Store
+	Sources  Sources
+	Git      Cloner
+	Images   Images
+	Builds   Builds
+	Secrets  Secrets
+	Router   Router
+	Logs     Logs
+	Rollouts *rollout.Runner
+	Wake     func()
+}
+
+// New makes a service.
+func New(p Parts, cfg Config, log *slog.Logger) *Service {
+	return &Service{
+		store: p.Store, sources: p.Sources, git: p.Git, images: p.Images, builds: p.Builds, secrets: p.Secrets,
+		router: p.Router, logs: p.Logs, rollouts: p.Rollouts, wake: p.Wake, cfg: cfg, log: log,
+	}
+}
+
+// Handlers are the operations that the service carries out.
+func (s *Service) Handlers() map[operation.Kind]operation.Handler {
+	return map[operation.Kind]operation.Handler{
+		KindPush:     s.push,
+		KindStart:    s.start,
+		KindStop:     s.stop,
+		KindRestart:  s.restart,
+		KindScale:    s.scale,
+		KindRollback: s.rollback,
+		KindSetEnv:   s.restart,
+		KindDelete:   s.delete,
+	}
+}
+
+// submit stores an operation on an app; the work begins when nothing else works
+// on the app. more runs in the same transaction before it and may be nil.
+func (s *Service) submit(ctx context.Context, by operation.Ask, kind operation.Kind, a app.App, request any, more func(ctx context.Context) error) (operation.Operation, error) {
+	encoded, err := json.Marshal(request)
+	if err != nil {
+		return operation.Operation{}, err
+	}
+	var op operation.Operation
+	err = s.store.Together(ctx, func(ctx context.Context) (err error) {
+		if more != nil {
+			if err := more(ctx); err != nil {
+				return err
+			}
+		}
+		op, err = s.store.AddOperation(ctx, operation.Operation{
+			ID: operation.ID(id.New()), Kind: kind, Space: a.Space, App: a.ID, Subject: string(a.ID),
+			Actor: by.Actor, Key: by.Key, Request: encoded, State: operation.Queued,
+		})
+		return err
+	})
+	if err == nil {
+		s.wake()
+	}
+	return op, err
+}

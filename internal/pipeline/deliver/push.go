@@ -1,0 +1,436 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/artifact"
+	"naru/internal/build"
+	"naru/internal/client"
+	"naru/internal/event"
+	"naru/internal/fault"
+	"naru/internal/id"
+	"naru/internal/pipeline/operation"
+	"naru/internal/source"
+)
+
+// Push makes the app where it is missing, with its routes, and starts the
+// operation that builds and runs it. What can be refused is refused here, before
+// anything is built.
+func (s *Service) Push(ctx context.Context, by operation.Ask, space app.SpaceID, in client.Push) (operation.Operation, error) {
+	if err := s.checkPush(ctx, space, in); err != nil {
+		return operation.Operation{}, err
+	}
+	a, err := s.store.AppNamed(ctx, space, in.App)
+	known := err == nil
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return operation.Operation{}, err
+	}
+	if !known {
+		if a, err = newApp(space, in.App); err != nil {
+			return operation.Operation{}, err
+		}
+	}
+	return s.submit(ctx, by, KindPush, a, in, func(ctx context.Context) error {
+		if !known {
+			if _, err := s.store.CreateApp(ctx, a, event.Event{Kind: "app.created", Actor: by.Actor, Subject: a.Name}); err != nil {
+				return err
+			}
+		}
+		return s.mapPushed(ctx, by, a, in)
+	})
+}
+
+func newApp(space app.SpaceID, name string) (app.App, error) {
+	if err := app.CheckName("app", name); err != nil {
+		return app.App{}, err
+	}
+	slug, err := app.Slug(name)
+	if err != nil {
+		return app.App{}, err
+	}
+	return app.App{ID: app.ID(id.New()), Space: space, Name: name, Slug: slug, State: app.Started}, nil
+}
+
+// checkPush refuses what cannot end well.
+func (s *Service) checkPush(ctx context.Context, space app.SpaceID, in client.Push) error {
+	if err := s.checkSource(ctx, space, in.Source); err != nil {
+		return err
+	}
+	for name := range in.Env {
+		if err := app.CheckEnvName("env."+name, name); err != nil {
+			return err
+		}
+	}
+	for _, process := range slices.Sorted(maps.Keys(in.Processes)) {
+		field := "processes." + process
+		if err := app.CheckProcessType(field, process); err != nil {
+			return err
+		}
+		if n := in.Processes[process].Instances; n != nil {
+			if err := s.checkCount(field+".instances", *n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Service) checkSource(ctx context.Context, space app.SpaceID, in client.Source) error {
+	given := 0
+	for _, one := range []bool{in.Snapshot != "", in.Git != nil, in.Image != ""} {
+		if one {
+			given++
+		}
+	}
+	if given != 1 {
+		return fault.New(fault.Invalid, "source", "one of snapshot, git and image is needed (got %d)", given).
+			WithTry("naru push in a folder, naru push --git URL, or naru push --image REF")
+	}
+	if in.Snapshot != "" {
+		_, err := s.snapshot(ctx, space, in.Snapshot)
+		return err
+	}
+	return nil
+}
+
+func (s *Service) checkCount(field string, n int) error {
+	if n < 0 || n > s.cfg.MaxInstances {
+		return fault.New(fault.Invalid, field, "%d is not a number of instances from 0 to %d", n, s.cfg.MaxInstances).
+			WithTry("the platform's limit is the setting instance.max")
+	}
+	return nil
+}
+
+// snapshot finds a snapshot of the space by id or digest.
+func (s *Service) snapshot(ctx context.Context, space app.SpaceID, ref string) (source.Snapshot, error) {
+	if strings.HasPrefix(ref, "sha256:") {
+		return s.store.SnapshotByDigest(ctx, space, ref)
+	}
+	snap, err := s.store.Snapshot(ctx, ref)
+	if err == nil && snap.Space != space {
+		return source.Snapshot{}, fault.New(fault.NotFound, "snapshot", "snapshot %q does not exist", ref)
+	}
+	return snap, err
+}
+
+// push is the main story: source, build, artifact, release, run, route, live.
+func (s *Service) push(ctx context.Context, w *operation.Work) (any, error) {
+	began := w.Created
+	var in client.Push
+	if err := w.Bind(&in); err != nil {
+		return nil, err
+	}
+	a, err := s.store.App(ctx, w.App)
+	if err != nil {
+		return nil, err
+	}
+	img, reused, err := s.obtain(ctx, w, a, in)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.keepImage(ctx, w, a, img, in); err != nil {
+		return nil, err
+	}
+	result := client.PushResult{App: a.Name, Image: img.Ref.String(), Reused: reused, URLs: []string{}}
+	if in.NoStart {
+		result.Took = client.Duration(time.Since(began))
+		return result, nil
+	}
+	cut, err := s.cut(ctx, w, "push")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.replace(ctx, w, cut); err != nil {
+		return nil, err
+	}
+	if result.URLs, err = s.arrive(ctx, w, a); err != nil {
+		return nil, err
+	}
+	result.Release, result.Took = cut.Number, client.Duration(time.Since(began))
+	if cut.Number > 1 {
+		result.Undo = "naru rollback " + a.Name
+	}
+	s.live(ctx, w, result.URLs)
+	return result, nil
+}
+
+// built is what the steps of a push remember of a build.
+type built struct {
+	Image  artifact.Image
+	Reused bool
+}
+
+// obtain makes or fetches the image of a push.
+func (s *Service) obtain(ctx context.Context, w *operation.Work, a app.App, in client.Push) (artifact.Image, bool, error) {
+	ctx, stop := w.Cancelable(ctx)
+	defer stop()
+	repository, err := s.repository(ctx, a)
+	if err != nil {
+		return artifact.Image{}, false, err
+	}
+	if in.Image != "" {
+		b, err := operation.Step(ctx, w, "source", func(ctx context.Context) (built, operation.Outcome, error) {
+			img, err := s.images.Import(ctx, a.Space, in.Image, repository)
+			return built{Image: img}, operation.Outcome{Text: "image " + in.Image}, err
+		})
+		return b.Image, false, err
+	}
+	snap, err := operation.Step(ctx, w, "source", func(ctx context.Context) (source.Snapshot, operation.Outcome, error) {
+		snap, err := s.freeze(ctx, w, a, in.Source)
+		return snap, operation.Outcome{Text: describeSource(snap), Data: snap.Digest}, err
+	})
+	if err != nil {
+		return artifact.Image{}, false, err
+	}
+	b, err := operation.Step(ctx, w, "build", func(ctx context.Context) (built, operation.Outcome, error) {
+		return s.build(ctx, w, a, snap, in, repository)
+	})
+	return b.Image, b.Reused, err
+}
+
+// freeze finds the snapshot of a push, or makes it from a repository.
+func (s *Service) freeze(ctx context.Context, w *operation.Work, a app.App, in client.Source) (source.Snapshot, error) {
+	if in.Git == nil {
+		return s.snapshot(ctx, a.Space, in.Snapshot)
+	}
+	snap, err := s.git.Clone(ctx, a.Space, in.Git.URL, in.Git.Ref, in.Git.Dir, func(line string) {
+		w.Output(ctx, "source", line)
+	})
+	if err != nil {
+		return snap, err
+	}
+	return s.store.AddSnapshot(ctx, snap)
+}
+
+func describeSource(snap source.Snapshot) string {
+	text := fmt.Sprintf("%d files, %s", snap.Files, size(snap.Bytes))
+	if c := snap.Origin.Commit; c != "" {
+		text = c[:min(10, len(c))] + ", " + text
+		if snap.Origin.Dirty {
+			text += ", with changes that are not committed"
+		}
+	}
+	return text
+}
+
+// build turns a snapshot into an image.
+func (s *Service) build(ctx context.Context, w *operation.Work, a app.App, snap source.Snapshot, in client.Push, repository string) (built, operation.Outcome, error) {
+	recipe, err := s.recipe(ctx, snap, in.Build, settingsOf(in.Processes))
+	if err != nil {
+		return built{}, operation.Outcome{}, err
+	}
+	w.Info(ctx, "build", "%s", recipe.Found)
+	for _, hint := range recipe.Warnings {
+		w.Info(ctx, "build", "%s", hint)
+	}
+	dir, err := os.MkdirTemp(s.cfg.WorkDir, "build-")
+	if err != nil {
+		return built{}, operation.Outcome{}, fmt.Errorf("make work folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if err := s.sources.Checkout(ctx, snap, dir); err != nil {
+		return built{}, operation.Outcome{}, err
+	}
+	res, err := s.builds.Build(ctx, build.Request{
+		Recipe: recipe, Dir: dir, SnapshotDigest: snap.Digest, Space: a.Space,
+		Target: build.Target{Repository: repository}, SourceCommit: snap.Origin.Commit,
+		Env: in.Build.Env, Fresh: in.Build.Fresh,
+		Progress: func(e build.Event) { sayBuild(ctx, w, e) },
+	})
+	if err != nil {
+		return built{}, operation.Outcome{}, err
+	}
+	for _, hint := range res.Warnings {
+		w.Info(ctx, "build", "%s", hint)
+	}
+	img := artifact.Image{
+		ID: artifact.ID(id.New()), App: a.ID, Ref: res.Ref, Snapshot: snap.Digest, RecipeKey: res.RecipeKey,
+		Origin: recipe.Found, Foundation: res.Foundation, Processes: res.Processes, Bytes: res.Bytes,
+	}
+	out := operation.Outcome{Text: recipe.Found + ", unchanged: nothing to build", Skipped: true}
+	if !res.Cached {
+		out = operation.Outcome{Text: fmt.Sprintf("%s, %d steps (%d cached)", recipe.Found, res.Steps.Total, res.Steps.Cached)}
+	}
+	return built{img, res.Cached}, out, nil
+}
+
+// recipe looks at a snapshot and says how it is built.
+func (s *Service) recipe(ctx context.Context, snap source.Snapshot, in client.BuildSettings, processes map[string]client.ProcessSettings) (build.Recipe, error) {
+	tree, err := s.sources.Fetch(ctx, snap)
+	if err != nil {
+		return build.Recipe{}, err
+	}
+	opts := build.Options{
+		Builder: in.Builder, Foundation: in.Foundation, Dockerfile: in.Dockerfile, Target: in.Target, BuildArgs: in.Args,
+	}
+	for _, process := range slices.Sorted(maps.Keys(processes)) {
+		p := app.Process{Type: process}
+		if command := processes[process].Command; command != "" {
+			p.Command = app.Shell(command)
+		}
+		opts.Processes = append(opts.Processes, p)
+	}
+	return build.Detect(tree, opts)
+}
+
+// Plan says what a push would build.
+func (s *Service) Plan(ctx context.Context, by operation.Ask, space app.SpaceID, in client.PlanRequest) (source.Snapshot, build.Recipe, error) {
+	if err := s.checkSource(ctx, space, in.Source); err != nil {
+		return source.Snapshot{}, build.Recipe{}, err
+	}
+	if in.Image != "" {
+		return source.Snapshot{}, build.Recipe{}, fault.New(fault.Invalid, "image", "an image is not built, so there is no plan").
+			WithTry("naru push --image %s", in.Image)
+	}
+	var snap source.Snapshot
+	var err error
+	if in.Git != nil {
+		if snap, err = s.git.Clone(ctx, space, in.Git.URL, in.Git.Ref, in.Git.Dir, func(string) {}); err == nil {
+			snap, err = s.store.AddSnapshot(ctx, snap)
+		}
+	} else {
+		snap, err = s.snapshot(ctx, space, in.Snapshot)
+	}
+	if err != nil {
+		return snap, build.Recipe{}, err
+	}
+	recipe, err := s.recipe(ctx, snap, in.Build, in.Processes)
+	return snap, recipe, err
+}
+
+// keepImage records the image, and makes it what the app's next release is cut
+// from, together with what the push said about the app.
+func (s *Service) keepImage(ctx context.Context, w *operation.Work, a app.App, img artifact.Image, in client.Push) error {
+	_, err := operation.Step(ctx, w, "artifact", func(ctx context.Context) (artifact.ID, operation.Outcome, error) {
+		var kept artifact.Image
+		err := s.store.Together(ctx, func(ctx context.Context) (err error) {
+			img.App = a.ID
+			if kept, err = s.store.AddImage(ctx, img, event.Event{Kind: "image.built", Actor: w.Actor, Subject: img.Ref.String()}); err != nil {
+				return err
+			}
+			_, err = s.store.UpdateApp(ctx, a.ID, func(a *app.App) error {
+				a.Image = string(kept.ID)
+				applyPush(a, in)
+				return nil
+			})
+			return err
+		})
+		return kept.ID, operation.Outcome{
+			Text: fmt.Sprintf("%s@%s, %s", img.Ref.Repository, img.Ref.Short(), size(img.Bytes)), Data: img.Ref.String(),
+		}, err
+	})
+	return err
+}
+
+// applyPush brings what a push says into an app's draft.
+func applyPush(a *app.App, in client.Push) {
+	if len(in.Env) > 0 {
+		a.Draft = a.Draft.WithEnv(in.Env)
+	}
+	for process, p := range in.Processes {
+		a.Draft = a.Draft.WithProcess(process, merge(a.Draft.Processes[process], p.ProcessSettings))
+		if p.Instances != nil {
+			if a.Scale == nil {
+				a.Scale = map[string]int{}
+			}
+			a.Scale[process] = *p.Instances
+		}
+	}
+}
+
+// merge lays settings over overrides; what is not set stays.
+func merge(o app.Overrides, p client.ProcessSettings) app.Overrides {
+	if p.Command != "" {
+		o.Command = p.Command
+	}
+	if p.MemoryMiB != 0 {
+		o.MemoryMiB = p.MemoryMiB
+	}
+	if p.DiskMiB != 0 {
+		o.DiskMiB = p.DiskMiB
+	}
+	if p.CPUMilli != 0 {
+		o.CPUMilli = p.CPUMilli
+	}
+	if p.Check != "" {
+		o.Check = app.CheckType(p.Check)
+	}
+	if p.Path != "" {
+		o.Path = p.Path
+	}
+	if p.StartTimeout != 0 {
+		o.StartTimeout = app.Duration(p.StartTimeout)
+	}
+	if p.StopGrace != 0 {
+		o.StopGrace = app.Duration(p.StopGrace)
+	}
+	return o
+}
+
+func settingsOf(in map[string]client.PushedProcess) map[string]client.ProcessSettings {
+	out := map[string]client.ProcessSettings{}
+	for process, p := range in {
+		out[process] = p.ProcessSettings
+	}
+	return out
+}
+
+// repository is where an app's images live: org/space/slug.
+func (s *Service) repository(ctx context.Context, a app.App) (string, error) {
+	name, err := s.store.SpaceName(ctx, a.Space)
+	if err != nil {
+		return "", err
+	}
+	return Repository(name, a.Slug)
+}
+
+// Repository is the image repository of an app in a space named ORG/SPACE, whose
+// names may hold characters that a repository may not.
+func Repository(space, slug string) (string, error) {
+	org, sp, ok := strings.Cut(space, "/")
+	orgSlug, err1 := app.Slug(org)
+	spaceSlug, err2 := app.Slug(sp)
+	if !ok || err1 != nil || err2 != nil {
+		return "", errors.Join(fmt.Errorf("space %q has no repository", space), err1, err2)
+	}
+	return orgSlug + "/" + spaceSlug + "/" + slug, nil
+}
+
+// sayBuild turns what a build tells into progress.
+func sayBuild(ctx context.Context, w *operation.Work, e build.Event) {
+	switch e.Kind {
+	case build.Line:
+		w.Output(ctx, "build", e.Text)
+	case build.Started:
+		w.Output(ctx, "build", "==> "+e.Step)
+	case build.Cached:
+		w.Output(ctx, "build", "==> "+e.Step+" (cached)")
+	case build.Done:
+		w.Output(ctx, "build", fmt.Sprintf("<== %s: %s", e.Step, e.Took.Round(time.Millisecond)))
+	case build.StepFailed:
+		w.Output(ctx, "build", fmt.Sprintf("<== %s failed: %s", e.Step, e.Text))
+	case build.Warning:
+		w.Info(ctx, "build", "%s", e.Text)
+	}
+}
+
+// size prints bytes as people read them.
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}

@@ -1,0 +1,273 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/artifact"
+	"naru/internal/event"
+	"naru/internal/fault"
+	"naru/internal/id"
+	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/rollout"
+	"naru/internal/release"
+	"naru/internal/run"
+)
+
+// cutting is what the release step remembers.
+type cutting struct {
+	Release release.ID
+	Number  int
+	Rollout rollout.ID
+}
+
+// cut freezes the app's image and draft as a release, unless that would equal
+// the current one, and starts its rollout, in one transaction.
+func (s *Service) cut(ctx context.Context, w *operation.Work, reason string) (cutting, error) {
+	return operation.Step(ctx, w, "release", func(ctx context.Context) (cutting, operation.Outcome, error) {
+		return s.roll(ctx, w, func(ctx context.Context, a app.App, old *release.Release) (release.Release, error) {
+			if a.Image == "" {
+				return release.Release{}, fault.New(fault.Conflict, "app", "%s has no image yet", a.Name).WithTry("naru push")
+			}
+			img, err := s.store.Image(ctx, artifact.ID(a.Image))
+			if err != nil {
+				return release.Release{}, err
+			}
+			now := time.Now().UTC()
+			next, err := release.Cut(a, img, 0, reason, w.Actor, now)
+			if err != nil {
+				return next, err
+			}
+			if old != nil && len(next.Changes(*old)) == 0 && w.Kind != KindPush {
+				return *old, nil
+			}
+			return s.store.CutRelease(ctx, a.ID, func(number int, now time.Time) (release.Release, error) {
+				return release.Cut(a, img, number, reason, w.Actor, now)
+			}, event.Event{Kind: "release.cut", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"reason": reason}})
+		})
+	})
+}
+
+// roll makes a release with pick and starts its rollout; the app is started.
+func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx context.Context, a app.App, old *release.Release) (release.Release, error)) (cutting, operation.Outcome, error) {
+	var c cutting
+	var text string
+	err := s.store.Together(ctx, func(ctx context.Context) error {
+		a, err := s.store.UpdateApp(ctx, w.App, func(a *app.App) error {
+			a.State = app.Started
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		var old *release.Release
+		if current, err := s.store.CurrentRelease(ctx, a.ID); err == nil {
+			old = &current
+		} else if !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		rel, err := pick(ctx, a, old)
+		if err != nil {
+			return err
+		}
+		r := rollout.Rollout{
+			ID: rollout.ID(id.New()), App: a.ID, Release: rel.ID, Strategy: rollout.Rolling,
+			MaxInFlight: max(1, a.Count(app.Web)/4), State: rollout.Preparing,
+		}
+		groups, err := s.store.Groups(ctx, a.ID)
+		if err != nil {
+			return err
+		}
+		for _, g := range groups {
+			r.Old = append(r.Old, g.ID)
+		}
+		text = rel.Name()
+		if old != nil {
+			r.From = old.ID
+			if changes := rel.Changes(*old); len(changes) > 0 {
+				text += ": " + strings.Join(changes, " and ") + " changed since " + old.Name()
+			} else if rel.ID == old.ID {
+				text += ": nothing changed"
+			} else {
+				text += ": equal to " + old.Name()
+			}
+		}
+		if r, err = s.store.StartRollout(ctx, r, event.Event{Kind: "rollout.started", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"release": rel.Number}}); err != nil {
+			return err
+		}
+		c = cutting{rel.ID, rel.Number, r.ID}
+		return nil
+	})
+	return c, operation.Outcome{Text: text, Data: c.Number}, err
+}
+
+// replace carries the rollout out and tells how it goes. When what ran before
+// runs again, the app's image is set back too, so that the next restart does not
+// try the same thing once more.
+func (s *Service) replace(ctx context.Context, w *operation.Work, c cutting) error {
+	_, err := operation.Step(ctx, w, "run", func(ctx context.Context) (rollout.State, operation.Outcome, error) {
+		hear := &listener{w: w}
+		ro, err := s.rollouts.Run(ctx, c.Rollout, w.Canceled(), hear)
+		if err != nil {
+			return ro.State, operation.Outcome{}, err
+		}
+		if ro.State != rollout.Done {
+			return ro.State, operation.Outcome{}, s.wentBack(ctx, w, ro)
+		}
+		return ro.State, operation.Outcome{Text: hear.last}, nil
+	})
+	return err
+}
+
+// wentBack sets the app's image back to what runs and says why.
+func (s *Service) wentBack(ctx context.Context, w *operation.Work, ro rollout.Rollout) error {
+	rel, err := s.store.Release(ctx, ro.Release)
+	if err != nil {
+		return err
+	}
+	a, err := s.store.App(ctx, ro.App)
+	if err != nil {
+		return err
+	}
+	if ro.From != "" && ro.From != ro.Release {
+		from, err := s.store.Release(ctx, ro.From)
+		if err != nil {
+			return err
+		}
+		img, err := s.store.ImageOf(ctx, a.ID, from.Image)
+		if err != nil {
+			return err
+		}
+		if _, err := s.store.UpdateApp(ctx, a.ID, func(a *app.App) error {
+			a.Image = string(img.ID)
+			return nil
+		}, event.Event{Kind: "rollout.rolledback", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"release": rel.Number, "reason": ro.Reason}}); err != nil {
+			return err
+		}
+	}
+	return ro.Err(a, rel)
+}
+
+// listener tells the followers of an operation how its rollout goes.
+type listener struct {
+	w    *operation.Work
+	last string
+}
+
+// Moved reports a change once.
+func (l *listener) Moved(ctx context.Context, lanes []rollout.Lane) {
+	var parts []string
+	for _, lane := range lanes {
+		if lane.New == nil || lane.New.Size == 0 && lane.Want == 0 {
+			continue
+		}
+		part := fmt.Sprintf("%s %d of %d healthy", lane.Process, lane.New.Healthy, lane.Want)
+		old := 0
+		for _, o := range lane.Old {
+			old += o.Present
+		}
+		if old > 0 {
+			part += fmt.Sprintf(", %d old", old)
+		}
+		parts = append(parts, part)
+	}
+	text := strings.Join(parts, "; ")
+	if text == "" {
+		text = "no instance wanted"
+	}
+	if text != l.last {
+		l.last = text
+		l.w.Info(ctx, "run", "%s", text)
+	}
+}
+
+// Output passes on the last lines of an instance that does not work.
+func (l *listener) Output(ctx context.Context, who, line string) {
+	l.w.Output(ctx, "run", who+" | "+line)
+}
+
+// settle waits until an app's live groups have the instances wanted and no
+// other. It does not undo anything: an instance that does not work is an error
+// that says why.
+func (s *Service) settle(ctx context.Context, w *operation.Work) (operation.Outcome, error) {
+	changed, stop := s.store.WatchApp(w.App)
+	defer stop()
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	a, err := s.store.App(ctx, w.App)
+	if err != nil {
+		return operation.Outcome{}, err
+	}
+	last := ""
+	for {
+		groups, err := s.store.Groups(ctx, w.App)
+		if err != nil {
+			return operation.Outcome{}, err
+		}
+		have, err := s.store.Instances(ctx, w.App)
+		if err != nil {
+			return operation.Outcome{}, err
+		}
+		if err := s.router.Sync(ctx); err != nil {
+			return operation.Outcome{}, err
+		}
+		text, settled, ill := count(groups, have)
+		if text != last {
+			w.Info(ctx, "run", "%s", text)
+			last = text
+		}
+		switch {
+		case ill != nil:
+			for _, line := range ill.LastExit.LastLines {
+				w.Output(ctx, "run", line)
+			}
+			return operation.Outcome{}, fault.New(fault.Failed, "", "%s; instance %d does not work: %s", text, ill.Index, ill.LastExit.Reason).
+				WithTry("naru logs %s", a.Name)
+		case settled:
+			return operation.Outcome{Text: text}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return operation.Outcome{}, ctx.Err()
+		case <-w.Canceled():
+			return operation.Outcome{}, fault.New(fault.Conflict, "", "canceled while waiting: %s", text)
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// count says how far the groups are, and finds an instance that crashes again
+// and again.
+func count(groups []run.Group, have []run.Instance) (text string, settled bool, ill *run.Instance) {
+	settled = true
+	var parts []string
+	for _, g := range groups {
+		healthy, present := 0, 0
+		for _, i := range have {
+			if i.Group != g.ID {
+				continue
+			}
+			if i.State != run.Crashed {
+				present++
+			}
+			if i.State == run.Healthy {
+				healthy++
+			}
+			if i.State == run.Crashed && i.Crashes >= 3 && i.LastExit != nil && ill == nil {
+				ill = &i
+			}
+		}
+		settled = settled && healthy == g.Size && present == g.Size
+		if g.Size > 0 || present > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d of %d healthy", g.Process, healthy, g.Size))
+		}
+	}
+	if len(parts) == 0 {
+		return "no instance", settled, ill
+	}
+	return strings.Join(parts, ", "), settled, ill
+}
