@@ -47,6 +47,8 @@ type Task struct {
 	Command   []string
 	MemoryMiB int
 	DiskMiB   int
+	Attach    bool           // it waits for somebody to attach, and ends when they leave
+	TTY       bool           // with Attach: it has a terminal
 	Instance  run.InstanceID // the attempt; a task is never tried twice
 	State     State
 	ExitCode  int

@@ -1,0 +1,329 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path"
+	"sync"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/event"
+	"naru/internal/fault"
+	"naru/internal/id"
+	"naru/internal/pipeline/operation"
+	"naru/internal/release"
+	"naru/internal/run"
+)
+
+// Store is what tasks read and write. Each call is one transaction.
+type Store interface {
+	// AddTask stores a task and gives it its number.
+	AddTask(ctx context.Context, t Task, evs ...event.Event) (Task, error)
+	Task(ctx context.Context, id ID) (Task, error)
+	// UpdateTask changes a task; an illegal move of its state is a Conflict.
+	UpdateTask(ctx context.Context, id ID, change func(*Task) error, evs ...event.Event) (Task, error)
+	// UnfinishedTasks returns all that have not ended.
+	UnfinishedTasks(ctx context.Context) ([]Task, error)
+
+	App(ctx context.Context, id app.ID) (app.App, error)
+	Release(ctx context.Context, id release.ID) (release.Release, error)
+	Instances(ctx context.Context, a app.ID) ([]run.Instance, error)
+	Groups(ctx context.Context, a app.ID) ([]run.Group, error)
+}
+
+// Specs says how a task is started.
+type Specs interface {
+	Task(ctx context.Context, rel release.Release, id run.InstanceID, command []string, memoryMiB, diskMiB int) (run.Spec, error)
+}
+
+// Limits of tasks.
+type Limits struct {
+	Timeout time.Duration // a task is stopped after this time
+	Attach  time.Duration // how long a task waits for somebody to attach
+}
+
+// Runner runs tasks. One that was started goes on when naru stops, unless
+// somebody was attached to it, and is found again.
+type Runner struct {
+	store  Store
+	driver run.Driver
+	specs  Specs
+	limits Limits
+	log    *slog.Logger
+
+	mu      sync.Mutex // guards what follows
+	cancels map[ID]context.CancelFunc
+	base    context.Context // of tasks in the background; nil until Run
+	work    sync.WaitGroup
+}
+
+// NewRunner makes a runner.
+func NewRunner(store Store, driver run.Driver, specs Specs, limits Limits, log *slog.Logger) *Runner {
+	return &Runner{store: store, driver: driver, specs: specs, limits: limits, log: log, cancels: map[ID]context.CancelFunc{}}
+}
+
+// Run takes up the tasks that an earlier process left, then lets new ones begin,
+// until ctx ends.
+func (r *Runner) Run(ctx context.Context) error {
+	left, err := r.store.UnfinishedTasks(ctx)
+	if err != nil {
+		return fmt.Errorf("find unfinished tasks: %w", err)
+	}
+	r.mu.Lock()
+	r.base = ctx
+	r.mu.Unlock()
+	defer r.work.Wait()
+	for _, t := range left {
+		r.goOn(t)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// goOn carries on a task in the background.
+func (r *Runner) goOn(t Task) {
+	r.mu.Lock()
+	base := r.base
+	r.mu.Unlock()
+	if base == nil {
+		return // Run takes it up
+	}
+	ctx, cancel := context.WithCancel(base)
+	r.hold(t.ID, cancel)
+	r.work.Go(func() {
+		defer r.letGo(t.ID, cancel)
+		switch {
+		case t.Attach && t.State == Running:
+			// Whoever was attached is gone with the process that served them.
+			r.end(ctx, t, 0, "the connection to it was lost")
+		case t.Attach:
+			r.expire(ctx, t)
+		default:
+			if _, err := r.carryOut(ctx, t, nil); err != nil && ctx.Err() == nil {
+				r.log.WarnContext(ctx, "task failed", "task", t.ID, "error", err)
+			}
+		}
+	})
+}
+
+// expire ends a task that nobody attaches to.
+func (r *Runner) expire(ctx context.Context, t Task) {
+	timer := time.NewTimer(r.limits.Attach)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+		r.end(ctx, t, 0, "nobody attached to it")
+	}
+}
+
+// New is a task to be run.
+type New struct {
+	Name      string // "": the first word of the command
+	Command   []string
+	Release   release.Release
+	MemoryMiB int
+	DiskMiB   int
+	Attach    bool
+	TTY       bool
+}
+
+// Start stores a task and starts it, unless it waits for somebody to attach.
+func (r *Runner) Start(ctx context.Context, by operation.Ask, a app.ID, in New) (Task, error) {
+	if len(in.Command) == 0 || in.Command[0] == "" {
+		return Task{}, fault.New(fault.Invalid, "command", "a command is needed").WithTry("naru run APP -- COMMAND")
+	}
+	if in.Name == "" {
+		in.Name = path.Base(in.Command[0])
+	}
+	t, err := r.store.AddTask(ctx, Task{
+		ID: ID(id.New()), App: a, Release: in.Release.ID, Name: in.Name, Command: in.Command,
+		MemoryMiB: in.MemoryMiB, DiskMiB: in.DiskMiB, Attach: in.Attach, TTY: in.TTY,
+		Instance: run.InstanceID(id.New()), State: Pending, By: by.Actor, Created: time.Now().UTC(),
+	}, event.Event{Kind: "task.created", Actor: by.Actor, Subject: in.Name})
+	if err != nil {
+		return t, err
+	}
+	r.goOn(t)
+	return t, nil
+}
+
+// Attach runs a task that waits for it, connected to io, and returns its exit
+// code. An end of ctx ends the task.
+func (r *Runner) Attach(ctx context.Context, tid ID, io run.IO) (int, error) {
+	t, err := r.store.Task(ctx, tid)
+	if err != nil {
+		return 0, err
+	}
+	if !t.Attach || t.State != Pending {
+		return 0, fault.New(fault.Conflict, "task", "task %d is %s and does not wait for anybody", t.Number, t.State).
+			WithTry("naru logs APP --source TASK")
+	}
+	r.mu.Lock()
+	cancel := r.cancels[tid] // of the wait
+	r.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+	ctx, stop := context.WithCancel(ctx)
+	r.hold(tid, stop)
+	defer r.letGo(tid, stop)
+	return r.carryOut(ctx, t, &io)
+}
+
+// Cancel ends a task.
+func (r *Runner) Cancel(ctx context.Context, by operation.Ask, tid ID) (Task, error) {
+	t, err := r.store.UpdateTask(ctx, tid, func(t *Task) error {
+		if t.State.Ended() {
+			return fault.New(fault.Conflict, "task", "task %d has ended already", t.Number)
+		}
+		t.State, t.Reason, t.Ended = Canceled, "canceled by "+by.Actor, time.Now().UTC()
+		return nil
+	}, event.Event{Kind: "task.canceled", Actor: by.Actor})
+	if err != nil {
+		return t, err
+	}
+	r.mu.Lock()
+	cancel := r.cancels[tid]
+	r.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+	return t, r.remove(ctx, t)
+}
+
+// carryOut starts the task's instance, or finds it running, and waits for its
+// end. A task is never tried twice: when nobody saw how it ended, it failed.
+func (r *Runner) carryOut(ctx context.Context, t Task, io *run.IO) (int, error) {
+	ctx, stop := context.WithTimeout(ctx, r.limits.Timeout)
+	defer stop()
+	if t.State == Pending {
+		if err := r.begin(ctx, &t, io); err != nil {
+			if ctx.Err() == nil {
+				r.end(ctx, t, 0, fault.Of(err).Message)
+			}
+			return 0, err
+		}
+	}
+	exit, err := r.driver.Wait(ctx, t.Instance)
+	switch {
+	case err == nil:
+		r.end(ctx, t, exit.Code, exit.Reason)
+		return exit.Code, nil
+	case fault.Is(err, fault.NotFound):
+		r.end(ctx, t, -1, "ended unseen")
+		return -1, err
+	case ctx.Err() == context.DeadlineExceeded:
+		r.end(ctx, t, -1, "still ran after "+r.limits.Timeout.String())
+	case ctx.Err() != nil && t.Attach:
+		r.end(ctx, t, -1, "whoever was attached left")
+	}
+	return -1, err
+}
+
+func (r *Runner) begin(ctx context.Context, t *Task, io *run.IO) error {
+	rel, err := r.store.Release(ctx, t.Release)
+	if err != nil {
+		return err
+	}
+	spec, err := r.specs.Task(ctx, rel, t.Instance, t.Command, t.MemoryMiB, t.DiskMiB)
+	if err != nil {
+		return err
+	}
+	spec.IO = io
+	// Stored before it starts: a crash in between leaves a task that "ended
+	// unseen", never one that ran twice.
+	*t, err = r.store.UpdateTask(ctx, t.ID, func(t *Task) error {
+		t.State, t.Started = Running, time.Now().UTC()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = r.driver.Start(ctx, spec)
+	return err
+}
+
+// end writes down how a task ended and removes its instance. It works with a
+// deadline of its own, for the task's may be over.
+func (r *Runner) end(ctx context.Context, t Task, code int, reason string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if err := r.remove(ctx, t); err != nil {
+		r.log.WarnContext(ctx, "remove task", "task", t.ID, "error", err)
+	}
+	_, err := r.store.UpdateTask(ctx, t.ID, func(t *Task) error {
+		if t.State.Ended() {
+			return nil
+		}
+		t.ExitCode, t.Ended = code, time.Now().UTC()
+		if t.State == Running && code == 0 && reason == run.Reason(0, 0, false, 0) {
+			t.State = Succeeded
+		} else {
+			t.State, t.Reason = Failed, reason
+		}
+		return nil
+	}, event.Event{Kind: "task.ended", Actor: event.System, Subject: t.Name, Detail: map[string]any{"exit_code": code}})
+	if err != nil {
+		r.log.ErrorContext(ctx, "store the end of a task", "task", t.ID, "error", err)
+	}
+}
+
+func (r *Runner) remove(ctx context.Context, t Task) error {
+	if err := r.driver.Stop(ctx, t.Instance, app.DefaultStopGrace); err != nil {
+		return err
+	}
+	return r.driver.Remove(ctx, t.Instance)
+}
+
+// Exec runs a command in an instance of a process type.
+func (r *Runner) Exec(ctx context.Context, a app.ID, process string, index int, x run.ExecSpec) (int, error) {
+	i, err := r.find(ctx, a, process, index)
+	if err != nil {
+		return 0, err
+	}
+	return r.driver.Exec(ctx, i.ID, x)
+}
+
+// find returns the instance at an index that is furthest on.
+func (r *Runner) find(ctx context.Context, a app.ID, process string, index int) (run.Instance, error) {
+	if process == "" {
+		process = app.Web
+	}
+	groups, err := r.store.Groups(ctx, a)
+	if err != nil {
+		return run.Instance{}, err
+	}
+	have, err := r.store.Instances(ctx, a)
+	if err != nil {
+		return run.Instance{}, err
+	}
+	rank := map[run.State]int{run.Healthy: 3, run.Unhealthy: 2, run.Starting: 1}
+	var best run.Instance
+	for _, g := range groups {
+		for _, i := range have {
+			if g.Process == process && i.Group == g.ID && i.Index == index && rank[i.State] > rank[best.State] {
+				best = i
+			}
+		}
+	}
+	if best.ID == "" {
+		return best, fault.New(fault.NotFound, "instance", "no instance %d of %s runs", index, process).WithTry("naru app APP")
+	}
+	return best, nil
+}
+
+func (r *Runner) hold(t ID, cancel context.CancelFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cancels[t] = cancel
+}
+
+func (r *Runner) letGo(t ID, cancel context.CancelFunc) {
+	cancel()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.cancels, t)
+}

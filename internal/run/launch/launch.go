@@ -1,0 +1,123 @@
+// Package launch assembles what a driver must know to start an instance of a
+// release: limits, environment with secrets at their current values, and where
+// the image is fetched.
+package launch
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"naru/internal/app"
+	"naru/internal/fault"
+	"naru/internal/release"
+	"naru/internal/run"
+	"naru/internal/secret"
+)
+
+// Store finds what an instance belongs to.
+type Store interface {
+	App(ctx context.Context, id app.ID) (app.App, error)
+	Space(ctx context.Context, id app.SpaceID) (app.Space, error)
+	Release(ctx context.Context, id release.ID) (release.Release, error)
+}
+
+// Secrets opens sealed settings of an app.
+type Secrets interface {
+	// Open returns the current values; a name without one is a NotFound.
+	Open(ctx context.Context, a app.ID, names []string) (map[string]secret.Secret, error)
+}
+
+// Registry is where images are fetched, and how.
+type Registry struct {
+	Host        string // host:port
+	Credentials func(ctx context.Context) (run.Credentials, error)
+}
+
+// Bounds are the platform's limits of an instance's output.
+type Bounds struct {
+	LogBytesPerSecond int
+	LogSpoolMiB       int
+}
+
+// Launcher assembles specs.
+type Launcher struct {
+	store    Store
+	secrets  Secrets
+	registry Registry
+	bounds   Bounds
+}
+
+// New makes a launcher.
+func New(store Store, secrets Secrets, registry Registry, bounds Bounds) *Launcher {
+	return &Launcher{store, secrets, registry, bounds}
+}
+
+// Spec is what starts an instance of a group.
+func (l *Launcher) Spec(ctx context.Context, g run.Group, i run.Instance) (run.Spec, app.Process, error) {
+	rel, err := l.store.Release(ctx, g.Release)
+	if err != nil {
+		return run.Spec{}, app.Process{}, err
+	}
+	process, ok := rel.Process(g.Process)
+	if !ok {
+		return run.Spec{}, app.Process{}, fmt.Errorf("group %s: %s has no process %q", g.Name, rel.Name(), g.Process)
+	}
+	spec, err := l.base(ctx, rel, process)
+	if err != nil {
+		return run.Spec{}, process, err
+	}
+	spec.ID, spec.Group, spec.Index, spec.Command, spec.Port = i.ID, g.ID, i.Index, process.Command, process.Port
+	return spec, process, nil
+}
+
+// Task is what a one-off command needs to run in a release: the environment and
+// limits of its web process, but for what is asked for.
+func (l *Launcher) Task(ctx context.Context, rel release.Release, id run.InstanceID, command []string, memoryMiB, diskMiB int) (run.Spec, error) {
+	process, ok := rel.Process(app.Web)
+	if !ok {
+		process = app.Process{Type: app.Web}.Resolve(app.Overrides{})
+	}
+	process.Type = "task"
+	if memoryMiB > 0 {
+		process.MemoryMiB = memoryMiB
+	}
+	if diskMiB > 0 {
+		process.DiskMiB = diskMiB
+	}
+	spec, err := l.base(ctx, rel, process)
+	if err != nil {
+		return run.Spec{}, err
+	}
+	spec.ID, spec.Command, spec.Task = id, command, true
+	return spec, nil
+}
+
+// base is what all instances of a process have in common.
+func (l *Launcher) base(ctx context.Context, rel release.Release, process app.Process) (run.Spec, error) {
+	a, err := l.store.App(ctx, rel.App)
+	if err != nil {
+		return run.Spec{}, err
+	}
+	space, err := l.store.Space(ctx, a.Space)
+	if err != nil {
+		return run.Spec{}, err
+	}
+	env := run.PlainEnv(rel.Env)
+	open, err := l.secrets.Open(ctx, a.ID, rel.Secrets)
+	if fault.Is(err, fault.NotFound) {
+		return run.Spec{}, fault.New(fault.Failed, "env", "a secret of %s %s is gone: %v", a.Name, rel.Name(), err).
+			WithTry("naru set-env %s --secret NAME", a.Name)
+	}
+	if err != nil {
+		return run.Spec{}, err
+	}
+	maps.Copy(env, open)
+	limits := run.LimitsOf(process)
+	limits.LogBytesPerSecond, limits.LogSpoolMiB = l.bounds.LogBytesPerSecond, l.bounds.LogSpoolMiB
+	return run.Spec{
+		App: a.ID, AppName: a.Slug, Space: a.Space, Release: rel.ID, Process: process.Type,
+		Image: run.Image{Ref: rel.Image, Host: l.registry.Host, Credentials: l.registry.Credentials},
+		Env:   env, Limits: limits, AllowRoot: space.AllowRoot,
+	}, nil
+}
