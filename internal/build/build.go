@@ -33,7 +33,6 @@ type Request struct {
 	SourceTime     time.Time         // of the commit, for the files in the image; zero: 1970
 	Fresh          bool              // ignore what earlier builds left, but the downloads
 	Timeout        time.Duration     // of the whole build; 0: DefaultTimeout
-	Limits         Limits            //
 	Env            map[string]string // seen by the commands of the build; stays out of the image, is part of the key
 	Secrets        map[string]secret.Secret
 	Mirrors        Mirrors
@@ -50,13 +49,6 @@ type Target struct {
 	User       string        // may be empty
 	Token      secret.Secret // allowed to push to Repository and to pull foundations
 	Insecure   bool          // plain http; loopback only
-}
-
-// Limits bound the commands of a build. Zero fields mean no limit of their own.
-type Limits struct {
-	CPUMilli  int // thousandths of a core
-	MemoryMiB int
-	OutputMiB int // bytes of log, above which lines are dropped and counted; 0: 16
 }
 
 // Mirrors are what the operator of a machine says about the network around it.

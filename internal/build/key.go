@@ -15,7 +15,7 @@ const Version = "1"
 
 // RecipeKey names what a build makes: requests with equal keys make equal
 // images. The key holds no secret's value, so that it can be stored; neither
-// mirrors, limits nor the commit's name are part of it.
+// mirrors nor the commit's name are part of it.
 func RecipeKey(req Request) (string, error) {
 	recipe := req.Recipe
 	recipe.Warnings = nil

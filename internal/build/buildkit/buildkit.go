@@ -1,0 +1,139 @@
+// Package buildkit is a Builder on a BuildKit daemon: it compiles recipes to
+// BuildKit's graph, hands Dockerfiles to its own reader, follows the log, and
+// renders the daemon's configuration.
+package buildkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	bkclient "github.com/moby/buildkit/client"
+	"golang.org/x/sync/errgroup"
+
+	"naru/internal/artifact"
+	"naru/internal/build"
+	"naru/internal/fault"
+)
+
+var _ build.Builder = (*Builder)(nil)
+
+// Builder builds on the daemon at an address. It holds no connection between
+// builds, so that the daemon may be restarted at any time.
+type Builder struct {
+	opts Options
+	log  *slog.Logger
+}
+
+// Options are what a Builder needs to know of the machine.
+type Options struct {
+	Address      string // "unix:///run/naru/x/buildkitd.sock"
+	StaticServer string // path of the naru-static program; "": static sites cannot be built
+}
+
+// New returns a Builder on a daemon. It connects when it builds.
+func New(opts Options, log *slog.Logger) *Builder { return &Builder{opts, log} }
+
+// Ready returns nil when the daemon answers and has a worker.
+func (b *Builder) Ready(ctx context.Context) error {
+	c, err := bkclient.New(ctx, b.opts.Address)
+	if err != nil {
+		return unreachable(b.opts.Address, err)
+	}
+	defer c.Close()
+	workers, err := c.ListWorkers(ctx)
+	if err != nil {
+		return unreachable(b.opts.Address, err)
+	}
+	if len(workers) == 0 {
+		return fault.New(fault.Unavailable, "", "the build daemon at %s has no worker", b.opts.Address)
+	}
+	return nil
+}
+
+func unreachable(address string, err error) error {
+	return fault.New(fault.Unavailable, "", "the build daemon at %s does not answer", address).
+		WithTry("it is started again by itself; naru doctor tells why when it is not").WithCause(err)
+}
+
+// Build carries out a request: solve, push, and read back what was pushed.
+func (b *Builder) Build(ctx context.Context, req build.Request) (build.Result, error) {
+	start := time.Now()
+	if err := check(req); err != nil {
+		return build.Result{}, err
+	}
+	limit := req.Timeout
+	if limit <= 0 {
+		limit = build.DefaultTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTimeout)
+	defer cancel()
+	c, err := bkclient.New(ctx, b.opts.Address)
+	if err != nil {
+		return build.Result{}, unreachable(b.opts.Address, err)
+	}
+	defer c.Close()
+
+	follow := newFollower(req.Progress)
+	digest, err := b.solve(ctx, c, req, follow)
+	if err != nil {
+		return build.Result{}, explain(ctx, err, req, limit, follow)
+	}
+	res, err := describe(ctx, req, artifact.Ref{Repository: req.Target.Repository, Digest: digest})
+	if err != nil {
+		return build.Result{}, err
+	}
+	res.Steps, res.Warnings, res.Took = follow.count(), follow.warnings(), time.Since(start)
+	return res, nil
+}
+
+var errTimeout = errors.New("build took too long")
+
+func check(req build.Request) error {
+	r := req.Recipe
+	switch {
+	case req.Dir == "":
+		return errors.New("build request without a directory")
+	case req.Target.Registry == "" || req.Target.Repository == "":
+		return errors.New("build request without a target")
+	case r.Dockerfile == nil && req.Foundations.Run.Ref == "":
+		return fmt.Errorf("foundation %s was not resolved", r.Foundations.Run)
+	case len(r.Steps) > 0 && req.Foundations.Build.Ref == "":
+		return fmt.Errorf("foundation %s was not resolved", r.Foundations.Build)
+	}
+	return nil
+}
+
+// solve runs the build and returns the digest of the pushed manifest.
+func (b *Builder) solve(ctx context.Context, c *bkclient.Client, req build.Request, follow *follower) (string, error) {
+	opt, err := b.solveOptions(req)
+	if err != nil {
+		return "", err
+	}
+	status := make(chan *bkclient.SolveStatus)
+	var resp *bkclient.SolveResponse
+	var g errgroup.Group // not bound to ctx: the status channel is drained to its end
+	g.Go(func() error {
+		var err error
+		if req.Recipe.Dockerfile != nil {
+			resp, err = c.Solve(ctx, nil, opt, status)
+		} else {
+			resp, err = c.Build(ctx, opt, "naru", b.frontend(req), status)
+		}
+		return err
+	})
+	g.Go(func() error {
+		follow.run(status)
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return "", err
+	}
+	digest := resp.ExporterResponse["containerimage.digest"]
+	if digest == "" {
+		return "", errors.New("the build daemon reported no image digest")
+	}
+	return digest, nil
+}
