@@ -116,3 +116,18 @@ func TestDurationIsText(t *testing.T) {
 		t.Error("a negative duration was read")
 	}
 }
+
+func TestShell(t *testing.T) {
+	for command, want := range map[string]string{
+		"node server.js":      "exec node server.js",
+		"cd web && node x.js": "cd web && node x.js",
+		"A=1 node x.js":       "A=1 node x.js",
+		"export A=1":          "export A=1",
+		"sh -c 'a; b'":        "sh -c 'a; b'",
+		"./run --port=$PORT":  "exec ./run --port=$PORT",
+	} {
+		if got := Shell(command); got[0] != "/bin/sh" || got[2] != want {
+			t.Errorf("Shell(%q) = %q, want %q last", command, got, want)
+		}
+	}
+}

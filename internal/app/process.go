@@ -2,6 +2,7 @@ package app
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -101,9 +102,19 @@ func (p Process) Resolve(o Overrides) Process {
 	return p
 }
 
-// Shell is the argv that runs a command line. exec, so that signals reach the
-// command and not the shell.
-func Shell(command string) []string { return []string{"/bin/sh", "-c", "exec " + command} }
+// Shell is the argv that runs a command line. A line that is one command is
+// exec'd, so that signals reach the command and not the shell; "cd web && node
+// x" or "A=1 node x" is left to the shell, which execs the last command itself.
+func Shell(command string) []string {
+	first, _, _ := strings.Cut(strings.TrimSpace(command), " ")
+	if !strings.ContainsAny(command, ";&|<>()`\n{}") && !strings.Contains(first, "=") && !slices.Contains(shellWords, first) {
+		command = "exec " + command
+	}
+	return []string{"/bin/sh", "-c", command}
+}
+
+// shellWords begin a line and are no programs.
+var shellWords = []string{"!", ".", "cd", "eval", "exec", "exit", "export", "set", "source", "ulimit", "umask", "unset"}
 
 // Types returns the process types in a stable order, web first.
 func Types(processes []Process) []string {

@@ -60,11 +60,10 @@ func (b node) recipe(t *tree, set settings) (Recipe, error) {
 	if command != "" {
 		r.Processes = []app.Process{process(app.Web, command)}
 	}
-	if p.wantsNPM(command) {
-		r.Foundations.Run = r.Foundations.Build
+	if p.startsWithNPM(command) {
 		r.Warnings = append(r.Warnings, Hint{
-			Message: "the start command needs npm, so the image carries it",
-			Try:     "start with node itself for a smaller image and a clean stop",
+			Message: "the app is started by npm, which costs memory and may hide how the app ended",
+			Try:     "start it with node itself",
 		})
 	}
 	return r, nil

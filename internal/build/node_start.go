@@ -63,8 +63,8 @@ func (p nodePlan) expand(name string, depth int) (string, error) {
 
 var callsManager = regexp.MustCompile(`\b(npm|npx|yarn|pnpm)\b`)
 
-// wantsNPM reports whether a process needs the package manager at run time.
-func (p nodePlan) wantsNPM(command string) bool {
+// startsWithNPM reports whether a process runs under a package manager.
+func (p nodePlan) startsWithNPM(command string) bool {
 	if callsManager.MatchString(command) {
 		return true
 	}
