@@ -126,8 +126,8 @@ func TestShell(t *testing.T) {
 		"sh -c 'a; b'":        "sh -c 'a; b'",
 		"./run --port=$PORT":  "exec ./run --port=$PORT",
 	} {
-		if got := Shell(command); got[0] != "/bin/sh" || got[2] != want {
-			t.Errorf("Shell(%q) = %q, want %q last", command, got, want)
+		if got := app.Shell(command); got[0] != "/bin/sh" || got[2] != want {
+			t.Errorf("app.Shell(%q) = %q, want %q last", command, got, want)
 		}
 	}
 }
