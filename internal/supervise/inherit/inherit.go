@@ -11,34 +11,37 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
+	"slices"
 	"strings"
 )
 
 // Handoff is the name of the socket on which a role gives its sockets back.
 const Handoff = "handoff"
 
-// Sockets are the sockets given to this process, by name.
+// Sockets are the sockets given to this process, by name. They are kept as bare
+// descriptors: an os.File would put them into the poller and wake this process
+// for every connection that another one accepts.
 type Sockets struct {
-	files map[string]*os.File
+	fds map[string]int
 }
 
-// Names lists what was given, without the handoff socket.
+// Names lists what was given, sorted, without the handoff socket.
 func (s *Sockets) Names() []string {
 	var names []string
-	for name := range s.files {
+	for name := range s.fds {
 		if name != Handoff {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
 	return names
 }
 
 // Listen returns the socket of that name, or opens addr itself when nobody
 // gave one. addr is HOST:PORT, or unix:PATH.
 func (s *Sockets) Listen(ctx context.Context, name, addr string) (net.Listener, error) {
-	if f, ok := s.files[name]; ok {
-		ln, err := net.FileListener(f)
+	if fd, ok := s.fds[name]; ok {
+		ln, err := listener(fd)
 		if err != nil {
 			return nil, fmt.Errorf("use the inherited socket %s: %w", name, err)
 		}
@@ -60,12 +63,12 @@ func Open(ctx context.Context, addr string) (net.Listener, error) {
 // asks on the handoff socket. It returns when ctx ends; without a handoff
 // socket it only waits for that.
 func (s *Sockets) Serve(ctx context.Context) error {
-	f, ok := s.files[Handoff]
+	fd, ok := s.fds[Handoff]
 	if !ok {
 		<-ctx.Done()
 		return nil
 	}
-	ln, err := net.FileListener(f)
+	ln, err := listener(fd)
 	if err != nil {
 		return fmt.Errorf("use the handoff socket: %w", err)
 	}

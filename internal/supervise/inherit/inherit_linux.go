@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +18,9 @@ const firstFD = 3
 // maxSockets bounds one message: the kernel takes 253 descriptors.
 const maxSockets = 64
 
+// handoffTimeout is long enough for a role that is still starting to answer.
+const handoffTimeout = 5 * time.Second
+
 // Take takes over the sockets that were given to this process. Call it once,
 // first thing in main: it removes the variables, so that no grandchild believes
 // the sockets are its own.
@@ -29,7 +31,7 @@ func Take() (*Sockets, error) {
 			return nil, fmt.Errorf("take sockets: %w", err)
 		}
 	}
-	s := &Sockets{files: map[string]*os.File{}}
+	s := &Sockets{fds: map[string]int{}}
 	// naru up cannot know the pid before it has started us; systemd can.
 	if count == "" || pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return s, nil
@@ -46,10 +48,10 @@ func Take() (*Sockets, error) {
 		if i < len(name) && name[i] != "" {
 			label = name[i]
 		}
-		if _, twice := s.files[label]; twice {
+		if _, twice := s.fds[label]; twice {
 			return nil, fmt.Errorf("take sockets: two are named %s; give each a FileDescriptorName of its own", label)
 		}
-		s.files[label] = os.NewFile(uintptr(fd), label)
+		s.fds[label] = fd
 	}
 	return s, nil
 }
@@ -57,17 +59,16 @@ func Take() (*Sockets, error) {
 // give sends every socket but the handoff one over the connection.
 func (s *Sockets) give(conn *net.UnixConn) error {
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(handoffTimeout)); err != nil {
 		return err
 	}
 	if err := checkPeer(conn); err != nil {
 		return err
 	}
 	names := s.Names()
-	slices.Sort(names)
 	var fds []int
 	for _, name := range names {
-		fds = append(fds, int(s.files[name].Fd()))
+		fds = append(fds, s.fds[name])
 	}
 	text, err := json.Marshal(names)
 	if err != nil {
@@ -78,15 +79,15 @@ func (s *Sockets) give(conn *net.UnixConn) error {
 }
 
 // Fetch asks the process behind the handoff socket at path for its sockets.
-// The caller closes the files.
-func Fetch(path string) (map[string]*os.File, error) {
-	raw, err := net.DialTimeout("unix", path, 2*time.Second)
+// The caller closes the descriptors.
+func Fetch(path string) (map[string]int, error) {
+	raw, err := net.DialTimeout("unix", path, handoffTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("fetch sockets: %w", err)
 	}
 	conn := raw.(*net.UnixConn)
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(handoffTimeout)); err != nil {
 		return nil, fmt.Errorf("fetch sockets from %s: %w", path, err)
 	}
 	text := make([]byte, 8<<10)
@@ -106,11 +107,36 @@ func Fetch(path string) (map[string]*os.File, error) {
 		}
 		return nil, fmt.Errorf("fetch sockets from %s: %d names for %d sockets", path, len(names), len(fds))
 	}
-	files := map[string]*os.File{}
+	sockets := map[string]int{}
 	for i, name := range names {
-		files[name] = os.NewFile(uintptr(fds[i]), name)
+		sockets[name] = fds[i]
 	}
-	return files, nil
+	return sockets, nil
+}
+
+// File copies a descriptor into an os.File, for passing to a child or to
+// package net. The copy keeps the mode of the original, which others share: a
+// descriptor from net's own File method would be set to blocking for all.
+func File(fd int, name string) (*os.File, error) {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("copy socket %s: %w", name, err)
+	}
+	return os.NewFile(uintptr(dup), name), nil
+}
+
+func listener(fd int) (net.Listener, error) {
+	// net.FileListener asks for this mode too, but through a moment of the
+	// other one, in which a successor's accept would block.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, err
+	}
+	f, err := File(fd, "listener")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return net.FileListener(f)
 }
 
 func receivedFDs(rights []byte) ([]int, error) {

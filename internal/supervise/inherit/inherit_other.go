@@ -4,7 +4,6 @@ package inherit
 
 import (
 	"net"
-	"os"
 
 	"naru/internal/fault"
 )
@@ -13,8 +12,12 @@ import (
 func Take() (*Sockets, error) { return &Sockets{}, nil }
 
 // Fetch is Linux only.
-func Fetch(string) (map[string]*os.File, error) {
+func Fetch(string) (map[string]int, error) {
 	return nil, fault.New(fault.Unsupported, "", "taking sockets over is Linux only")
+}
+
+func listener(int) (net.Listener, error) {
+	return nil, fault.New(fault.Unsupported, "", "inherited sockets are Linux only")
 }
 
 func (s *Sockets) give(conn *net.UnixConn) error { return conn.Close() }
