@@ -59,6 +59,9 @@ func (f *forwarder) outgoing(r *http.Request, x *Exchange) *http.Request {
 	}
 	if x.body != nil {
 		out.Body, out.ContentLength = x.body, r.ContentLength
+		// Where the app answers without asking for the body, the transport would send
+		// it all the same to keep the connection.
+		out.Close = len(r.Header["Expect"]) > 0
 	}
 	return out
 }

@@ -89,16 +89,19 @@ func (f *forwarder) failed(w http.ResponseWriter, r *http.Request, x *Exchange, 
 	switch {
 	case errors.Is(client, errTooLarge):
 		tooLarge(w, r, x, x.body.limit)
-	case errors.As(client, &timeout) && timeout.Timeout() && r.Context().Err() == nil:
+	case errors.As(client, &timeout) && timeout.Timeout():
 		x.record.Problem = "the client stopped sending"
 		page{http.StatusRequestTimeout, fault.Invalid, "Too slow", "The request's body did not arrive in time.", ""}.write(w, r, x)
+	case errors.Is(client, strict.ErrMalformed):
+		x.record.Problem = "bad body: " + client.Error()
+		page{http.StatusBadRequest, fault.Invalid, "Bad request", "The request's body is malformed.", ""}.write(w, r, x)
 	case r.Context().Err() != nil:
 		// Nobody is there to read an answer.
 		x.record.Problem = "the client left"
 		panic(http.ErrAbortHandler)
 	case client != nil:
-		x.record.Problem = "bad body: " + client.Error()
-		page{http.StatusBadRequest, fault.Invalid, "Bad request", "The request's body is malformed or incomplete.", ""}.write(w, r, x)
+		x.record.Problem = "the client left inside its body: " + client.Error()
+		page{http.StatusBadRequest, fault.Invalid, "Bad request", "The request's body is incomplete.", ""}.write(w, r, x)
 	case errors.Is(cause, errSlowAnswer):
 		x.record.Problem = errSlowAnswer.Error()
 		f.broken(w, r, x, http.StatusGatewayTimeout, "did not answer in time")

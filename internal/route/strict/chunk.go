@@ -2,8 +2,8 @@ package strict
 
 import "errors"
 
-// errChunk ends a connection whose chunked body does not keep to its grammar.
-var errChunk = errors.New("the chunked body is malformed")
+// ErrMalformed ends a connection whose chunked body does not keep to its grammar.
+var ErrMalformed = errors.New("the chunked body is malformed")
 
 // maxLine bounds a chunk's size line with its extensions, and maxTrailers all
 // trailer fields together.
@@ -49,7 +49,7 @@ func (c *chunks) scan(b []byte) (n int, done bool, err error) {
 			continue
 		}
 		if !c.step(b[n]) {
-			return n, false, errChunk
+			return n, false, ErrMalformed
 		}
 		n++
 		if c.state == chunkEndLF && b[n-1] == '\n' {
