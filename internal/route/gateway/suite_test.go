@@ -1,0 +1,84 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"naru/internal/route/gateway"
+	"naru/internal/route/routetest"
+)
+
+func TestControlStream(t *testing.T) {
+	routetest.Suite(t, func(t *testing.T, socket string) routetest.Made {
+		s := &subject{names: [2]string{"one", "two"}}
+		var addresses [2]string
+		for i, name := range s.names {
+			addresses[i] = slowApp(t, name)
+		}
+		ln := listen(t)
+		s.addr, s.ln = ln.Addr().String(), ln
+		g, err := gateway.New(gateway.Config{Control: socket, TableFile: filepath.Join(t.TempDir(), "table.json"), Boot: "b"}, testLog(t))
+		must(t, err)
+		s.g = g
+		return routetest.Made{Subject: s, Addresses: addresses}
+	})
+}
+
+// subject drives a real gateway with real requests.
+type subject struct {
+	g     *gateway.Gateway
+	ln    net.Listener
+	addr  string
+	names [2]string
+}
+
+func (s *subject) Run(ctx context.Context) error { return s.g.Run(ctx, []net.Listener{s.ln}) }
+
+// Begin sends a request whose answer has begun and does not end before end.
+func (s *subject) Begin(host, path string) (string, func(), error) {
+	r, w := io.Pipe()
+	req, err := http.NewRequest(http.MethodPost, "http://"+s.addr+path, r)
+	if err != nil {
+		return "", nil, err
+	}
+	req.Host = host
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return "", nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		_ = w.Close()
+		_ = res.Body.Close()
+		return "", nil, fmt.Errorf("status %d", res.StatusCode)
+	}
+	return res.Header.Get("X-Instance"), sync.OnceFunc(func() {
+		_ = w.Close()
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+	}), nil
+}
+
+// slowApp begins to answer at once and goes on until its request's body ends.
+func slowApp(t testing.TB, name string) string {
+	t.Helper()
+	ln := listen(t)
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		_ = rc.EnableFullDuplex()
+		w.Header().Set("X-Instance", name)
+		w.WriteHeader(http.StatusOK)
+		_ = rc.Flush()
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "done\n")
+	})}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	return ln.Addr().String()
+}
