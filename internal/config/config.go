@@ -15,7 +15,7 @@ type Config struct {
 	DataDir     string   `key:"data_dir" doc:"folder of everything that must survive: store, keys, images, logs"`
 	RunDir      string   `key:"run_dir" doc:"folder of sockets and pid files; its path must stay short, a socket's path is limited to 108 bytes"`
 	Listen      Listen   `key:"listen"`
-	AppsDomain  string   `key:"apps_domain" doc:"apps answer at NAME.<apps domain>; names under localhost resolve to loopback in browsers and curl"`
+	AppsDomain  string   `key:"apps_domain" doc:"apps answer at NAME.DOMAIN; names under localhost resolve to loopback in browsers and curl"`
 	ExternalURL string   `key:"external_url" doc:"URL at which people reach the API; empty means the address of listen.api"`
 	Driver      Driver   `key:"driver" doc:"what runs instances: containerd, process (isolates nothing), or auto, which takes containerd where the machine can"`
 	Subnet      Prefix   `key:"subnet" doc:"addresses of instances, a /20 or larger IPv4 prefix; empty takes the first free /20 of 10.64.0.0/10"`
@@ -59,7 +59,7 @@ type CNI struct {
 
 // Gateway limits what all traffic passes through.
 type Gateway struct {
-	User          string        `key:"user" doc:"user that the gateway runs as when naru up is root; empty means naru-gateway where that user exists, else the user of naru up"`
+	User          string        `key:"user" doc:"user (or UID:GID) that the gateway runs as when naru up is root; empty means naru-gateway where that account exists, else 65198, a number without rights"`
 	HeaderBytes   Bytes         `key:"header_bytes" doc:"largest request head accepted"`
 	HeaderTimeout time.Duration `key:"header_timeout" doc:"time in which a client must have sent a request head"`
 	IdleTimeout   time.Duration `key:"idle_timeout" doc:"how long an idle client connection is kept"`
