@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"naru/internal/client"
+	"naru/internal/fault"
+)
+
+// act makes a command that starts an operation on an app and watches it.
+func (c *cmd) act(use, short string, args cobra.PositionalArgs, begin func(ctx context.Context, in *client.InApp, args []string) (client.Operation, error)) *cobra.Command {
+	var verbose, detach bool
+	command := &cobra.Command{
+		Use: use, Short: short, Args: args,
+		RunE: func(cc *cobra.Command, args []string) error {
+			cl, t, err := c.connect()
+			if err != nil {
+				return err
+			}
+			op, err := begin(cc.Context(), cl.Space(t.Org, t.Space).App(args[0]), args[1:])
+			if err != nil {
+				return err
+			}
+			if detach {
+				return c.screen.data(op)
+			}
+			_, err = c.follow(cc.Context(), cl, op, verbose)
+			return err
+		},
+	}
+	command.Flags().BoolVarP(&verbose, "verbose", "v", false, "show all output as it comes")
+	command.Flags().BoolVar(&detach, "detach", false, "do not wait for the end")
+	return command
+}
+
+func (c *cmd) start() *cobra.Command {
+	return c.act("start APP", "Start a stopped app", exactly("APP"), func(ctx context.Context, in *client.InApp, _ []string) (client.Operation, error) {
+		return in.Start(ctx)
+	})
+}
+
+func (c *cmd) stop() *cobra.Command {
+	return c.act("stop APP", "Stop an app; it keeps releases, routes and settings", exactly("APP"), func(ctx context.Context, in *client.InApp, _ []string) (client.Operation, error) {
+		return in.Stop(ctx)
+	})
+}
+
+func (c *cmd) restart() *cobra.Command {
+	return c.act("restart APP", "Replace what runs by a release of the app's settings", exactly("APP"), func(ctx context.Context, in *client.InApp, _ []string) (client.Operation, error) {
+		return in.Restart(ctx)
+	})
+}
+
+func (c *cmd) scale() *cobra.Command {
+	command := c.act("scale APP N | PROCESS=N...", "Change how many instances run", minimum(2, "APP and a number, or PROCESS=N"), func(ctx context.Context, in *client.InApp, args []string) (client.Operation, error) {
+		processes := map[string]int{}
+		for _, a := range args {
+			process, number, ok := strings.Cut(a, "=")
+			if !ok {
+				process, number = "web", a
+			}
+			n, err := strconv.Atoi(number)
+			if err != nil || n < 0 {
+				return client.Operation{}, fault.New(fault.Invalid, "instances", "%q is not a number of instances", a).WithTry("naru scale APP 3, or naru scale APP worker=2")
+			}
+			processes[process] = n
+		}
+		return in.Scale(ctx, processes)
+	})
+	command.Example = "  naru scale my-shop 3\n  naru scale my-shop web=3 worker=2"
+	return command
+}
+
+func (c *cmd) rollback() *cobra.Command {
+	command := c.act("rollback APP [RELEASE]", "Go back to an earlier release", minimum(1, "APP"), func(ctx context.Context, in *client.InApp, args []string) (client.Operation, error) {
+		if len(args) == 0 {
+			return in.Rollback(ctx, 0)
+		}
+		n, err := strconv.Atoi(strings.TrimPrefix(args[0], "v"))
+		if err != nil || n < 1 {
+			return client.Operation{}, fault.New(fault.Invalid, "release", "%q is not a release", args[0]).WithTry("naru releases APP lists them: v1, v2, ...")
+		}
+		return in.Rollback(ctx, n)
+	})
+	command.Long = "Makes a release equal to an earlier one and replaces what runs by it. Without RELEASE: the one that ran before."
+	return command
+}
+
+func (c *cmd) delete() *cobra.Command {
+	var yes bool
+	command := c.act("delete APP", "Remove an app and everything of it", exactly("APP"), nil)
+	run := c.act("", "", nil, func(ctx context.Context, in *client.InApp, _ []string) (client.Operation, error) {
+		return in.Delete(ctx)
+	}).RunE
+	command.RunE = func(cc *cobra.Command, args []string) error {
+		if !yes {
+			sure, err := c.confirm("remove " + args[0] + " with its releases, routes, settings and logs?")
+			if err != nil {
+				return err
+			}
+			if !sure {
+				return fault.New(fault.Invalid, "", "nothing was removed").WithTry("naru delete %s --yes", args[0])
+			}
+		}
+		return run(cc, args)
+	}
+	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return command
+}
+
+func (c *cmd) releases() *cobra.Command {
+	return &cobra.Command{
+		Use: "releases APP", Short: "List an app's releases, newest first", Args: exactly("APP"),
+		RunE: func(cc *cobra.Command, args []string) error {
+			in, err := c.inApp(args[0])
+			if err != nil {
+				return err
+			}
+			page, err := in.Releases(cc.Context(), client.Page{Limit: 50})
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, r := range page.Items {
+				name := r.Name
+				if r.Current {
+					name = c.screen.paint(good, name+" *")
+				}
+				digest := r.Image[strings.LastIndex(r.Image, ":")+1:]
+				rows = append(rows, []string{name, age(r.CreatedAt) + " ago", r.By, r.Reason, strings.Join(r.Changes, ", "), digest[:min(12, len(digest))]})
+			}
+			return c.screen.table(page.Items, []string{"RELEASE", "CUT", "BY", "REASON", "CHANGED", "IMAGE"}, rows)
+		},
+	}
+}

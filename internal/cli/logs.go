@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"naru/internal/client"
+)
+
+func (c *cmd) logs() *cobra.Command {
+	q := client.LogQuery{Instance: -1}
+	var since time.Duration
+	command := &cobra.Command{
+		Use:   "logs APP",
+		Short: "Show what an app says, and follow it with -f",
+		Args:  exactly("APP"),
+		RunE: func(cc *cobra.Command, args []string) error {
+			in, err := c.inApp(args[0])
+			if err != nil {
+				return err
+			}
+			if since > 0 {
+				q.Since = time.Now().Add(-since)
+			}
+			for l, err := range in.Logs(cc.Context(), q) {
+				if err != nil {
+					return err
+				}
+				if c.screen.json {
+					if err := c.screen.line(l); err != nil {
+						return err
+					}
+					continue
+				}
+				c.showLine(l)
+			}
+			return nil
+		},
+	}
+	f := command.Flags()
+	f.BoolVarP(&q.Follow, "follow", "f", false, "go on as lines come")
+	f.IntVarP(&q.Tail, "tail", "n", 0, "how many of the last lines first (default 100)")
+	f.DurationVar(&since, "since", 0, "only lines of the last 10m, 1h, ...")
+	f.StringVar(&q.Process, "process", "", "only this process type")
+	f.IntVarP(&q.Instance, "instance", "i", -1, "only the instance with this index")
+	f.StringVar(&q.Source, "source", "", "only APP, TASK, STG (builds) or RTR (gateway)")
+	return command
+}
+
+func (c *cmd) showLine(l client.LogLine) {
+	who := l.Source
+	if l.Process != "" {
+		who = fmt.Sprintf("%s/%d", l.Process, l.Index)
+	}
+	text := l.Text
+	if l.Dropped > 0 {
+		text = c.screen.paint(warn, text)
+	} else if l.Stream == "stderr" {
+		text = c.screen.paint(bad, text)
+	}
+	c.screen.say("%s %s %s", c.screen.paint(faint, l.Time.Local().Format("15:04:05.000")), c.screen.paint(strong, fmt.Sprintf("%-9s", who)), text)
+}
