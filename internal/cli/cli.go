@@ -168,7 +168,7 @@ func (c *cmd) space() (*client.InSpace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cl.Space(t.Org, t.Space), nil
+	return cl.In(t.Org, t.Space), nil
 }
 
 // app returns a client of an app.

@@ -21,7 +21,7 @@ func (c *cmd) act(use, short string, args cobra.PositionalArgs, begin func(ctx c
 			if err != nil {
 				return err
 			}
-			op, err := begin(cc.Context(), cl.Space(t.Org, t.Space).App(args[0]), args[1:])
+			op, err := begin(cc.Context(), cl.In(t.Org, t.Space).App(args[0]), args[1:])
 			if err != nil {
 				return err
 			}

@@ -85,7 +85,7 @@ func (c *cmd) runPush(cc *cobra.Command, args []string, f pushFlags) error {
 	if err != nil {
 		return err
 	}
-	in := cl.Space(t.Org, t.Space)
+	in := cl.In(t.Org, t.Space)
 	declared, err := c.declared(f)
 	if err != nil {
 		return err
