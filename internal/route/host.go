@@ -97,8 +97,13 @@ func ParsePath(path string) (string, error) {
 	if path == "" || path == "/" {
 		return "/", nil
 	}
-	path = strings.TrimSuffix(path, "/")
-	if problem := pathProblem(path); problem != "" {
+	problem := ""
+	if short, cut := strings.CutSuffix(path, "/"); cut && strings.HasSuffix(short, "/") {
+		problem = "it has an empty segment"
+	} else {
+		path, problem = short, pathProblem(short)
+	}
+	if problem != "" {
 		return "", fault.New(fault.Invalid, "path", "%q cannot be the path of a route: %s", path, problem).
 			WithTry("use whole segments such as /api or /shop/v2")
 	}

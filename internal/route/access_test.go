@@ -1,0 +1,27 @@
+package route_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"naru/internal/route"
+)
+
+func TestAccessLine(t *testing.T) {
+	a := route.Access{
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Host: "shop.example", Method: "GET", URI: "/a?b", Proto: "HTTP/1.1",
+		Status: 200, Received: 1, Sent: 2, Agent: "curl", Client: "1.2.3.4:5", Upstream: "10.64.0.7:8080", RequestID: "id",
+		Took: 1500 * time.Microsecond, App: route.App{ID: "a1", Name: "shop"}, Index: 3,
+	}
+	want := `shop.example - [2026-01-02T03:04:05Z] "GET /a?b HTTP/1.1" 200 1 2 "-" "curl" "1.2.3.4:5" "10.64.0.7:8080"` +
+		` request_id:"id" response_time:0.001500 gateway_time:0.000000 app_id:"a1" app_index:"3"`
+	if got := a.Line(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	a.Host, a.URI, a.Agent, a.Referer = "a\nb", "/\x1b[31m\n", strings.Repeat("x", 5000), "\"\r\n"
+	line := a.Line()
+	if strings.ContainsAny(line, "\r\n\x1b") || len(line) > 2000 {
+		t.Errorf("a client can break the line: %q", line)
+	}
+}
