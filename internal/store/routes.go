@@ -1,0 +1,219 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"naru/internal/app"
+	"naru/internal/event"
+	"naru/internal/fault"
+	"naru/internal/route"
+)
+
+type routeRow struct {
+	bun.BaseModel `bun:"table:routes"`
+
+	ID      route.ID    `bun:"id,pk"`
+	Space   app.SpaceID `bun:"space_id"`
+	Host    string      `bun:"host"`
+	Path    string      `bun:"path"`
+	Created stamp       `bun:"created"`
+	Updated stamp       `bun:"updated"`
+}
+
+func (r routeRow) route() route.Route {
+	return route.Route{
+		ID: r.ID, Space: r.Space, Host: r.Host, Path: r.Path,
+		Created: r.Created.Time, Updated: r.Updated.Time,
+	}
+}
+
+type destinationRow struct {
+	bun.BaseModel `bun:"table:destinations"`
+
+	ID       string       `bun:"id,pk"`
+	Route    route.ID     `bun:"route_id"`
+	App      app.ID       `bun:"app_id"`
+	Process  string       `bun:"process"`
+	Port     int          `bun:"port"`
+	Weight   route.Weight `bun:"weight"`
+	Position int          `bun:"position"` // their order in the route
+}
+
+func (r destinationRow) destination() route.Destination {
+	return route.Destination{ID: r.ID, App: r.App, Process: r.Process, Port: r.Port, Weight: r.Weight}
+}
+
+// pathName is a route's Name in SQL.
+const pathName = `(host || CASE path WHEN '/' THEN '' ELSE path END)`
+
+func noRoute(name string) *fault.Error {
+	return fault.New(fault.NotFound, "route", "route %q does not exist", name).WithTry("naru routes")
+}
+
+// SetRoute stores a route with its destinations, in place of what it was; Created
+// and Updated are filled in. A host and path that another route has is a
+// Conflict, which does not tell whose it is when it belongs to another space.
+func (s *Store) SetRoute(ctx context.Context, r route.Route, evs ...event.Event) (route.Route, error) {
+	err := s.write(ctx, evs, func(ctx context.Context, t *tx) error {
+		old, err := t.claimRoute(ctx, s, r)
+		if err != nil {
+			return err
+		}
+		r.Created, r.Updated = t.Now, t.Now
+		if old.ID != "" {
+			r.Created = old.Created
+		}
+		t.touch(Routes)
+		for _, d := range append(old.Destinations, r.Destinations...) {
+			t.touch(AppTopic(d.App))
+		}
+		t.about(r.Space, "")
+		_, err = t.NewInsert().Model(&routeRow{
+			ID: r.ID, Space: r.Space, Host: r.Host, Path: r.Path, Created: stamp{r.Created}, Updated: stamp{r.Updated},
+		}).On("CONFLICT (id) DO UPDATE").Set("host = EXCLUDED.host, path = EXCLUDED.path, updated = EXCLUDED.updated").Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("map %s: %w", r.Name(), err)
+		}
+		if _, err := t.NewDelete().Model((*destinationRow)(nil)).Where("route_id = ?", r.ID).Exec(ctx); err != nil {
+			return fmt.Errorf("map %s: %w", r.Name(), err)
+		}
+		for i, d := range r.Destinations {
+			_, err := t.NewInsert().Model(&destinationRow{
+				ID: d.ID, Route: r.ID, App: d.App, Process: d.Process, Port: d.Port, Weight: d.Weight, Position: i,
+			}).Exec(ctx)
+			if err != nil {
+				return fmt.Errorf("map %s to %s: %w", r.Name(), d.App, err)
+			}
+		}
+		return nil
+	})
+	return r, err
+}
+
+// claimRoute returns the route as it is stored, if it is, and refuses one whose
+// host and path are taken or whose destinations are of another space.
+func (t *tx) claimRoute(ctx context.Context, s *Store, r route.Route) (old route.Route, err error) {
+	old, err = s.Route(ctx, r.ID)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return old, err
+	}
+	if err == nil && old.Space != r.Space {
+		return old, fmt.Errorf("map %s: a route stays in its space", r.Name())
+	}
+	other, err := s.RouteNamed(ctx, r.Host, r.Path)
+	switch {
+	case fault.Is(err, fault.NotFound):
+	case err != nil:
+		return old, err
+	case other.ID == r.ID:
+	case other.Space != r.Space:
+		return old, fault.New(fault.Conflict, "host", "the route %s belongs to another space", r.Name()).
+			WithTry("choose another host or path")
+	default:
+		return old, fault.New(fault.Conflict, "host", "the route %s exists already in this space", r.Name()).
+			WithTry("naru routes")
+	}
+	for _, d := range r.Destinations {
+		a, err := s.App(ctx, d.App)
+		if err != nil {
+			return old, err
+		}
+		if a.Space != r.Space {
+			return old, noApp(string(d.App))
+		}
+	}
+	return old, nil
+}
+
+// Route returns a route by id.
+func (s *Store) Route(ctx context.Context, r route.ID) (route.Route, error) {
+	return s.oneRoute(ctx, string(r), func(q *bun.SelectQuery) { q.Where("id = ?", r) })
+}
+
+// RouteNamed returns a route of any space by host and path in the form of the
+// table.
+func (s *Store) RouteNamed(ctx context.Context, host, path string) (route.Route, error) {
+	return s.oneRoute(ctx, route.Name(host, path), func(q *bun.SelectQuery) { q.Where("host = ? AND path = ?", host, path) })
+}
+
+func (s *Store) oneRoute(ctx context.Context, name string, where func(*bun.SelectQuery)) (route.Route, error) {
+	routes, err := s.routes(ctx, s.read(ctx), where)
+	if err == nil && len(routes) == 0 {
+		err = noRoute(name)
+	}
+	if err != nil {
+		return route.Route{}, err
+	}
+	return routes[0], nil
+}
+
+// RoutesAfter lists at most limit routes of a space whose Name is above after,
+// by Name.
+func (s *Store) RoutesAfter(ctx context.Context, space app.SpaceID, after string, limit int) ([]route.Route, error) {
+	return s.routes(ctx, s.read(ctx), func(q *bun.SelectQuery) {
+		q.Where("space_id = ?", space).Where(pathName+" > ?", after).Limit(int64(limit))
+	})
+}
+
+// RoutesOf lists the routes that lead to any of the apps, by Name.
+func (s *Store) RoutesOf(ctx context.Context, apps ...app.ID) ([]route.Route, error) {
+	return s.routes(ctx, s.read(ctx), func(q *bun.SelectQuery) {
+		q.Where("id IN (SELECT route_id FROM destinations WHERE app_id IN (?))", in(apps))
+	})
+}
+
+// RoutesAll lists all routes of the platform by Name.
+func (s *Store) RoutesAll(ctx context.Context) ([]route.Route, error) {
+	return s.routes(ctx, s.read(ctx), func(*bun.SelectQuery) {})
+}
+
+// routes reads routes by Name, with their destinations.
+func (s *Store) routes(ctx context.Context, db bun.IDB, where func(*bun.SelectQuery)) ([]route.Route, error) {
+	var rows []routeRow
+	q := db.NewSelect().Model(&rows).OrderExpr(pathName)
+	where(q)
+	if err := q.Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	routes, at := each(rows, routeRow.route), map[route.ID]int{}
+	ids := make([]route.ID, len(routes))
+	for i, r := range routes {
+		at[r.ID], ids[i] = i, r.ID
+	}
+	var destinations []destinationRow
+	d := db.NewSelect().Model(&destinations).Order("route_id", "position")
+	if len(ids) <= 1000 { // of a whole table all destinations are read: no list of ids in the query
+		d.Where("route_id IN (?)", in(ids))
+	}
+	if err := d.Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list destinations: %w", err)
+	}
+	for _, row := range destinations {
+		if i, ok := at[row.Route]; ok {
+			routes[i].Destinations = append(routes[i].Destinations, row.destination())
+		}
+	}
+	return routes, nil
+}
+
+// DeleteRoute removes a route; one that is not there is a NotFound.
+func (s *Store) DeleteRoute(ctx context.Context, r route.ID, evs ...event.Event) error {
+	return s.write(ctx, evs, func(ctx context.Context, t *tx) error {
+		have, err := s.Route(ctx, r)
+		if err != nil {
+			return err
+		}
+		t.touch(Routes)
+		for _, d := range have.Destinations {
+			t.touch(AppTopic(d.App))
+		}
+		t.about(have.Space, "")
+		if _, err := t.NewDelete().Model((*routeRow)(nil)).Where("id = ?", r).Exec(ctx); err != nil {
+			return fmt.Errorf("delete route %s: %w", have.Name(), err)
+		}
+		return nil
+	})
+}
