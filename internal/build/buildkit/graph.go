@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"naru/internal/build"
 	"naru/internal/fault"
@@ -49,7 +51,7 @@ func (b *Builder) frontend(req build.Request) gateway.BuildFunc {
 		if err != nil {
 			return nil, err
 		}
-		def, err := state.Marshal(ctx, llb.LinuxAmd64)
+		def, err := state.Marshal(ctx, llb.Platform(platform()))
 		if err != nil {
 			return nil, fmt.Errorf("compile recipe: %w", err)
 		}
@@ -69,7 +71,7 @@ func (b *Builder) frontend(req build.Request) gateway.BuildFunc {
 func baseConfig(ctx context.Context, c gateway.Client, ref string) (image, error) {
 	var img image
 	_, _, data, err := c.ResolveImageConfig(ctx, ref, sourceresolver.Opt{
-		LogName:  "foundation " + ref,
+		LogName:  "[internal] foundation " + ref,
 		ImageOpt: &sourceresolver.ResolveImageOpt{ResolveMode: "default"},
 	})
 	if err != nil {
@@ -229,6 +231,11 @@ func sourceTime(req build.Request) time.Time {
 		return depsTime
 	}
 	return depsTime.Add(time.Duration(binary.BigEndian.Uint32(sum)>>2) * time.Second)
+}
+
+// platform is what images are built for: the machine's own.
+func platform() ocispecs.Platform {
+	return ocispecs.Platform{OS: "linux", Architecture: runtime.GOARCH}
 }
 
 func owned() llb.ChownOption { return llb.WithUIDGID(userID, userID) }

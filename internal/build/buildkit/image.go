@@ -3,6 +3,7 @@ package buildkit
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -32,6 +33,7 @@ func imageConfig(req build.Request, base image) image {
 	created := sourceTime(req)
 	img.Created = &created
 	img.Author = ""
+	img.OS, img.Architecture = "linux", runtime.GOARCH
 	img.History = append(slices.Clone(base.History), history(req.Recipe)...)
 	img.RootFS = ocispecs.RootFS{} // the exporter knows the layers
 	img.Config.User = fmt.Sprintf("%d:%d", userID, userID)
