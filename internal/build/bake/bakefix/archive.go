@@ -82,6 +82,13 @@ func (a *Archive) Get(name string) []byte {
 	return a.files[name]
 }
 
+// Remove takes a file away.
+func (a *Archive) Remove(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.files, name)
+}
+
 // Asked counts the requests for names that contain part.
 func (a *Archive) Asked(part string) int {
 	a.mu.Lock()
@@ -99,14 +106,30 @@ func (a *Archive) Asked(part string) int {
 // lines of the Release file, such as Valid-Until.
 func (a *Archive) Publish(suite string, date time.Time, extra string, packages ...Package) {
 	a.t.Helper()
+	a.publish(suite, date, extra, packages, nil)
+}
+
+// PublishAs is Publish with an index that tells of the packages as they are
+// before harm changes them: an archive that lies about its own content.
+func (a *Archive) PublishAs(suite string, date time.Time, packages []Package, harm func(*Package)) {
+	a.t.Helper()
+	a.publish(suite, date, "", packages, harm)
+}
+
+func (a *Archive) publish(suite string, date time.Time, extra string, packages []Package, harm func(*Package)) {
+	a.t.Helper()
 	var index strings.Builder
 	for _, p := range packages {
-		raw := Deb(a.t, p)
 		s := deb.Stanza(p.Control)
+		told := p.Control
+		if harm != nil {
+			harm(&p)
+		}
+		raw := Deb(a.t, p)
 		name := fmt.Sprintf("pool/main/%s_%s_%s.deb", s.Get("Package"), s.Get("Version"), s.Get("Architecture"))
 		a.Put("/"+name, raw)
 		fmt.Fprintf(&index, "%s\nFilename: %s\nSize: %d\nSHA256: %s\n\n",
-			strings.TrimSpace(p.Control), name, len(raw), sum(raw))
+			strings.TrimSpace(told), name, len(raw), sum(raw))
 	}
 	plain := []byte(index.String())
 	var gz bytes.Buffer

@@ -79,7 +79,7 @@ func (c *Client) Blob(ctx context.Context, b Blob, addresses []string, progress 
 		}
 	}
 	if last == nil {
-		last = fault.New(fault.Unavailable, "", "%s:%s is not in the cache and has no address", b.Algorithm, b.Hex)
+		return "", false, fault.New(fault.Unavailable, "", "%s:%s is not in the cache and has no address", b.Algorithm, b.Hex)
 	}
 	return "", false, unreachable(addresses[len(addresses)-1], last)
 }

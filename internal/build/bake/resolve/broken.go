@@ -42,6 +42,27 @@ func (s *state) broken() []trouble {
 	return all
 }
 
+// mend follows the dependencies of broken packages once more: what they had may
+// have been taken away by a later request, and another alternative may do.
+func (s *state) mend(broken []trouble) []trouble {
+	for range maxRepairs {
+		if len(broken) == 0 {
+			break
+		}
+		for _, t := range broken {
+			if t.missing != nil {
+				s.markInstall(t.node, true, 0, s.wasRequested(t.node.name))
+			}
+		}
+		left := s.broken()
+		if len(left) >= len(broken) {
+			return left
+		}
+		broken = left
+	}
+	return broken
+}
+
 // repair names a package to do without in the next attempt: one that nobody
 // asked for and that is in the way, or whose own needs cannot be met. apt keeps
 // scores for this; where our choice would be another, the 30 sets of the

@@ -35,7 +35,7 @@ func Install(u *Universe, requests []string) ([]Choice, error) {
 		for _, n := range s.requested {
 			s.markInstall(n, true, 0, true)
 		}
-		broken := s.broken()
+		broken := s.mend(s.broken())
 		if len(broken) == 0 {
 			return s.solution(), nil
 		}
