@@ -184,7 +184,7 @@ func (c *cmd) uploadFolder(ctx context.Context, in *client.InSpace, dir string, 
 	}
 	c.screen.draw("  " + pad("source") + " reading " + dir)
 	tree, err := source.Walk(ctx, dir, source.WalkOptions{
-		Limits:   source.Limits{Bytes: limits.SourceBytes, FileBytes: limits.SourceFile, Files: limits.SourceFiles},
+		Limits:   source.Limits{MaxBytes: limits.SourceBytes, MaxFile: limits.SourceFile, MaxFiles: limits.SourceFiles},
 		CacheDir: filepath.Join(cacheDir, "hashes"),
 	})
 	if err != nil {

@@ -1,0 +1,221 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/id"
+	"naru/internal/run"
+)
+
+// ward is one app in the keeper's care. Its pass compares what is wanted with
+// what there is and starts an act for each difference; an instance that lives
+// has a tender of its own. Nobody works on one instance twice at once.
+type ward struct {
+	k     *Keeper
+	app   app.ID
+	woken chan struct{}
+	acts  sync.WaitGroup
+
+	mu      sync.Mutex // guards busy and tenders; never held across I/O
+	busy    map[string]bool
+	tenders map[run.InstanceID]*tender
+}
+
+// tender is who starts an instance and watches over it until it is told to let
+// go.
+type tender struct {
+	letGo context.CancelFunc
+	gone  chan struct{}
+}
+
+func newWard(k *Keeper, a app.ID) *ward {
+	return &ward{
+		k: k, app: a, woken: make(chan struct{}, 1),
+		busy: map[string]bool{}, tenders: map[run.InstanceID]*tender{},
+	}
+}
+
+func (w *ward) wake() {
+	select {
+	case w.woken <- struct{}{}:
+	default: // a pass is due anyway
+	}
+}
+
+// run makes passes until ctx ends or the app has nothing left.
+func (w *ward) run(ctx context.Context) {
+	defer w.acts.Wait()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.woken:
+		case <-timer.C:
+		}
+		due, empty, err := w.pass(ctx)
+		if ctx.Err() != nil || empty {
+			return
+		}
+		wait := time.Hour
+		switch {
+		case err != nil:
+			w.k.log.ErrorContext(ctx, "look after app", "app", w.app, "error", err)
+			wait = time.Second
+		case !due.IsZero():
+			wait = max(0, time.Until(due))
+		}
+		timer.Reset(wait)
+	}
+}
+
+// pass looks at the app once: it returns when time alone will change something,
+// and whether nothing of the app is left to look after.
+func (w *ward) pass(ctx context.Context) (due time.Time, empty bool, err error) {
+	groups, err := w.k.store.GroupsOf(ctx, w.app)
+	if err != nil {
+		return due, false, err
+	}
+	have, err := w.k.store.InstancesOf(ctx, w.app)
+	if err != nil {
+		return due, false, err
+	}
+	if len(groups) == 0 && len(have) == 0 && w.idle() {
+		return due, true, nil
+	}
+	byID := map[run.GroupID]run.Group{}
+	var want []run.Want
+	for _, g := range groups {
+		byID[g.ID] = g
+		want = append(want, run.Want{Group: g.ID, Size: g.Size})
+	}
+	instances := map[run.InstanceID]run.Instance{}
+	for _, i := range have {
+		instances[i.ID] = i
+	}
+	now := time.Now().UTC()
+	for _, c := range w.k.opts.Policy.Plan(want, have, now) {
+		w.act(ctx, c, byID[c.Group], instances[c.Instance])
+	}
+	for _, i := range have {
+		if i.State.Live() {
+			w.tend(ctx, byID[i.Group], i)
+		}
+	}
+	return w.k.opts.Policy.Due(have, now), false, nil
+}
+
+func (w *ward) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.busy) == 0 && len(w.tenders) == 0
+}
+
+// act carries out a change in the background, unless that is under way.
+func (w *ward) act(ctx context.Context, c run.Change, g run.Group, i run.Instance) {
+	key := string(c.Instance)
+	if c.Act == run.Start {
+		key = slot(c.Group, c.Index)
+	}
+	if !w.begin(key) {
+		return
+	}
+	w.acts.Go(func() {
+		defer w.wake()
+		defer w.end(key)
+		w.release(c.Instance)
+		if err := w.do(ctx, c, g, i); err != nil && ctx.Err() == nil {
+			w.k.log.ErrorContext(ctx, "change instance", "app", w.app, "act", c.Act, "group", g.Name,
+				"index", c.Index, "instance", c.Instance, "error", err)
+			select { // the next pass tries again, a little later
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	})
+}
+
+func (w *ward) do(ctx context.Context, c run.Change, g run.Group, i run.Instance) error {
+	now := time.Now().UTC()
+	switch c.Act {
+	case run.Start:
+		return w.k.store.AddInstance(ctx, run.Instance{
+			ID: run.InstanceID(id.New()), Group: c.Group, Index: c.Index, State: run.Pending, Created: now, Since: now,
+		})
+	case run.Restart:
+		return w.k.store.ReplaceInstance(ctx, i.ID, i.Again(run.InstanceID(id.New()), now))
+	case run.Drain:
+		return w.k.drain(ctx, i)
+	case run.Stop:
+		return w.k.stop(ctx, g, i)
+	case run.Forget:
+		return w.k.forget(ctx, i)
+	}
+	return nil
+}
+
+// tend gives a live instance a tender, unless it has one or something else is
+// done to it.
+func (w *ward) tend(ctx context.Context, g run.Group, i run.Instance) {
+	tctx, letGo := context.WithCancel(ctx)
+	t := &tender{letGo: letGo, gone: make(chan struct{})}
+	w.mu.Lock()
+	if w.busy[string(i.ID)] || w.tenders[i.ID] != nil {
+		w.mu.Unlock()
+		letGo()
+		return
+	}
+	w.tenders[i.ID] = t
+	w.mu.Unlock()
+	w.acts.Go(func() {
+		defer w.wake()
+		defer func() {
+			letGo()
+			w.mu.Lock()
+			delete(w.tenders, i.ID)
+			w.mu.Unlock()
+			close(t.gone)
+		}()
+		if err := w.k.tend(tctx, g, i); err != nil && tctx.Err() == nil {
+			w.k.log.ErrorContext(ctx, "tend instance", "app", w.app, "group", g.Name, "instance", i.ID, "error", err)
+			select {
+			case <-tctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	})
+}
+
+// release waits until an instance's tender has let go of it.
+func (w *ward) release(i run.InstanceID) {
+	w.mu.Lock()
+	t := w.tenders[i]
+	w.mu.Unlock()
+	if t != nil {
+		t.letGo()
+		<-t.gone
+	}
+}
+
+func (w *ward) begin(key string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.busy[key] {
+		return false
+	}
+	w.busy[key] = true
+	return true
+}
+
+func (w *ward) end(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.busy, key)
+}
+
+func slot(g run.GroupID, index int) string { return fmt.Sprintf("%s#%d", g, index) }

@@ -1,0 +1,275 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Offset is how far a reader has come. The zero Offset is the start. Store it
+// together with what was read; then Free what lies before it.
+type Offset struct {
+	File uint64 `json:"file"` // number of the file
+	Pos  int64  `json:"pos"`  // bytes of it that were read
+	Seq  uint64 `json:"seq"`  // last sequence number seen
+	End  bool   `json:"end"`  // the End was read
+}
+
+// Reader reads an instance's records from an offset on, across files and while
+// they are written. It is used by one goroutine.
+type Reader struct {
+	dir  string
+	at   Offset
+	file *os.File
+	buf  []byte // read and not yet decoded, at at.Pos
+}
+
+// OpenReader reads on from an offset.
+func OpenReader(dir string, from Offset) *Reader { return &Reader{dir: dir, at: from} }
+
+// Offset is where the next Read begins.
+func (r *Reader) Offset() Offset { return r.at }
+
+// Close gives the open file back.
+func (r *Reader) Close() error {
+	if r.file == nil {
+		return nil
+	}
+	err := r.file.Close()
+	r.file, r.buf = nil, nil
+	return err
+}
+
+// Read returns up to limit records; none when there is nothing new. Lines that were lost
+// come as a Dropped in their place. The records' texts are the caller's.
+func (r *Reader) Read(limit int) ([]Record, error) {
+	var out []Record
+	for len(out) < limit && !r.at.End {
+		rec, ok, err := r.record()
+		if err == nil && !ok {
+			var next uint64
+			if next, err = r.next(); err == nil && next == 0 {
+				break
+			}
+			if err == nil {
+				rec, ok, err = r.record() // it may have grown before the next one began
+			}
+			if err == nil && !ok {
+				if err = r.open(next); err == nil {
+					continue
+				}
+			}
+		}
+		if err != nil {
+			return out, fmt.Errorf("read log spool: %w", err)
+		}
+		out = r.keep(out, rec)
+	}
+	return out, nil
+}
+
+// keep adds a record, and before it the news of a gap.
+func (r *Reader) keep(out []Record, rec Record) []Record {
+	if rec.Kind == Dropped {
+		r.at.Seq = min(r.at.Seq+rec.Count, rec.Seq)
+		return append(out, rec)
+	}
+	if gap := rec.Seq - r.at.Seq - 1; rec.Seq > r.at.Seq && gap > 0 {
+		out = append(out, Record{Kind: Dropped, Seq: rec.Seq - 1, Time: rec.Time, Count: gap, Reason: ReasonBound})
+	}
+	r.at.Seq, r.at.End = rec.Seq, rec.Kind == End
+	rec.Text = append([]byte(nil), rec.Text...)
+	return append(out, rec)
+}
+
+// record decodes the next record of the open file; false when there is no whole
+// one.
+func (r *Reader) record() (Record, bool, error) {
+	if r.file == nil {
+		return Record{}, false, nil
+	}
+	for {
+		rec, n, err := decodeRecord(r.buf)
+		switch {
+		case err == nil:
+			r.buf, r.at.Pos = r.buf[n:], r.at.Pos+int64(n)
+			return rec, true, nil
+		case errors.Is(err, errDamaged):
+			// Only a machine that stopped leaves this. What follows in the file
+			// cannot be trusted; the gap in the sequence tells how much it was.
+			r.buf = nil
+			return Record{}, false, nil
+		}
+		more := make([]byte, len(r.buf)+chunk)
+		kept := copy(more, r.buf)
+		got, err := r.file.ReadAt(more[kept:], r.at.Pos+int64(kept))
+		r.buf = more[:kept+got]
+		if got == 0 {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			// What is incomplete is read anew: a full disk makes the writer take
+			// it back and write something else there.
+			r.buf = nil
+			return Record{}, false, err
+		}
+	}
+}
+
+// next returns the number of the file to go on with, 0 while there is none.
+func (r *Reader) next() (uint64, error) {
+	numbers, err := files(r.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range numbers {
+		if n > r.at.File || n == r.at.File && r.file == nil {
+			if info, err := os.Stat(filepath.Join(r.dir, fileName(n))); err == nil && info.Size() >= headerSize {
+				return n, nil
+			}
+		}
+	}
+	return 0, nil
+}
+
+// open moves on to file n. One that was removed meanwhile is passed over.
+func (r *Reader) open(n uint64) error {
+	f, err := os.Open(filepath.Join(r.dir, fileName(n)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	header := make([]byte, headerSize)
+	if _, err := f.ReadAt(header, 0); err != nil || string(header[:len(magic)]) != magic {
+		return errors.Join(fmt.Errorf("%s is not a log of this version", f.Name()), f.Close())
+	}
+	if err := r.Close(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if n != r.at.File {
+		r.at.File, r.at.Pos = n, headerSize
+	}
+	r.file = f
+	return nil
+}
+
+// Wait blocks until there is something to read, looking every now and then.
+func (r *Reader) Wait(ctx context.Context, every time.Duration) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		if r.more() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// more reports that a Read could return something, at the cost of two system
+// calls.
+func (r *Reader) more() bool {
+	if r.at.End {
+		return true
+	}
+	if r.file != nil {
+		if info, err := r.file.Stat(); err == nil && info.Size() > r.at.Pos+int64(len(r.buf)) {
+			return true
+		}
+	}
+	numbers, err := files(r.dir)
+	if err != nil || len(numbers) == 0 {
+		return false
+	}
+	return r.file == nil || numbers[len(numbers)-1] > r.at.File
+}
+
+// Free removes what lies before an offset that was stored: whole files, and the
+// folder once the end was read. The file before the offset's stays, so that the
+// last lines of a crash can be shown.
+func Free(dir string, stored Offset) error {
+	if stored.End {
+		return Remove(dir)
+	}
+	numbers, err := files(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("free log spool: %w", err)
+	}
+	for _, n := range numbers {
+		if n+1 >= stored.File {
+			break
+		}
+		if err := os.Remove(filepath.Join(dir, fileName(n))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("free log spool: %w", err)
+		}
+	}
+	return nil
+}
+
+// Tail returns the last n lines there are and whether the End is written.
+func Tail(dir string, n int) (lines []string, ended bool, err error) {
+	numbers, err := files(dir)
+	if err != nil {
+		return nil, false, fmt.Errorf("read log spool: %w", err)
+	}
+	var from Offset
+	if len(numbers) > 1 {
+		from.File = numbers[len(numbers)-2]
+	}
+	r := OpenReader(dir, from)
+	var part []byte
+	for {
+		records, err := r.Read(1000)
+		if err != nil {
+			return nil, false, errors.Join(err, r.Close())
+		}
+		if len(records) == 0 || r.at.End && len(records) < 2 {
+			break
+		}
+		for _, rec := range records {
+			switch rec.Kind {
+			case Part:
+				part = append(part, rec.Text...)
+			case Line:
+				lines = append(lines, string(append(part, rec.Text...)))
+				part = nil
+			}
+		}
+		lines = lines[max(0, len(lines)-n):]
+	}
+	return lines, r.at.End, r.Close()
+}
+
+// Finish marks the end of a spool whose writer died before it could. It must not
+// be called while a writer lives.
+func Finish(dir string) error {
+	_, ended, err := Tail(dir, 1)
+	if ended || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w, seq, ns, err := OpenWriter(dir, defaultBound)
+	if err != nil {
+		return err
+	}
+	ns = max(ns+1, time.Now().UnixNano())
+	return errors.Join(w.Append(appendRecord(nil, End, 0, seq+1, ns, nil), seq+1), w.Close())
+}
