@@ -185,6 +185,9 @@ func (r *Reader) more() bool {
 	if r.at.End {
 		return true
 	}
+	if _, _, err := decodeRecord(r.buf); err == nil {
+		return true // a Read that reached its limit left it
+	}
 	if r.file != nil {
 		if info, err := r.file.Stat(); err == nil && info.Size() > r.at.Pos+int64(len(r.buf)) {
 			return true
