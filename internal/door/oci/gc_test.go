@@ -109,19 +109,17 @@ func TestGCKeepsWhatIsNeeded(t *testing.T) {
 	if young.Manifests != 0 || young.Blobs != 0 {
 		t.Errorf("within the hour: %+v", young)
 	}
-	before := diskUse(t, r, host)
+	before := diskUse(t, r)
 	lost := artifact.Ref{Repository: "default/dev/shop", Digest: "sha256:" + strings.Repeat("0", 64)}
 	got, err := artifact.GC(t.Context(), r, refs(kept, elsewhere, index, lost), old)
 	must(t, err)
-	if got.Manifests != 2 || got.Blobs != 1+2+1+5 { // layer, config and manifest of gone; all of alone
-		if got.Blobs != 3+5 {
-			t.Errorf("collected %+v", got)
-		}
+	if got.Manifests != 2 || got.Blobs != 3+5 { // layer, config and manifest of gone; all of alone
+		t.Errorf("collected %+v", got)
 	}
 	if !slices.Equal(got.Lost, []artifact.Ref{lost}) {
 		t.Errorf("lost %v", got.Lost)
 	}
-	if freed := before - diskUse(t, r, host); freed != got.Bytes || freed <= 0 {
+	if freed := before - diskUse(t, r); freed != got.Bytes || freed <= 0 {
 		t.Errorf("%d bytes freed on disk, %d reported", freed, got.Bytes)
 	}
 	for _, ref := range []artifact.Ref{kept, elsewhere, tagged} {
@@ -165,7 +163,7 @@ func TestGCKeepsWhatIsNeeded(t *testing.T) {
 	must(t, whole(host, tagged))
 }
 
-func diskUse(t testing.TB, r *oci.Registry, _ string) (n int64) {
+func diskUse(t testing.TB, r *oci.Registry) (n int64) {
 	t.Helper()
 	inv, err := r.Inventory(t.Context())
 	must(t, err)
@@ -263,7 +261,7 @@ func TestGCWaitsForChangesUnderWayAndGivesUp(t *testing.T) {
 		}
 		sent <- err
 	}()
-	_, err := feed.Write(make([]byte, 1<<20)) // it is being read: the request is inside
+	_, err := feed.Write(make([]byte, 32<<20)) // more than sockets hold, so it is being read: the request is inside
 	must(t, err)
 	opts := old
 	opts.Wait = 50 * time.Millisecond
