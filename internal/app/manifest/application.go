@@ -1,0 +1,219 @@
+package manifest
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"naru/internal/app"
+)
+
+// application reads one entry. What it says of itself it says of its web
+// process.
+func (r *reader) application(at string, entry *yaml.Node) Application {
+	a := Application{Line: entry.Line}
+	web := Process{Type: app.Web}
+	keys := r.processKeys(&web)
+	for key, read := range map[string]func(string, *yaml.Node){
+		"name": func(k string, v *yaml.Node) { a.Name = r.text(k, v) },
+		"path": func(k string, v *yaml.Node) { a.Path = r.path(k, v) },
+		"env":  func(k string, v *yaml.Node) { a.Env = r.environment(k, v) },
+		"routes": func(k string, v *yaml.Node) {
+			for _, e := range r.list(k, v) {
+				r.mapping(e, k, map[string]func(string, *yaml.Node){
+					"route":    func(k string, v *yaml.Node) { a.Routes = append(a.Routes, r.text(k, v)) },
+					"protocol": r.ignored("every route speaks HTTP/1.1 and HTTP/2"),
+				})
+			}
+		},
+		"no-route":     func(k string, v *yaml.Node) { a.NoRoute = r.yes(k, v) },
+		"random-route": func(k string, v *yaml.Node) { a.RandomRoute = r.yes(k, v) },
+		"processes": func(k string, v *yaml.Node) {
+			for _, e := range r.list(k, v) {
+				a.Processes = append(a.Processes, r.process(k, e))
+			}
+		},
+		"docker": func(k string, v *yaml.Node) {
+			r.mapping(v, k, map[string]func(string, *yaml.Node){
+				"image":    func(k string, v *yaml.Node) { a.Image = r.text(k, v) },
+				"username": func(k string, v *yaml.Node) { a.ImageUser = r.text(k, v) },
+			})
+		},
+		"buildpacks": func(k string, v *yaml.Node) { r.buildpacks(&a, k, r.list(k, v)) },
+		"buildpack":  func(k string, v *yaml.Node) { r.buildpacks(&a, k, []*yaml.Node{v}) },
+		"naru":       func(k string, v *yaml.Node) { r.own(&a, k, v) },
+		"services":   r.ignored("services are bound with naru, not by the manifest"),
+		"stack":      r.ignored("the foundation takes its place: naru.foundation"),
+		"metadata":   r.ignored("labels and annotations are not kept"),
+		"sidecars":   r.ignored("use processes"),
+		"features":   r.ignored("features are not per app"),
+		"default-route": func(k string, v *yaml.Node) {
+			if r.yes(k, v) {
+				a.NoRoute = false
+			}
+		},
+	} {
+		keys[key] = read
+	}
+	r.mapping(entry, at, keys)
+	if a.Name == "" {
+		r.faultAt(entry.Line, at+".name", "the application has no name")
+	}
+	if a.Image != "" && (a.Build.Builder != "" || a.Path != "") {
+		r.faultAt(entry.Line, at+".docker", "an image is not built: remove docker.image, or path and buildpacks")
+	}
+	r.addWeb(&a, web)
+	return a
+}
+
+// addWeb lays what the entry said of itself below a web process of its list.
+func (r *reader) addWeb(a *Application, web Process) {
+	i := slices.IndexFunc(a.Processes, func(p Process) bool { return p.Type == app.Web })
+	if i < 0 {
+		if web.Instances != nil || web.Overrides != (app.Overrides{}) {
+			a.Processes = slices.Insert(a.Processes, 0, web)
+		}
+		return
+	}
+	p := a.Processes[i]
+	if p.Instances == nil {
+		p.Instances = web.Instances
+	}
+	p.Overrides = over(web.Overrides, p.Overrides)
+	a.Processes = slices.Insert(slices.Delete(a.Processes, i, i+1), 0, p)
+}
+
+// over lays the fields of b that are set over a.
+func over(a, b app.Overrides) app.Overrides {
+	a.Command = or(b.Command, a.Command)
+	a.MemoryMiB = or(b.MemoryMiB, a.MemoryMiB)
+	a.DiskMiB = or(b.DiskMiB, a.DiskMiB)
+	a.CPUMilli = or(b.CPUMilli, a.CPUMilli)
+	a.Check = or(b.Check, a.Check)
+	a.Path = or(b.Path, a.Path)
+	a.StartTimeout = or(b.StartTimeout, a.StartTimeout)
+	a.StopGrace = or(b.StopGrace, a.StopGrace)
+	return a
+}
+
+func or[T comparable](a, b T) T {
+	var zero T
+	if a != zero {
+		return a
+	}
+	return b
+}
+
+func (r *reader) process(at string, entry *yaml.Node) Process {
+	var p Process
+	keys := r.processKeys(&p)
+	keys["type"] = func(k string, v *yaml.Node) {
+		p.Type = r.text(k, v)
+		if err := app.CheckProcessType(k, p.Type); p.Type != "" && err != nil {
+			r.bad(v, k, "%q is not a process type", p.Type).retry("use a-z, 0-9 and -, starting with a letter")
+		}
+	}
+	r.mapping(entry, at, keys)
+	if p.Type == "" {
+		r.faultAt(entry.Line, at+".type", "the process has no type")
+	}
+	return p
+}
+
+// processKeys are the keys that an application and a process share.
+func (r *reader) processKeys(p *Process) map[string]func(string, *yaml.Node) {
+	o := &p.Overrides
+	return map[string]func(string, *yaml.Node){
+		"command": func(k string, v *yaml.Node) {
+			if v.Tag == "!!null" { // CF: back to what the build found
+				return
+			}
+			o.Command = r.text(k, v)
+		},
+		"instances": func(k string, v *yaml.Node) {
+			if n, ok := r.number(k, v, 0, 1000); ok {
+				p.Instances = &n
+			}
+		},
+		"memory":     func(k string, v *yaml.Node) { o.MemoryMiB = r.size(k, v) },
+		"disk_quota": func(k string, v *yaml.Node) { o.DiskMiB = r.size(k, v) },
+		"disk-quota": func(k string, v *yaml.Node) { o.DiskMiB = r.size(k, v) },
+		"cpu_milli":  func(k string, v *yaml.Node) { o.CPUMilli, _ = r.number(k, v, 1, 1_000_000) },
+		"timeout": func(k string, v *yaml.Node) {
+			n, _ := r.number(k, v, 1, 24*3600)
+			o.StartTimeout = app.Duration(time.Duration(n) * time.Second)
+		},
+		"health-check-type": func(k string, v *yaml.Node) { o.Check = r.check(k, v) },
+		"health-check-http-endpoint": func(k string, v *yaml.Node) {
+			if o.Path = r.text(k, v); o.Path != "" && !strings.HasPrefix(o.Path, "/") {
+				r.bad(v, k, "%q is no path", o.Path).retry("begin it with /")
+			}
+		},
+		"stop_grace": func(k string, v *yaml.Node) {
+			if err := o.StopGrace.UnmarshalText([]byte(r.text(k, v))); err != nil {
+				r.bad(v, k, "%s", err)
+			}
+		},
+		"health-check-invocation-timeout":      r.ignored("checks have 2 s"),
+		"health-check-interval":                r.ignored("checks come every 10 s"),
+		"readiness-health-check-type":          r.ignored("the health check decides"),
+		"readiness-health-check-http-endpoint": r.ignored("the health check decides"),
+		"readiness-health-check-interval":      r.ignored("the health check decides"),
+		"log-rate-limit-per-second":            r.ignored("the log rate is the machine's to bound"),
+		"lifecycle":                            r.ignored("the builder decides"),
+	}
+}
+
+func (r *reader) check(k string, v *yaml.Node) app.CheckType {
+	switch s := r.text(k, v); s {
+	case "":
+		return ""
+	case "port", "http", "process":
+		return app.CheckType(s)
+	case "none":
+		return app.CheckProcess
+	default:
+		r.bad(v, k, "%q is no health check", s).retry("port, http or process")
+		return ""
+	}
+}
+
+// buildpacks translates a buildpack's name into a builder's.
+func (r *reader) buildpacks(a *Application, key string, list []*yaml.Node) {
+	for _, v := range list {
+		name := r.text(key, v)
+		builder, ok := builders[strings.TrimSuffix(strings.TrimSuffix(path.Base(name), ".git"), "-buildpack")]
+		switch {
+		case name == "":
+		case !ok:
+			r.warn(v, "%s: %q is not known; the source tree decides (naru builders lists the builders)", key, name)
+		case a.Build.Builder != "":
+			r.warn(v, "%s: only the first is used, %q is ignored", key, name)
+		default:
+			a.Build.Builder = builder
+		}
+	}
+}
+
+// builders by the name of a buildpack, of Cloud Foundry or our own.
+var builders = map[string]string{
+	"nodejs_buildpack": "node", "nodejs": "node", "node": "node", "go_buildpack": "go", "go": "go",
+	"python_buildpack": "python", "python": "python", "staticfile_buildpack": "static", "staticfile": "static", "static": "static",
+	"binary_buildpack": "procfile", "binary": "procfile", "procfile": "procfile", "dockerfile": "dockerfile",
+	"java_buildpack": "", "java": "java", "maven": "maven", "jar": "jar",
+}
+
+// own reads the keys below "naru:".
+func (r *reader) own(a *Application, key string, v *yaml.Node) {
+	r.mapping(v, key, map[string]func(string, *yaml.Node){
+		"builder":    func(k string, v *yaml.Node) { a.Build.Builder = r.text(k, v) },
+		"foundation": func(k string, v *yaml.Node) { a.Build.Foundation = r.text(k, v) },
+		"dockerfile": func(k string, v *yaml.Node) { a.Build.Dockerfile = r.path(k, v) },
+		"target":     func(k string, v *yaml.Node) { a.Build.Target = r.text(k, v) },
+		"args":       func(k string, v *yaml.Node) { a.Build.Args = r.environment(k, v) },
+		"build_env":  func(k string, v *yaml.Node) { a.Build.Env = r.environment(k, v) },
+	})
+}
