@@ -99,7 +99,7 @@ func New(cfg Config, log *slog.Logger) (*Baker, error) {
 	inf := inflate.Host()
 	return &Baker{
 		cfg: cfg, fetch: f, inflate: inf, log: log,
-		apt:      apt.NewReader(f, keyring, inf, apt.Limits{Release: cfg.Limits.Release, Index: cfg.Limits.Index}, cfg.Now, log),
+		apt:      apt.NewReader(f, keyring, inf, apt.Limits{Release: cfg.Limits.Release, Index: cfg.Limits.Index}, cfg.Now),
 		npm:      npm.Registry{URL: cfg.NPMRegistry, Fetch: f},
 		hostApts: func() (apt.Mirrors, error) { return apt.HostMirrors(os.DirFS("/etc/apt")) },
 	}, nil

