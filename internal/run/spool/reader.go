@@ -27,6 +27,7 @@ type Reader struct {
 	at   Offset
 	file *os.File
 	buf  []byte // read and not yet decoded, at at.Pos
+	dry  int64  // size of file at which there was no whole record left
 }
 
 // OpenReader reads on from an offset.
@@ -102,6 +103,7 @@ func (r *Reader) record() (Record, bool, error) {
 		case errors.Is(err, errDamaged):
 			// Only a machine that stopped leaves this. What follows in the file
 			// cannot be trusted; the gap in the sequence tells how much it was.
+			r.dry = r.at.Pos + int64(len(r.buf))
 			r.buf = nil
 			return Record{}, false, nil
 		}
@@ -115,6 +117,7 @@ func (r *Reader) record() (Record, bool, error) {
 			}
 			// What is incomplete is read anew: a full disk makes the writer take
 			// it back and write something else there.
+			r.dry = r.at.Pos + int64(kept)
 			r.buf = nil
 			return Record{}, false, err
 		}
@@ -159,7 +162,7 @@ func (r *Reader) open(n uint64) error {
 	if n != r.at.File {
 		r.at.File, r.at.Pos = n, headerSize
 	}
-	r.file = f
+	r.file, r.dry = f, 0
 	return nil
 }
 
@@ -188,16 +191,26 @@ func (r *Reader) more() bool {
 	if _, _, err := decodeRecord(r.buf); err == nil {
 		return true // a Read that reached its limit left it
 	}
-	if r.file != nil {
-		if info, err := r.file.Stat(); err == nil && info.Size() > r.at.Pos+int64(len(r.buf)) {
-			return true
-		}
+	if size := r.size(); size > r.at.Pos && size != r.dry {
+		return true
 	}
 	numbers, err := files(r.dir)
 	if err != nil || len(numbers) == 0 {
 		return false
 	}
 	return r.file == nil || numbers[len(numbers)-1] > r.at.File
+}
+
+// size is that of the open file, 0 without one.
+func (r *Reader) size() int64 {
+	if r.file == nil {
+		return 0
+	}
+	info, err := r.file.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // Free removes what lies before an offset that was stored: whole files, and the
