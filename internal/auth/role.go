@@ -1,22 +1,20 @@
 package auth
 
 import (
-	"slices"
-
 	"naru/internal/app"
 	"naru/internal/fault"
 )
 
-// Role is what somebody is in a place. The names are Cloud Foundry's.
+// Role is what somebody is in a place. The names are those of Cloud Foundry's v3 API.
 type Role string
 
 // The roles. Admin holds on the whole platform, those of an organisation in it
 // and, where the table says so, in all its spaces, those of a space in it.
 const (
 	Admin          Role = "admin"
-	OrgUser        Role = "org_user"
-	OrgManager     Role = "org_manager"
-	OrgAuditor     Role = "org_auditor"
+	OrgUser        Role = "organization_user"
+	OrgManager     Role = "organization_manager"
+	OrgAuditor     Role = "organization_auditor"
 	SpaceDeveloper Role = "space_developer"
 	SpaceManager   Role = "space_manager"
 	SpaceAuditor   Role = "space_auditor"
@@ -106,6 +104,3 @@ func join(roles []Role) string {
 	}
 	return s
 }
-
-// hasRole reports whether a role is among roles.
-func hasRole(roles []Role, r Role) bool { return slices.Contains(roles, r) }

@@ -4,21 +4,21 @@ import (
 	"context"
 
 	"naru/internal/app"
-	"naru/internal/operate"
-	"naru/internal/pipeline/deliver"
+	"naru/internal/auth"
+	"naru/internal/auth/vault"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
 	"naru/internal/run"
 )
 
-// What the steps ask for.
+// What others ask for. Package storetest checks the rest, whose packages the
+// store does not need.
 var (
+	_ auth.Store      = (*Store)(nil)
+	_ vault.Store     = (*Store)(nil)
 	_ operation.Store = (*Store)(nil)
 	_ rollout.Store   = (*Store)(nil)
-	_ deliver.Store   = (*Store)(nil)
-	_ operate.Store   = (*Store)(nil)
-	_ operate.Routes  = (*Store)(nil)
 )
 
 // The rest of this file holds second names: steps that do not know of each other

@@ -1,0 +1,152 @@
+package auth
+
+import (
+	"slices"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/fault"
+)
+
+// Action is something that somebody may or may not do, noun first.
+type Action string
+
+// The actions. Each names the place it happens in: the platform, an
+// organisation, or a space.
+const (
+	PlatformRead    Action = "platform.read"    // version, health, foundations, builders
+	PlatformManage  Action = "platform.manage"  // settings, keys, garbage, backup, doctor, events of all
+	UserManage      Action = "user.manage"      // users, and admins
+	FoundationBake  Action = "foundation.bake"  // on the platform
+	OrgCreate       Action = "org.create"       // on the platform
+	OrgRead         Action = "org.read"         // in an organisation
+	OrgManage       Action = "org.manage"       // its roles and spaces
+	SpaceRead       Action = "space.read"       // that it exists, its apps, routes, releases, events
+	SpaceManage     Action = "space.manage"     // its roles and what it allows
+	AppWrite        Action = "app.write"        // push, configure, release, delete
+	AppOperate      Action = "app.operate"      // start, stop, restart, scale
+	AppExec         Action = "app.exec"         // tasks, commands inside an instance
+	EnvRead         Action = "env.read"         // plain settings
+	LogRead         Action = "log.read"         //
+	RouteWrite      Action = "route.write"      //
+	CredentialWrite Action = "credential.write" // of private hosts
+	SourceWrite     Action = "source.write"     // upload
+	ImageRead       Action = "image.read"       // pull from naru's registry
+	ImageWrite      Action = "image.write"      // push to it
+)
+
+// Rule says which roles may do something.
+type Rule struct {
+	Action Action
+	Roles  []Role // Admin may everything and is not listed
+	Anyone bool   // who is logged in needs no role
+}
+
+// Rules is the whole table of permissions.
+func Rules() []Rule {
+	var (
+		seers = []Role{OrgManager, OrgAuditor, SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}
+		devs  = []Role{SpaceDeveloper}
+	)
+	return []Rule{
+		{Action: PlatformRead, Anyone: true},
+		{Action: PlatformManage},
+		{Action: UserManage},
+		{Action: FoundationBake},
+		{Action: OrgCreate},
+		{Action: OrgRead, Roles: []Role{OrgUser, OrgManager, OrgAuditor, SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}},
+		{Action: OrgManage, Roles: []Role{OrgManager}},
+		{Action: SpaceRead, Roles: seers},
+		{Action: SpaceManage, Roles: []Role{OrgManager, SpaceManager}},
+		{Action: AppWrite, Roles: devs},
+		{Action: AppOperate, Roles: []Role{SpaceDeveloper, SpaceSupporter}},
+		{Action: AppExec, Roles: devs},
+		{Action: EnvRead, Roles: devs},
+		{Action: LogRead, Roles: []Role{SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}},
+		{Action: RouteWrite, Roles: devs},
+		{Action: CredentialWrite, Roles: devs},
+		{Action: SourceWrite, Roles: devs},
+		{Action: ImageRead, Roles: []Role{SpaceDeveloper, SpaceSupporter}},
+		{Action: ImageWrite, Roles: devs},
+	}
+}
+
+// Identity is who asks, as a token proved it.
+type Identity struct {
+	UserID  UserID
+	Name    string
+	Origin  string
+	Admin   bool // holds the role Admin
+	Grants  []Grant
+	Session string    // of the login it comes from; "" for an API token
+	Token   string    // id of the token
+	Expires time.Time // of the token; zero: never
+}
+
+// Can reports whether somebody may do something in a place. A place without
+// space is the organisation, one without organisation the platform.
+func Can(who Identity, do Action, org app.OrgID, space app.SpaceID) bool {
+	if who.UserID == "" {
+		return false
+	}
+	i := slices.IndexFunc(rules, func(r Rule) bool { return r.Action == do })
+	if i < 0 {
+		return false // what no rule names, nobody may
+	}
+	rule := rules[i]
+	if rule.Anyone || who.Admin {
+		return true
+	}
+	return slices.ContainsFunc(who.Grants, func(g Grant) bool {
+		if !slices.Contains(rule.Roles, g.Role) {
+			return false
+		}
+		// A role in a space shows the organisation around it, and nothing more of it.
+		return g.covers(org, space) || do == OrgRead && space == "" && org != "" && g.Org == org
+	})
+}
+
+// rules is the table, made once; nobody changes it.
+var rules = Rules()
+
+// Sees reports whether a place exists for somebody. The platform does for all.
+func Sees(who Identity, org app.OrgID, space app.SpaceID) bool {
+	switch {
+	case space != "":
+		return Can(who, SpaceRead, org, space)
+	case org != "":
+		return Can(who, OrgRead, org, "")
+	}
+	return who.UserID != ""
+}
+
+// Check returns nil when somebody may do something in a place. In a place that
+// is not seen it is NotFound about what ("app \"shop\""), worded as if it did
+// not exist; in one that is seen it is Denied. Without an identity it is
+// Unauthenticated.
+func Check(who Identity, do Action, org app.OrgID, space app.SpaceID, what string) error {
+	switch {
+	case Can(who, do, org, space):
+		return nil
+	case who.UserID == "":
+		return fault.New(fault.Unauthenticated, "", "a login is needed").WithTry("naru login")
+	case !Sees(who, org, space):
+		return Hidden(what)
+	}
+	return fault.New(fault.Denied, "", "%s may not do this to %s: it takes the permission %s", who.Name, what, do).
+		WithTry("ask an admin for one of the roles: %s", join(mayDo(do)))
+}
+
+// Hidden is the answer about what may not be seen: the same as for what does
+// not exist.
+func Hidden(what string) error { return fault.New(fault.NotFound, "", "%s does not exist", what) }
+
+// mayDo lists the roles that a rule names, and Admin.
+func mayDo(do Action) []Role {
+	for _, r := range rules {
+		if r.Action == do {
+			return append(slices.Clone(r.Roles), Admin)
+		}
+	}
+	return []Role{Admin}
+}
