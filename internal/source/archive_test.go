@@ -186,8 +186,8 @@ func FuzzFromArchive(f *testing.F) {
 	f.Add(zipOf(f, zipEntry{name: "a", content: "x"}, zipEntry{"l", "a", fs.ModeSymlink | 0o777}), "x.zip")
 	f.Add(tarOf(f, named("a", "x"), tar.Header{Typeflag: tar.TypeLink, Name: "b", Linkname: "a"}), "x.tar")
 	f.Add(gz(f, tarOf(f, named("a", "x"))), "x.tgz")
+	s := newStore(f, source.Limits{MaxFiles: 10, MaxBytes: 1 << 20})
 	f.Fuzz(func(t *testing.T, data []byte, name string) {
-		s := newStore(t, source.Limits{MaxFiles: 10, MaxBytes: 1 << 20})
 		snap, err := s.FromArchive(t.Context(), space, bytes.NewReader(data), name, source.ArchiveOptions{Unpack: true})
 		if err != nil {
 			return

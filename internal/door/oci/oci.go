@@ -55,7 +55,8 @@ type Registry struct {
 var _ artifact.Shelf = (*Registry)(nil)
 
 // New wires a registry over a directory, which is made if it is not there. It
-// starts nothing, makes no connection and needs no stop.
+// makes no connection and needs no stop; distribution leaves one idle goroutine,
+// which has no work without notification targets.
 func New(cfg Config, auth Authorizer, log *slog.Logger) (*Registry, error) {
 	cfg.MaxLayerBytes = cmp.Or(cfg.MaxLayerBytes, DefaultMaxLayerBytes)
 	cfg.TokenLife = cmp.Or(cfg.TokenLife, DefaultTokenLife)
