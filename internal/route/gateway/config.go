@@ -22,6 +22,7 @@ type Config struct {
 	Recorder  Recorder        // takes a record of every request; nil: none
 	Reload    <-chan struct{} // stand alone: read the table file again now (SIGHUP)
 
+	Connections   int           // clients' connections at once, more wait to be accepted: 50000
 	HeaderBytes   int           // one request's header: 32 KiB
 	BodyBytes     int64         // one request's body, where the table does not say: no limit
 	HeaderTimeout time.Duration // until a request's header is complete: 10s
@@ -48,6 +49,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	or(&c.Connections, 50_000)
 	or(&c.HeaderBytes, 32<<10)
 	or(&c.HeaderTimeout, 10*time.Second)
 	or(&c.IdleTimeout, time.Minute)
@@ -103,7 +105,7 @@ func (c Config) Validate() error {
 		name       string
 		value, min int
 	}{
-		{"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"upstream-kept", c.UpstreamKept, 1},
+		{"connections", c.Connections, 1}, {"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"upstream-kept", c.UpstreamKept, 1},
 		{"attempts", c.Attempts, 1}, {"records", c.Records, 1},
 	} {
 		if n.value < n.min {

@@ -15,6 +15,8 @@ import (
 type conns struct {
 	active sync.RWMutex // read-held by every request: two atomic additions, and one can wait for all
 
+	slots chan struct{} // one per open connection, up to the limit
+
 	mu       sync.Mutex // guards what follows
 	open     map[*client]struct{}
 	upgraded int           // of those open
@@ -30,12 +32,29 @@ type client struct {
 	once     sync.Once
 }
 
+func newConns() *conns { return &conns{open: map[*client]struct{}{}} }
+
+// allow sets how many connections may be open at once. Each listener that waits
+// for one takes up a place.
+func (c *conns) allow(most int) { c.slots = make(chan struct{}, most) }
+
+// room waits until one more connection may be accepted; false when ctx ends
+// first. Every true is given back by a connection's Close, or by refund.
+func (c *conns) room(ctx context.Context) bool {
+	select {
+	case c.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (c *conns) refund() { <-c.slots }
+
+// add takes in a connection that there was room for.
 func (c *conns) add(conn net.Conn) *client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open == nil {
-		c.open = map[*client]struct{}{}
-	}
 	cl := &client{Conn: conn, conns: c}
 	c.open[cl] = struct{}{}
 	return cl
@@ -43,7 +62,10 @@ func (c *conns) add(conn net.Conn) *client {
 
 // Close closes the connection and forgets it.
 func (c *client) Close() error {
-	c.once.Do(func() { c.conns.remove(c) })
+	c.once.Do(func() {
+		c.conns.remove(c)
+		c.conns.refund()
+	})
 	return c.Conn.Close()
 }
 

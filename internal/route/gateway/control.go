@@ -172,6 +172,7 @@ func (s *stream) batches() error {
 			return nil
 		}
 		if err := s.send(&wire.Message{Access: batch}); err != nil {
+			s.g.reports.dropped.Add(batch.Dropped + uint64(len(batch.Records)))
 			return err
 		}
 	}

@@ -25,6 +25,7 @@ func (g *Gateway) load(ctx context.Context) error {
 		return nil
 	}
 	if g.cfg.Control == "" {
+		g.fileSeen = stamp(path) // before reading, so that no change falls in between
 		t, err := readTable(path)
 		if err != nil {
 			return err
@@ -113,7 +114,6 @@ func (g *Gateway) keep(ctx context.Context, t *route.Table) {
 
 // watch reads the table file again when it changed or when asked to.
 func (g *Gateway) watch(ctx context.Context) error {
-	seen := stamp(g.cfg.TableFile)
 	ticker := time.NewTicker(g.cfg.Poll)
 	defer ticker.Stop()
 	for {
@@ -122,11 +122,11 @@ func (g *Gateway) watch(ctx context.Context) error {
 			return nil
 		case <-g.cfg.Reload:
 		case <-ticker.C:
-			if stamp(g.cfg.TableFile) == seen {
+			if stamp(g.cfg.TableFile) == g.fileSeen {
 				continue
 			}
 		}
-		seen = stamp(g.cfg.TableFile)
+		g.fileSeen = stamp(g.cfg.TableFile)
 		t, err := readTable(g.cfg.TableFile)
 		if err == nil {
 			err = g.use(ctx, t)

@@ -27,8 +27,9 @@ type Gateway struct {
 	tables   *tables
 	forward  Forwarder
 	reports  *reports
+	fileSeen fileStamp // the table file as it was last read; load's, then watch's alone
 	draining atomic.Bool
-	conns    conns
+	conns    *conns
 }
 
 // Forwarder is the seam between routing and moving bytes: it carries one request
@@ -46,7 +47,7 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, log: log, generation: id.New()}
+	g := &Gateway{cfg: cfg, log: log, generation: id.New(), conns: newConns()}
 	g.reports = newReports(cfg)
 	g.tables = newTables(cfg, g.reports)
 	g.forward = &forwarder{cfg: cfg, tables: g.tables, log: log, draining: &g.draining}
@@ -63,6 +64,7 @@ func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
 	if err := g.load(ctx); err != nil {
 		return err
 	}
+	g.conns.allow(max(g.cfg.Connections, len(listeners)))
 	// What reports and reloads lives until the last request has been answered.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

@@ -119,8 +119,11 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener, plain, h2 *intake
 	defer shaking.Wait()
 	tlsLn, secure := ln.(*secured)
 	again := backoff.Policy{First: 5 * time.Millisecond, Max: time.Second, Jitter: 0.5}
-	for failures := 0; ; {
+	for failures := 0; g.conns.room(ctx); {
 		conn, err := ln.Accept()
+		if err != nil {
+			g.conns.refund()
+		}
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return nil
@@ -142,6 +145,7 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener, plain, h2 *intake
 		}
 		shaking.Go(func() { g.handshake(ctx, c, tlsLn.config, plain, h2) })
 	}
+	return nil
 }
 
 // strict puts the checks of HTTP/1 on a connection.

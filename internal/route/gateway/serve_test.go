@@ -22,6 +22,8 @@ import (
 	"naru/internal/fault"
 	"naru/internal/route"
 	"naru/internal/route/gateway"
+	"naru/internal/route/hub"
+	"naru/internal/route/routetest"
 )
 
 // serveApp answers with a handler on a loopback port.
@@ -425,6 +427,72 @@ func TestKeptTable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDrainingGatewayStillCounts has a gateway drain with a request in flight:
+// it takes tables and is waited for until that request has ended.
+func TestDrainingGatewayStillCounts(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	ln, err := hub.Listen(socket, 0)
+	must(t, err)
+	h := hub.New(hub.Config{Settle: time.Nanosecond}, testLog(t))
+	hctx, stopHub := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { must(t, h.Run(hctx, ln)) })
+	successor := routetest.NewGateway(socket)
+	running.Go(func() { must(t, successor.Run(hctx)) })
+	defer running.Wait()
+	defer stopHub()
+
+	r := start(t, route.Table{}, gateway.Config{Control: socket, Boot: "b"})
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	table := tableOf(slowApp(t, "one"))
+	for len(h.Gateways()) < 2 {
+		must(t, h.WaitAcked(ctx, h.Publish(table)))
+	}
+	must(t, h.WaitAcked(ctx, h.Publish(table)))
+	s := &subject{addr: r.addr}
+	_, end, err := s.Begin("shop.test", "/")
+	must(t, err)
+	var stopped sync.WaitGroup
+	stopped.Go(func() { must(t, r.stop()) })
+	refused(t, r.addr)
+	must(t, h.WaitAcked(ctx, h.Publish(tableOf())))
+	instance := table.Routes[0].Groups[0].Instances[0].ID
+	if err := h.WaitIdle(ended(), instance); err == nil || !strings.Contains(err.Error(), "still has requests") {
+		t.Errorf("WaitIdle = %v with a request in flight at a draining gateway", err)
+	}
+	end()
+	must(t, h.WaitIdle(ctx, instance))
+	stopped.Wait()
+	if all := h.Gateways(); len(all) != 1 {
+		t.Errorf("gateways %+v", all)
+	}
+}
+
+// ended is a context that lets nothing be waited for.
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	r := start(t, tableOf(named(t, "app")), gateway.Config{Connections: 1})
+	const ask = "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+	first := &end{Conn: dial(t, r.addr, false)}
+	must(t, first.do(step{verb: "send", arg: ask}))
+	must(t, first.do(step{verb: "expect", arg: "app"}))
+	second := &end{Conn: dial(t, r.addr, false)} // waits in the kernel's queue
+	must(t, second.do(step{verb: "send", arg: ask}))
+	must(t, first.do(step{verb: "send", arg: ask}))
+	must(t, first.do(step{verb: "expect", arg: "app"}))
+	if second.peek() != "" {
+		t.Error("a second connection was served")
+	}
+	must(t, first.Close())
+	must(t, second.do(step{verb: "expect", arg: "app"}))
 }
 
 func BenchmarkProxy(b *testing.B) {

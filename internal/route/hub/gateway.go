@@ -30,7 +30,8 @@ type gateway struct {
 
 // name is how logs and errors call it.
 func (g *gateway) name() string {
-	return fmt.Sprintf("gateway %.8s (pid %d)", g.hello.Generation, g.peer.pid)
+	short := g.hello.Generation // its end: the beginning is the time
+	return fmt.Sprintf("gateway %s (pid %d)", short[max(0, len(short)-8):], g.peer.pid)
 }
 
 // serve speaks with one gateway until its stream breaks.
