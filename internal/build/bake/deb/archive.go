@@ -110,7 +110,7 @@ func (a *Archive) Control(ctx context.Context) (Stanza, error) {
 		return "", err
 	}
 	defer r.Close()
-	tr := tar.NewReader(r)
+	tr := tar.NewReader(io.LimitReader(r, 16*maxControl))
 	for {
 		h, err := tr.Next()
 		if err != nil {

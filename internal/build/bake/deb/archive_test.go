@@ -64,3 +64,14 @@ func TestOpenRefusesWhatIsNoDeb(t *testing.T) {
 		}
 	}
 }
+
+func FuzzOpen(f *testing.F) {
+	f.Add(bakefix.Deb(f, bakefix.Package{Control: "Package: a\nVersion: 1\nArchitecture: all\n"}))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		a, err := deb.Open(bytes.NewReader(raw), int64(len(raw)))
+		if err != nil {
+			return
+		}
+		_, _ = a.Control(t.Context()) // must neither panic nor go on for ever
+	})
+}

@@ -21,13 +21,18 @@ type aheadOf struct {
 	wg      sync.WaitGroup
 }
 
+type chunk struct {
+	buf *[chunkSize]byte
+	n   int
+}
+
 // stream is read by the writer and filled by one goroutine.
 type stream struct {
-	chunks chan []byte
+	chunks chan chunk
 	rest   []byte
-	whole  []byte    // the chunk that rest is of, to be reused
-	err    error     // set before chunks is closed
-	date   time.Time // set before the first chunk is sent
+	from   *[chunkSize]byte // what rest is of, to be reused
+	err    error            // set before chunks is closed
+	date   time.Time        // set before the first chunk is sent
 	pool   *sync.Pool
 }
 
@@ -36,9 +41,9 @@ func readAhead(ctx context.Context, sources []Source, n int) *aheadOf {
 		n = defaultAhead
 	}
 	a := &aheadOf{tickets: make(chan struct{}, n)}
-	pool := &sync.Pool{New: func() any { return make([]byte, chunkSize) }}
+	pool := &sync.Pool{New: func() any { return new([chunkSize]byte) }}
 	for range sources {
-		a.streams = append(a.streams, &stream{chunks: make(chan []byte, chunksAhead), pool: pool})
+		a.streams = append(a.streams, &stream{chunks: make(chan chunk, chunksAhead), pool: pool})
 	}
 	a.wg.Go(func() {
 		for i, s := range sources {
@@ -75,11 +80,11 @@ func (s *stream) fill(ctx context.Context, src Source) error {
 	defer r.Close()
 	s.date = r.Date
 	for {
-		buf := s.pool.Get().([]byte)
-		n, err := fillUp(r, buf)
+		buf := s.pool.Get().(*[chunkSize]byte)
+		n, err := fillUp(r, buf[:])
 		if n > 0 {
 			select {
-			case s.chunks <- buf[:n]:
+			case s.chunks <- chunk{buf, n}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -106,9 +111,9 @@ func fillUp(r io.Reader, buf []byte) (n int, err error) {
 
 func (s *stream) Read(p []byte) (int, error) {
 	for len(s.rest) == 0 {
-		if s.whole != nil {
-			s.pool.Put(s.whole[:chunkSize]) //nolint:staticcheck // a slice header is what is pooled
-			s.whole = nil
+		if s.from != nil {
+			s.pool.Put(s.from)
+			s.from = nil
 		}
 		c, ok := <-s.chunks
 		if !ok {
@@ -117,7 +122,7 @@ func (s *stream) Read(p []byte) (int, error) {
 			}
 			return 0, io.EOF
 		}
-		s.rest, s.whole = c, c
+		s.rest, s.from = c.buf[:c.n], c.buf
 	}
 	n := copy(p, s.rest)
 	s.rest = s.rest[n:]

@@ -72,12 +72,8 @@ func (p *Package) Weak() []deb.Or {
 	return all
 }
 
-// satisfies says whether this version, by its own name or by something it
-// provides, is what the relation asks for on the given architecture.
-func (p *Package) satisfies(r deb.Relation, arch string) bool {
-	return p.isNamed(r, arch) || p.provides(r, arch)
-}
-
+// isNamed says whether this version is, by its own name, what the relation asks
+// for on the given architecture.
 func (p *Package) isNamed(r deb.Relation, arch string) bool {
 	if p.Name != r.Name || !r.Accepts(p.Version) {
 		return false
@@ -91,6 +87,7 @@ func (p *Package) isNamed(r deb.Relation, arch string) bool {
 	return false
 }
 
+// provides says the same of what the version provides.
 func (p *Package) provides(r deb.Relation, arch string) bool {
 	for _, v := range p.Provides {
 		if v.Name != r.Name || v.Op != deb.Any && v.Op != deb.Equal || !r.Accepts(v.Version) {
