@@ -106,7 +106,7 @@ func (p Policy) group(w Want, have []Instance, now time.Time) []Change {
 	slices.SortFunc(have, func(a, b Instance) int {
 		return cmp.Or(cmp.Compare(b.Index, a.Index), cmp.Compare(a.ID, b.ID))
 	})
-	var out []Change
+	var out, starts []Change
 	for _, i := range have {
 		wanted := i.Index < w.Size && holder[i.Index] == i.ID
 		switch {
@@ -123,15 +123,16 @@ func (p Policy) group(w Want, have []Instance, now time.Time) []Change {
 		case i.State == Unhealthy && !now.Before(i.Since.Add(p.Unhealthy)):
 			out = append(out, change(Drain, i, "unhealthy for "+p.Unhealthy.String()))
 		case i.State == Crashed && !now.Before(p.restartAt(i)):
-			out = append(out, change(Restart, i, "crashed"))
+			starts = append(starts, change(Restart, i, "crashed"))
 		}
 	}
 	for index := range w.Size {
 		if _, taken := holder[index]; !taken {
-			out = append(out, Change{Act: Start, Group: w.Group, Index: index, Reason: "missing"})
+			starts = append(starts, Change{Act: Start, Group: w.Group, Index: index, Reason: "missing"})
 		}
 	}
-	return out
+	slices.SortFunc(starts, func(a, b Change) int { return cmp.Compare(a.Index, b.Index) })
+	return append(out, starts...)
 }
 
 // holders returns who holds each index: of several the one furthest on, so that
