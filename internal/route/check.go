@@ -8,8 +8,11 @@ import (
 	"naru/internal/fault"
 )
 
-// MaxRoutes bounds the entries of a table.
-const MaxRoutes = 200_000
+// Bounds of a table.
+const (
+	MaxRoutes = 200_000 // entries
+	MaxGroups = 1_000   // groups of one entry
+)
 
 // Check refuses a table the gateway could not serve as written. The error's
 // field is the key of the first problem: "routes[3].groups[0].weight".
@@ -23,6 +26,15 @@ func (t *Table) Check() error {
 // problem is what is wrong at a key.
 type problem struct{ key, what string }
 
+// under puts the problem of a list's element in its place. Keys are written only
+// where there is a problem: tables have many instances.
+func (p *problem) under(list string, i int) *problem {
+	if p != nil {
+		p.key = list + "[" + strconv.Itoa(i) + "]" + p.key
+	}
+	return p
+}
+
 func (t *Table) problem() *problem {
 	if len(t.Routes) > MaxRoutes {
 		return &problem{"routes", fmt.Sprintf("%d routes are more than the %d allowed", len(t.Routes), MaxRoutes)}
@@ -31,60 +43,61 @@ func (t *Table) problem() *problem {
 	seen := make(map[place]int, len(t.Routes))
 	for i := range t.Routes {
 		e := &t.Routes[i]
-		key := "routes[" + strconv.Itoa(i) + "]"
-		if p := e.problem(key); p != nil {
-			return p
+		p := e.problem()
+		if first, ok := seen[place{e.Host, e.Path}]; ok && p == nil {
+			p = &problem{"", fmt.Sprintf("%s is already routes[%d]", Name(e.Host, e.Path), first)}
 		}
-		if first, ok := seen[place{e.Host, e.Path}]; ok {
-			return &problem{key, fmt.Sprintf("%s is already routes[%d]", Name(e.Host, e.Path), first)}
+		if p != nil {
+			return p.under("routes", i)
 		}
 		seen[place{e.Host, e.Path}] = i
 	}
 	return nil
 }
 
-func (e *Entry) problem(key string) *problem {
+func (e *Entry) problem() *problem {
 	if e.ID == "" {
-		return &problem{key + ".id", "is missing"}
+		return &problem{".id", "is missing"}
 	}
 	if what := hostProblem(e.Host); what != "" {
-		return &problem{key + ".host", fmt.Sprintf("%q is not a host name: %s", e.Host, what)}
+		return &problem{".host", fmt.Sprintf("%q is not a host name: %s", e.Host, what)}
 	}
 	if what := pathProblem(e.Path); what != "" {
-		return &problem{key + ".path", fmt.Sprintf("%q cannot be a path: %s", e.Path, what)}
+		return &problem{".path", fmt.Sprintf("%q cannot be a path: %s", e.Path, what)}
 	}
 	if e.Limits != nil && e.Limits.Body < 0 {
-		return &problem{key + ".limits.body", "must not be negative"}
+		return &problem{".limits.body", "must not be negative"}
 	}
-	seen := make(map[string]int, len(e.Groups))
+	if len(e.Groups) > MaxGroups {
+		return &problem{".groups", fmt.Sprintf("%d groups are more than the %d allowed", len(e.Groups), MaxGroups)}
+	}
 	for i := range e.Groups {
-		g := &e.Groups[i]
-		key := key + ".groups[" + strconv.Itoa(i) + "]"
-		if p := g.problem(key); p != nil {
-			return p
+		p := e.Groups[i].problem()
+		for j := range i {
+			if p == nil && e.Groups[j].ID == e.Groups[i].ID {
+				p = &problem{".id", fmt.Sprintf("%q is already groups[%d]", e.Groups[i].ID, j)}
+			}
 		}
-		if first, ok := seen[g.ID]; ok {
-			return &problem{key + ".id", fmt.Sprintf("%q is already groups[%d]", g.ID, first)}
+		if p != nil {
+			return p.under(".groups", i)
 		}
-		seen[g.ID] = i
 	}
 	return nil
 }
 
-func (g *Group) problem(key string) *problem {
+func (g *Group) problem() *problem {
 	if g.ID == "" {
-		return &problem{key + ".id", "is missing"}
+		return &problem{".id", "is missing"}
 	}
 	if g.Weight < 0 || g.Weight > MaxShare {
-		return &problem{key + ".weight", fmt.Sprintf("%d is not between 0 and %d", g.Weight, MaxShare)}
+		return &problem{".weight", fmt.Sprintf("%d is not between 0 and %d", g.Weight, MaxShare)}
 	}
 	for i, in := range g.Instances {
-		key := key + ".instances[" + strconv.Itoa(i) + "]"
 		if in.ID == "" {
-			return &problem{key + ".id", "is missing"}
+			return (&problem{".id", "is missing"}).under(".instances", i)
 		}
 		if !addressOK(in.Address) {
-			return &problem{key + ".address", fmt.Sprintf("%q is not HOST:PORT", in.Address)}
+			return (&problem{".address", fmt.Sprintf("%q is not HOST:PORT", in.Address)}).under(".instances", i)
 		}
 	}
 	return nil

@@ -70,7 +70,7 @@ func (t *tables) apply(table *route.Table) error {
 	t.reports.begin()
 	old := t.view()
 	next := &view{
-		table: table, index: route.NewIndex[*entry](), backends: map[backendKey]*backend{},
+		table: table, index: route.NewIndex[*entry](), backends: make(map[backendKey]*backend, len(old.backends)),
 		waiting: table.Boot != "" && t.cfg.Boot != "" && table.Boot != t.cfg.Boot,
 	}
 	for i := range table.Routes {
