@@ -37,7 +37,7 @@ func explain(ctx context.Context, err error, req build.Request, limit time.Durat
 	if step == nil || !errors.As(err, &exit) {
 		return withoutExit(err, req, step)
 	}
-	f := fault.New(fault.Failed, "build", "%s: exit %d%s", step.name, exit.ExitCode, lastLines(step)).WithCause(err)
+	f := fault.New(fault.Failed, "build", "%s: exit %d%s", step.name, exit.ExitCode, lastLines(step))
 	if hint := hintFor(strings.Join(step.tail, "\n"), int(exit.ExitCode)); hint != "" {
 		return f.WithTry("%s", hint)
 	}

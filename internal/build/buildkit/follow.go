@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -101,13 +102,23 @@ func (f *follower) vertex(v *bkclient.Vertex) {
 	switch {
 	case v.Error != "":
 		s.failure = v.Error
-		e.Kind, e.Text = build.StepFailed, clean([]byte(v.Error))
+		e.Kind, e.Text = build.StepFailed, failure(v.Error)
 	case s.cached:
 		e.Kind = build.Cached
 	case v.Started != nil:
 		e.Took = v.Completed.Sub(*v.Started)
 	}
 	f.emit(e)
+}
+
+var exitCode = regexp.MustCompile(`did not complete successfully: exit code: (\d+)$`)
+
+// failure is the daemon's error without the command, which the step names.
+func failure(text string) string {
+	if m := exitCode.FindStringSubmatch(text); m != nil {
+		return "exit " + m[1]
+	}
+	return shorten(text)
 }
 
 func (f *follower) logged(l *bkclient.VertexLog) {
