@@ -19,10 +19,10 @@ import (
 type Store interface {
 	// LiveApps returns the apps that have a group or an instance.
 	LiveApps(ctx context.Context) ([]app.ID, error)
-	// GroupsOf returns an app's groups.
-	GroupsOf(ctx context.Context, id app.ID) ([]run.Group, error)
-	// InstancesOf returns an app's instances that are not Stopped.
-	InstancesOf(ctx context.Context, id app.ID) ([]run.Instance, error)
+	// Groups returns an app's groups.
+	Groups(ctx context.Context, id app.ID) ([]run.Group, error)
+	// Instances returns an app's instances that are not Stopped.
+	Instances(ctx context.Context, id app.ID) ([]run.Instance, error)
 	// HasInstance reports whether an instance, or a task's instance, may still run.
 	HasInstance(ctx context.Context, id run.InstanceID) (bool, error)
 	// AddInstance stores the intent to start an instance. It is a Conflict when
@@ -149,11 +149,11 @@ func (k *Keeper) wakeAll(ctx context.Context, wake func(app.ID)) {
 }
 
 func (k *Keeper) hasWork(ctx context.Context, id app.ID) (bool, error) {
-	groups, err := k.store.GroupsOf(ctx, id)
+	groups, err := k.store.Groups(ctx, id)
 	if err != nil {
 		return false, err
 	}
-	have, err := k.store.InstancesOf(ctx, id)
+	have, err := k.store.Instances(ctx, id)
 	return len(groups)+len(have) > 0, err
 }
 

@@ -77,11 +77,11 @@ func (w *ward) run(ctx context.Context) {
 // pass looks at the app once: it returns when time alone will change something,
 // and whether nothing of the app is left to look after.
 func (w *ward) pass(ctx context.Context) (due time.Time, empty bool, err error) {
-	groups, err := w.k.store.GroupsOf(ctx, w.app)
+	groups, err := w.k.store.Groups(ctx, w.app)
 	if err != nil {
 		return due, false, err
 	}
-	have, err := w.k.store.InstancesOf(ctx, w.app)
+	have, err := w.k.store.Instances(ctx, w.app)
 	if err != nil {
 		return due, false, err
 	}

@@ -27,13 +27,13 @@ type Store interface {
 	// must be empty.
 	MoveRollout(ctx context.Context, id ID, to State, reason string) (Rollout, error)
 
-	AppByID(ctx context.Context, id app.ID) (app.App, error)
-	ReleaseByID(ctx context.Context, id release.ID) (release.Release, error)
-	GroupsOf(ctx context.Context, id app.ID) ([]run.Group, error)
-	InstancesOf(ctx context.Context, id app.ID) ([]run.Instance, error)
-	// SubscribeApp returns a channel that gets a value after something of the app
+	App(ctx context.Context, id app.ID) (app.App, error)
+	Release(ctx context.Context, id release.ID) (release.Release, error)
+	Groups(ctx context.Context, id app.ID) ([]run.Group, error)
+	Instances(ctx context.Context, id app.ID) ([]run.Instance, error)
+	// WatchApp returns a channel that gets a value after something of the app
 	// was committed, and a function that ends that.
-	SubscribeApp(id app.ID) (changed <-chan struct{}, stop func())
+	WatchApp(id app.ID) (changed <-chan struct{}, stop func())
 }
 
 // Router brings the gateways' table up to date with the store.
@@ -73,7 +73,7 @@ func (r *Runner) Run(ctx context.Context, id ID, abort <-chan struct{}, hear Lis
 		return ro, err
 	}
 	if ro.State == Preparing {
-		rel, err := r.store.ReleaseByID(ctx, ro.Release)
+		rel, err := r.store.Release(ctx, ro.Release)
 		if err != nil {
 			return ro, err
 		}
@@ -81,7 +81,7 @@ func (r *Runner) Run(ctx context.Context, id ID, abort <-chan struct{}, hear Lis
 			return ro, err
 		}
 	}
-	changed, stop := r.store.SubscribeApp(ro.App)
+	changed, stop := r.store.WatchApp(ro.App)
 	defer stop()
 	tick := time.NewTicker(5 * time.Second) // what a change did not announce is seen all the same
 	defer tick.Stop()
@@ -150,15 +150,15 @@ type illness struct {
 // look reads the lanes as they are now.
 func (r *Runner) look(ctx context.Context, ro Rollout) ([]Lane, illness, error) {
 	var sick illness
-	a, err := r.store.AppByID(ctx, ro.App)
+	a, err := r.store.App(ctx, ro.App)
 	if err != nil {
 		return nil, sick, err
 	}
-	groups, err := r.store.GroupsOf(ctx, ro.App)
+	groups, err := r.store.Groups(ctx, ro.App)
 	if err != nil {
 		return nil, sick, err
 	}
-	have, err := r.store.InstancesOf(ctx, ro.App)
+	have, err := r.store.Instances(ctx, ro.App)
 	if err != nil {
 		return nil, sick, err
 	}

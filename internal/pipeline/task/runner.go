@@ -19,13 +19,13 @@ import (
 
 // Store is what tasks read and write. Each call is one transaction.
 type Store interface {
-	// AddTask stores a task and gives it its number.
-	AddTask(ctx context.Context, t Task, evs ...event.Event) (Task, error)
+	// CreateTask stores a task and gives it its number.
+	CreateTask(ctx context.Context, t Task, evs ...event.Event) (Task, error)
 	Task(ctx context.Context, id ID) (Task, error)
 	// UpdateTask changes a task; an illegal move of its state is a Conflict.
-	UpdateTask(ctx context.Context, id ID, change func(*Task) error, evs ...event.Event) (Task, error)
-	// UnfinishedTasks returns all that have not ended.
-	UnfinishedTasks(ctx context.Context) ([]Task, error)
+	UpdateTask(ctx context.Context, id ID, change func(*Task, time.Time) error, evs ...event.Event) (Task, error)
+	// OpenTasks returns all that have not ended.
+	OpenTasks(ctx context.Context) ([]Task, error)
 
 	App(ctx context.Context, id app.ID) (app.App, error)
 	Release(ctx context.Context, id release.ID) (release.Release, error)
@@ -67,7 +67,7 @@ func NewRunner(store Store, driver run.Driver, specs Specs, limits Limits, log *
 // Run takes up the tasks that an earlier process left, then lets new ones begin,
 // until ctx ends.
 func (r *Runner) Run(ctx context.Context) error {
-	left, err := r.store.UnfinishedTasks(ctx)
+	left, err := r.store.OpenTasks(ctx)
 	if err != nil {
 		return fmt.Errorf("find unfinished tasks: %w", err)
 	}
@@ -138,7 +138,7 @@ func (r *Runner) Start(ctx context.Context, by operation.Ask, a app.ID, in New) 
 	if in.Name == "" {
 		in.Name = path.Base(in.Command[0])
 	}
-	t, err := r.store.AddTask(ctx, Task{
+	t, err := r.store.CreateTask(ctx, Task{
 		ID: ID(id.New()), App: a, Release: in.Release.ID, Name: in.Name, Command: in.Command,
 		MemoryMiB: in.MemoryMiB, DiskMiB: in.DiskMiB, Attach: in.Attach, TTY: in.TTY,
 		Instance: run.InstanceID(id.New()), State: Pending, By: by.Actor, Created: time.Now().UTC(),
@@ -175,11 +175,11 @@ func (r *Runner) Attach(ctx context.Context, tid ID, io run.IO) (int, error) {
 
 // Cancel ends a task.
 func (r *Runner) Cancel(ctx context.Context, by operation.Ask, tid ID) (Task, error) {
-	t, err := r.store.UpdateTask(ctx, tid, func(t *Task) error {
+	t, err := r.store.UpdateTask(ctx, tid, func(t *Task, now time.Time) error {
 		if t.State.Ended() {
 			return fault.New(fault.Conflict, "task", "task %d has ended already", t.Number)
 		}
-		t.State, t.Reason, t.Ended = Canceled, "canceled by "+by.Actor, time.Now().UTC()
+		t.State, t.Reason, t.Ended = Canceled, "canceled by "+by.Actor, now
 		return nil
 	}, event.Event{Kind: "task.canceled", Actor: by.Actor})
 	if err != nil {
@@ -235,8 +235,8 @@ func (r *Runner) begin(ctx context.Context, t *Task, io *run.IO) error {
 	spec.IO = io
 	// Stored before it starts: a crash in between leaves a task that "ended
 	// unseen", never one that ran twice.
-	*t, err = r.store.UpdateTask(ctx, t.ID, func(t *Task) error {
-		t.State, t.Started = Running, time.Now().UTC()
+	*t, err = r.store.UpdateTask(ctx, t.ID, func(t *Task, now time.Time) error {
+		t.State, t.Started = Running, now
 		return nil
 	})
 	if err != nil {
@@ -254,11 +254,11 @@ func (r *Runner) end(ctx context.Context, t Task, code int, reason string) {
 	if err := r.remove(ctx, t); err != nil {
 		r.log.WarnContext(ctx, "remove task", "task", t.ID, "error", err)
 	}
-	_, err := r.store.UpdateTask(ctx, t.ID, func(t *Task) error {
+	_, err := r.store.UpdateTask(ctx, t.ID, func(t *Task, now time.Time) error {
 		if t.State.Ended() {
 			return nil
 		}
-		t.ExitCode, t.Ended = code, time.Now().UTC()
+		t.ExitCode, t.Ended = code, now
 		if t.State == Running && code == 0 && reason == run.Reason(0, 0, false, 0) {
 			t.State = Succeeded
 		} else {
