@@ -3,9 +3,11 @@ package api
 import (
 	"context"
 	"io"
+	"time"
 
 	"naru/internal/app"
 	"naru/internal/artifact"
+	"naru/internal/auth"
 	"naru/internal/auth/vault"
 	"naru/internal/build"
 	"naru/internal/client"
@@ -124,14 +126,44 @@ type Releases interface {
 	CurrentReleases(ctx context.Context, apps ...app.ID) (map[app.ID]release.Release, error)
 }
 
-// Running tells what runs.
+// Running tells what should run and what does; *store.Store does.
 type Running interface {
-	// Groups returns the groups of the apps that have or want instances.
-	Groups(ctx context.Context, apps ...app.ID) ([]run.Group, error)
-	// Instances returns the instances of groups, ended ones only where none took
-	// their place.
-	Instances(ctx context.Context, groups ...run.GroupID) ([]run.Instance, error)
+	// GroupsOfApps returns the groups of the apps, by app, process and sequence.
+	GroupsOfApps(ctx context.Context, apps ...app.ID) ([]run.Group, error)
+	InstancesIn(ctx context.Context, groups ...run.GroupID) ([]run.Instance, error)
+}
+
+// Meter tells what an instance uses; every run.Driver does.
+type Meter interface {
 	Usage(ctx context.Context, i run.InstanceID) (run.Usage, error)
+}
+
+// Sessions lets people in; *auth.Service does.
+type Sessions interface {
+	Verify(ctx context.Context, token string) (auth.Identity, error)
+	Login(ctx context.Context, name string, password secret.Secret) (auth.Tokens, error)
+	LoginWithCode(ctx context.Context, code secret.Secret) (auth.Tokens, error)
+	Refresh(ctx context.Context, token secret.Secret) (auth.Tokens, error)
+	Logout(ctx context.Context, who auth.Identity) error
+	ChangePassword(ctx context.Context, who auth.Identity, old, password secret.Secret) error
+	SetPassword(ctx context.Context, by string, user auth.UserID, password secret.Secret) error
+	CreateUser(ctx context.Context, by, name string, password secret.Secret, roles ...auth.Grant) (auth.User, error)
+	APITokens(ctx context.Context, who auth.Identity) ([]auth.APIToken, error)
+	NewAPIToken(ctx context.Context, who auth.Identity, name string, lifetime time.Duration) (secret.Secret, auth.APIToken, error)
+	RevokeAPIToken(ctx context.Context, who auth.Identity, nameOrID string) error
+}
+
+// People keeps users and their roles; *store.Store does.
+type People interface {
+	User(ctx context.Context, user auth.UserID) (auth.User, error)
+	UserNamed(ctx context.Context, name, origin string) (auth.User, error)
+	Users(ctx context.Context) ([]auth.User, error)
+	DeleteUser(ctx context.Context, user auth.UserID, evs ...event.Event) error
+	Grant(ctx context.Context, user auth.UserID, g auth.Grant, evs ...event.Event) error
+	Ungrant(ctx context.Context, user auth.UserID, g auth.Grant, evs ...event.Event) error
+	// Holdings lists who holds which role in an organisation and its spaces, of
+	// one space where it is given, of everything for "" and "".
+	Holdings(ctx context.Context, org app.OrgID, space app.SpaceID) ([]auth.Holding, error)
 }
 
 // Routes finds routes.
@@ -163,6 +195,8 @@ type Sources interface {
 type Logs interface {
 	Read(ctx context.Context, q logs.Query) ([]logs.Line, error)
 	Tail(ctx context.Context, q logs.Query) ([]logs.Line, error)
+	// End is the cursor after the newest line there is.
+	End(ctx context.Context) (logs.Cursor, error)
 	// Changed returns a channel that gets a value after lines were appended.
 	Changed(a app.ID) (<-chan struct{}, func())
 }

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -93,12 +95,21 @@ func (c *Client) Info(ctx context.Context) (i Info, err error) {
 	return i, err
 }
 
-// Ready asks whether every part of the server works. It tries once.
+// Ready asks whether every part of the server works. It tries once; a server
+// that answers and is not ready is no error.
 func (c *Client) Ready(ctx context.Context) (h Health, err error) {
-	once := *c
-	once.patient = -1
-	err = once.do(ctx, call{method: http.MethodGet, path: "/v1/readyz", public: true}, &h)
-	return h, err
+	res, _, err := c.once(ctx, call{method: http.MethodGet, path: "/v1/readyz", public: true}, nil)
+	if err != nil {
+		return h, err
+	}
+	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusServiceUnavailable {
+		return h, readError(res)
+	}
+	defer func() { _ = res.Body.Close() }() // the answer was read or is of no use
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(&h); err != nil {
+		return h, fmt.Errorf("read whether the server is ready: %w", err)
+	}
+	return h, nil
 }
 
 // Doctor asks what is wrong with the platform.

@@ -118,9 +118,9 @@ func (c *Client) Refresh(ctx context.Context, token string) (Tokens, error) {
 	return c.exchange(ctx, "/v1/auth/refresh", Refresh{token})
 }
 
-// Logout ends a refresh token. One that has ended is no error.
-func (c *Client) Logout(ctx context.Context, refresh string) error {
-	return c.do(ctx, call{method: http.MethodPost, path: "/v1/auth/logout", in: Refresh{refresh}, public: true}, nil)
+// Logout ends the session of the token that is sent, at once.
+func (c *Client) Logout(ctx context.Context) error {
+	return c.do(ctx, call{method: http.MethodPost, path: "/v1/auth/logout"}, nil)
 }
 
 func (c *Client) exchange(ctx context.Context, path string, in any) (t Tokens, err error) {

@@ -1,0 +1,129 @@
+package api
+
+import (
+	"net/http"
+
+	"naru/internal/auth"
+	"naru/internal/client"
+)
+
+const (
+	get    = http.MethodGet
+	post   = http.MethodPost
+	put    = http.MethodPut
+	patch  = http.MethodPatch
+	remove = http.MethodDelete
+)
+
+// routes is every route there is: method, path, what it takes to be allowed to,
+// what it does, who answers. The permission counts in the place that the path
+// names.
+func (s *server) routes() []Route {
+	const (
+		org   = "/v1/orgs/{org}"
+		space = org + "/spaces/{space}"
+		src   = space + "/source"
+		apps  = space + "/apps"
+		one   = apps + "/{app}"
+		op    = "/v1/operations/{operation}"
+		found = "/v1/foundations/{foundation}"
+	)
+	return []Route{
+		{get, "/v1/info", public, "What this server is and where its parts are", call(s.info)},
+		{get, "/v1/healthz", public, "Whether the server answers", call(s.healthz)},
+		{get, "/v1/readyz", public, "Whether every part is ready; 503 until then", ready(s.readyz)},
+
+		{post, "/v1/auth/login", public, "Exchange a name and a password for tokens", call(s.login)},
+		{post, "/v1/auth/redeem", public, "Exchange a one-time code for tokens", call(s.redeem)},
+		{post, "/v1/auth/refresh", public, "Exchange a refresh token for new tokens", call(s.refresh)},
+		{post, "/v1/auth/logout", loggedIn, "End the session of the token", done(s.logout)},
+		{get, "/v1/me", loggedIn, "Who the token belongs to", call(s.me)},
+		{put, "/v1/me/password", loggedIn, "Change one's own password", done(s.changePassword)},
+		{get, "/v1/me/tokens", loggedIn, "List one's own API tokens", call(s.listTokens)},
+		{post, "/v1/me/tokens", loggedIn, "Make an API token", unrepeated(create(s.createToken))},
+		{remove, "/v1/me/tokens/{token}", loggedIn, "End an API token", done(s.deleteToken)},
+
+		{get, "/v1/users", auth.UserManage, "List users", call(s.listUsers)},
+		{post, "/v1/users", auth.UserManage, "Make a user", create(s.createUser)},
+		{remove, "/v1/users/{user}", auth.UserManage, "Delete a user", done(s.deleteUser)},
+		{put, "/v1/users/{user}/password", auth.UserManage, "Give a user another password", done(s.setPassword)},
+		{get, "/v1/grants", auth.UserManage, "List roles on the platform", call(s.listGrants)},
+		{put, "/v1/grants/{role}/{user}", auth.UserManage, "Give a role on the platform", done(s.giveRole)},
+		{remove, "/v1/grants/{role}/{user}", auth.UserManage, "Take a role on the platform", done(s.takeRole)},
+
+		{get, "/v1/orgs", loggedIn, "List the organisations one may see", call(s.listOrgs)},
+		{post, "/v1/orgs", auth.OrgCreate, "Make an organisation", create(s.createOrg)},
+		{get, org, auth.OrgRead, "Get an organisation", call(s.getOrg)},
+		{remove, org, auth.OrgCreate, "Delete an organisation without spaces", done(s.deleteOrg)},
+		{get, org + "/grants", auth.OrgManage, "List roles in an organisation", call(s.listGrants)},
+		{put, org + "/grants/{role}/{user}", auth.OrgManage, "Give a role in an organisation", done(s.giveRole)},
+		{remove, org + "/grants/{role}/{user}", auth.OrgManage, "Take a role in an organisation", done(s.takeRole)},
+
+		{get, org + "/spaces", auth.OrgRead, "List the spaces one may see", call(s.listSpaces)},
+		{post, org + "/spaces", auth.OrgManage, "Make a space", create(s.createSpace)},
+		{get, space, auth.SpaceRead, "Get a space", call(s.getSpace)},
+		{patch, space, auth.SpaceManage, "Change what a space allows", call(s.changeSpace)},
+		{remove, space, auth.OrgManage, "Delete a space without apps", done(s.deleteSpace)},
+		{get, space + "/grants", auth.SpaceManage, "List roles in a space", call(s.listGrants)},
+		{put, space + "/grants/{role}/{user}", auth.SpaceManage, "Give a role in a space", done(s.giveRole)},
+		{remove, space + "/grants/{role}/{user}", auth.SpaceManage, "Take a role in a space", done(s.takeRole)},
+		{get, space + "/events", auth.SpaceRead, "What happened in a space, newest first", call(s.listEvents)},
+		{get, space + "/operations", auth.SpaceRead, "Long work in a space, newest first", call(s.listOperations)},
+		{get, space + "/routes", auth.SpaceRead, "List the routes of a space", call(s.listRoutes)},
+		{get, space + "/credentials", auth.CredentialWrite, "List the hosts with credentials", call(s.listCredentials)},
+		{put, space + "/credentials/{host}", auth.CredentialWrite, "Try and keep a credential", call(s.setCredential)},
+		{remove, space + "/credentials/{host}", auth.CredentialWrite, "Forget a credential", done(s.deleteCredential)},
+
+		{post, src + "/missing", auth.SourceWrite, "Which contents the space lacks", large(call(s.missing))},
+		{post, src + "/contents", auth.SourceWrite, "Upload contents as a tar of files named by their sha256", uploads(call(s.receive), client.Tar)},
+		{post, src + "/snapshots", auth.SourceWrite, "Freeze a tree whose contents were uploaded", large(create(s.freeze))},
+		{get, src + "/snapshots/{snapshot}", auth.SourceWrite, "Get a snapshot", call(s.getSnapshot)},
+		{post, src + "/archives", auth.SourceWrite, "Upload a tree as an archive and freeze it", uploads(create(s.unpack), client.TarGz, client.Tar, client.Zip)},
+		{post, space + "/plans", auth.AppWrite, "What a push would build", call(s.plan)},
+		{post, space + "/pushes", auth.AppWrite, "Bring source or an image to a URL", accept(s.push)},
+
+		{get, apps, auth.SpaceRead, "List apps", call(s.listApps)},
+		{post, apps, auth.AppWrite, "Make an app without source", create(s.createApp)},
+		{get, one, auth.SpaceRead, "Get an app with its groups, instances and routes", call(s.getApp)},
+		{patch, one, auth.AppWrite, "Change an app's draft", call(s.changeApp)},
+		{remove, one, auth.AppWrite, "Delete an app and everything of it", accept(s.deleteApp)},
+		{get, one + "/env", auth.EnvRead, "The environment of the draft; secrets are stars", call(s.getEnv)},
+		{patch, one + "/env", auth.AppWrite, "Change the environment", call(s.changeEnv)},
+		{post, one + "/start", auth.AppOperate, "Start an app", accept(s.start)},
+		{post, one + "/stop", auth.AppOperate, "Stop an app", accept(s.stop)},
+		{post, one + "/restart", auth.AppOperate, "Restart an app with its draft", accept(s.restart)},
+		{post, one + "/scale", auth.AppOperate, "Change the number of instances", accept(s.scale)},
+		{post, one + "/rollback", auth.AppWrite, "Go back to a release", accept(s.rollback)},
+		{get, one + "/releases", auth.SpaceRead, "List releases, newest first", call(s.listReleases)},
+		{get, one + "/releases/{release}", auth.SpaceRead, "Get a release", call(s.getRelease)},
+		{get, one + "/stats", auth.SpaceRead, "What the instances use now", call(s.stats)},
+		{get, one + "/routes", auth.SpaceRead, "List the routes of an app", call(s.listAppRoutes)},
+		{post, one + "/routes", auth.RouteWrite, "Map a route to an app", create(s.mapRoute)},
+		{remove, one + "/routes/{route}", auth.RouteWrite, "Unmap a route from an app", done(s.unmapRoute)},
+		{get, one + "/logs", auth.LogRead, "Lines of an app's log, followed and resumed", streams(ndjson, client.LogLine{}, s.followLogs)},
+		{get, one + "/tasks", auth.SpaceRead, "List tasks, newest first", call(s.listTasks)},
+		{post, one + "/tasks", auth.AppExec, "Run a one-off command", create(s.runTask)},
+		{get, one + "/tasks/{task}", auth.SpaceRead, "Get a task", call(s.getTask)},
+		{post, one + "/tasks/{task}/cancel", auth.AppExec, "Stop a task", call(s.cancelTask)},
+		{get, one + "/tasks/{task}/attach", auth.AppExec, "Attach to a task, which starts it", attaches(s.attachTask)},
+		{get, one + "/exec", auth.AppExec, "Run a command inside an instance", attaches(s.exec)},
+
+		{get, "/v1/operations", auth.PlatformManage, "Long work everywhere, newest first", call(s.listOperations)},
+		{get, op, auth.SpaceRead, "Get an operation", call(s.getOperation)},
+		{post, op + "/cancel", auth.AppOperate, "Ask an operation to stop", call(s.cancelOperation)},
+		{get, op + "/events", auth.SpaceRead, "What an operation reports, followed and resumed", streams(ndjson, client.Progress{}, s.followOperation)},
+
+		{get, "/v1/builders", auth.PlatformRead, "List builders", call(s.builders)},
+		{get, "/v1/foundations", auth.PlatformRead, "List foundations", call(s.listFoundations)},
+		{post, "/v1/foundations", auth.FoundationBake, "Bake a foundation", accept(s.bake)},
+		{get, found, auth.PlatformRead, "Get a foundation", call(s.getFoundation)},
+		{get, found + "/lock", auth.PlatformRead, "The lock file of a foundation", streams[foundationPath]("application/json", nil, s.foundationLock)},
+		{get, found + "/sbom", auth.PlatformRead, "What is in a foundation, as CycloneDX", streams[foundationPath]("application/vnd.cyclonedx+json", nil, s.foundationSBOM)},
+
+		{get, "/v1/events", auth.PlatformManage, "What happened everywhere, newest first", call(s.listEvents)},
+		{get, "/v1/doctor", auth.PlatformManage, "What is wrong with the platform", call(s.doctor)},
+		{get, "/v1/backup", auth.PlatformManage, "A backup of the platform", streams("application/octet-stream", nil, s.backup)},
+		{post, "/v1/key/rotate", auth.PlatformManage, "Seal all secrets with a new key", accept(s.rotateKey)},
+		{post, "/v1/gc", auth.PlatformManage, "Remove images and source that nothing needs", accept(s.collectGarbage)},
+	}
+}
