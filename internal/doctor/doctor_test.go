@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -33,7 +34,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		fmt.Println("locked")
-		select {}
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGTERM)
+		<-asked // it is killed instead
 	}
 	os.Exit(m.Run())
 }
@@ -43,8 +46,11 @@ func TestMain(m *testing.M) {
 func healthy(t *testing.T) Env {
 	t.Helper()
 	dir := t.TempDir()
+	run, err := os.MkdirTemp("", "nd") // short: its sockets have long names
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(run)) })
 	c, err := config.Load(config.Source{UID: os.Getuid(), Getenv: func(string) string { return "" }, Flags: config.Flags{
-		"data_dir": dir, "run_dir": filepath.Join(dir, "run"),
+		"data_dir": dir, "run_dir": run,
 		"listen.api": "127.0.0.1:0", "listen.registry": "127.0.0.1:0", "listen.apps": "127.0.0.1:0",
 		"reserve.disk_percent": "0", "reserve.memory_percent": "0",
 	}})

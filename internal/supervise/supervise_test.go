@@ -60,7 +60,9 @@ func play(role string) int {
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		_ = note.Ready(ctx, "")
-		select {}
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGUSR2)
+		<-asked // never comes
 	}
 	ln, err := sockets.Listen(ctx, "web", os.Getenv("ADDR"))
 	if err != nil {
