@@ -20,7 +20,7 @@ const releaseTimeout = 15 * time.Second
 // Remove. A platform that is not running has nothing to remove but what a crash
 // may have left, so Down on it is no error.
 func Down(ctx context.Context, spec Spec) error {
-	if _, err := os.Stat(lockPath(spec.DataDir)); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(spec.DataDir); errors.Is(err, os.ErrNotExist) {
 		return fault.New(fault.NotFound, "data_dir", "%s is not the data folder of a platform", spec.DataDir).
 			WithTry("name the one that naru up used with --data-dir")
 	}
@@ -49,6 +49,9 @@ func Down(ctx context.Context, spec Spec) error {
 // takeOver asks the supervisor of a folder to let go, and waits until it has.
 func takeOver(ctx context.Context, dataDir string) error {
 	f, err := os.Open(lockPath(dataDir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // systemd plays the supervisor
+	}
 	if err != nil {
 		return fmt.Errorf("open the lock file: %w", err)
 	}

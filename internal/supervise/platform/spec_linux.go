@@ -87,8 +87,8 @@ func (d Daemon) prepare() error {
 	return nil
 }
 
-// Find returns the program of an engine: the configured one, one of these names
-// beside naru, or in PATH.
+// Find returns the program of an engine: the configured one, or one of these
+// names beside naru, in lib/naru next to its bin, or in PATH.
 func Find(naru string, e config.Engine, names ...string) (string, error) {
 	if e.Binary != "" {
 		path, err := exec.LookPath(e.Binary)
@@ -98,11 +98,11 @@ func Find(naru string, e config.Engine, names ...string) (string, error) {
 		return path, nil
 	}
 	for _, name := range names {
-		if path, err := exec.LookPath(filepath.Join(filepath.Dir(naru), name)); err == nil {
-			return path, nil
-		}
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
+		bin := filepath.Dir(naru)
+		for _, place := range []string{filepath.Join(bin, name), filepath.Join(bin, "..", "lib", "naru", name), name} {
+			if path, err := exec.LookPath(place); err == nil {
+				return path, nil
+			}
 		}
 	}
 	return "", fault.New(fault.Unsupported, "", "%s is not installed", names[0]).WithTry("naru doctor")
