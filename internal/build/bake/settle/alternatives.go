@@ -24,6 +24,7 @@ var choices = []struct {
 	{"usr/bin/pager", []string{"usr/bin/less", "usr/bin/more"}},
 	{"usr/bin/editor", []string{"usr/bin/nano", "usr/bin/vim.basic", "usr/bin/vim.tiny"}},
 	{"usr/bin/vi", []string{"usr/bin/vim.basic", "usr/bin/vim.tiny"}},
+	{"usr/bin/emacs", []string{"usr/bin/emacs-gtk", "usr/bin/emacs-nox"}},
 	{"usr/bin/nc", []string{"usr/bin/nc.openbsd", "usr/bin/nc.traditional"}},
 	{"usr/bin/mvn", []string{"usr/share/maven/bin/mvn"}},
 	{"usr/bin/mvnDebug", []string{"usr/share/maven/bin/mvnDebug"}},
@@ -35,8 +36,35 @@ var choices = []struct {
 	{"usr/bin/lzcat", []string{"usr/bin/xzcat"}},
 }
 
-func alternatives(in Input) ([]layer.File, error) {
+// libraries are chosen the same way: the name, and the folders below
+// /usr/lib/TRIPLET that may have it, best first.
+var libraries = []struct {
+	name    string
+	folders []string
+}{
+	{"libblas.so.3", []string{"openblas-pthread", "atlas", "blas"}},
+	{"liblapack.so.3", []string{"openblas-pthread", "atlas", "lapack"}},
+}
+
+func libraryAlternatives(in Input) []layer.File {
 	var files []layer.File
+	for _, l := range libraries {
+		for _, folder := range l.folders {
+			found := in.Tree.Match("usr/lib/*-linux-gnu*/" + folder + "/" + l.name)
+			if len(found) == 0 {
+				continue
+			}
+			triplet := path.Dir(path.Dir(found[0]))
+			name := l.name + "-" + path.Base(triplet)
+			files = append(files, link("etc/alternatives/"+name, "/"+found[0]), link(triplet+"/"+l.name, "/etc/alternatives/"+name))
+			break
+		}
+	}
+	return files
+}
+
+func alternatives(in Input) ([]layer.File, error) {
+	files := libraryAlternatives(in)
 	for _, c := range choices {
 		for _, to := range c.to {
 			if in.Tree.Has(to) {
