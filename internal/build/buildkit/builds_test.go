@@ -54,9 +54,19 @@ func layerOf(r build.Result, name string) string {
 	return r.Layers[i].Digest
 }
 
-// One machine for all builders: their caches must not meet.
-func TestExamples(t *testing.T) {
+// One machine for all: to start one and to unpack the foundations costs more
+// than the builds do.
+func TestBuilds(t *testing.T) {
 	m := newMachine(t, newRegistry(t))
+	for name, test := range map[string]func(*testing.T, *machine){
+		"examples": testExamples, "failures": testFailures, "image": testImage,
+		"dockerfile": testDockerfile, "procfile": testProcfileBinary, "mirrors": testMirrors,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, m) })
+	}
+}
+
+func testExamples(t *testing.T, m *machine) {
 	for _, name := range []string{"static", "node", "go", "java"} {
 		t.Run(name, func(t *testing.T) {
 			dir := copied(t, name)
@@ -89,8 +99,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-func TestFailures(t *testing.T) {
-	m := newMachine(t, newRegistry(t))
+func testFailures(t *testing.T, m *machine) {
 	t.Run("a script that fails", func(t *testing.T) {
 		dir := copied(t, "node")
 		write(t, dir, "package.json", `{"scripts": {"build": "echo one; echo two >&2; exit 3", "start": "node server.js"}}`)

@@ -124,7 +124,7 @@ var hints = []struct {
 	{regexp.MustCompile(`COMPILATION ERROR|error: cannot find symbol|release version \d+ not supported|invalid target release`), "the Java source does not compile: see the lines above"},
 	{regexp.MustCompile(`no jar with a Main-Class`), "say in pom.xml which class starts the program (maven-jar-plugin: archive/manifest/mainClass)"},
 	{regexp.MustCompile(`several jars can be started`), "naru push -b maven,jar=PATH"},
-	{regexp.MustCompile(`(?i)pull access denied|manifest unknown|insufficient_scope|not found: not found`), "an image could not be had: check its name, naru credentials set HOST for private ones, build.mirrors for unreachable ones"},
+	{regexp.MustCompile(`(?i)pull access denied|manifest unknown|insufficient_scope|failed to resolve source metadata`), "an image could not be had: check its name, naru credentials set HOST for private ones, build.mirrors for unreachable ones"},
 	{regexp.MustCompile(`(?i)permission denied|EACCES`), "builds run as user 1000 and may write in /app, /home/app and /tmp only"},
 	{regexp.MustCompile(`sh: \d+: .*: not found|command not found|executable file not found`), "the foundation has no such program: use a package of your language's manager, or a Dockerfile"},
 }

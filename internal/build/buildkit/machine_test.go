@@ -41,7 +41,7 @@ type machine struct {
 
 // newMachine starts what builds need. The registry runs outside, so that a
 // second machine can start with a cold cache on the same foundations.
-func newMachine(t testing.TB, reg *testRegistry, allowed ...int) *machine {
+func newMachine(t testing.TB, reg *testRegistry) *machine {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: buildkitd makes mounts and network namespaces")
@@ -64,7 +64,7 @@ func newMachine(t testing.TB, reg *testRegistry, allowed ...int) *machine {
 		DataDir: dir, Socket: socketPath(t), CNIBin: cni, Subnet: fmt.Sprintf("10.127.%d.0/24", third), CacheMaxMiB: 4096,
 		Nameservers: nameservers(t),
 	}
-	m.start(t, allowed)
+	m.start(t)
 	m.Builder = buildkit.New(buildkit.Options{Address: "unix://" + m.daemon.Socket, StaticServer: staticServer(t)}, slog.New(slog.DiscardHandler))
 	m.await(t)
 	return m
@@ -95,7 +95,7 @@ func socketPath(t testing.TB) string {
 	return filepath.Join(dir, "s")
 }
 
-func (m *machine) start(t testing.TB, allowed []int) {
+func (m *machine) start(t testing.TB) {
 	t.Helper()
 	files, err := m.daemon.Render()
 	if err != nil {
@@ -109,7 +109,7 @@ func (m *machine) start(t testing.TB, allowed []int) {
 			t.Fatal(err)
 		}
 	}
-	network := m.daemon.Network(allowed...)
+	network := m.daemon.Network()
 	if err := network.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}

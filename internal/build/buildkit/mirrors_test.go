@@ -171,10 +171,12 @@ packages: [libmaven-compiler-plugin-java, libmaven-resources-plugin-java, libmav
 	return out
 }
 
-func TestMirrors(t *testing.T) {
+func testMirrors(t *testing.T, m *machine) {
 	python := newMirror(t, pythonIndex(t))
 	maven := newMirror(t, mavenRepository(t.Context(), t))
-	m := newMachine(t, newRegistry(t), python.port, maven.port)
+	if err := m.daemon.Network(python.port, maven.port).Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	t.Run("python", func(t *testing.T) { testPython(t, m, python) })
 	t.Run("maven", func(t *testing.T) { testMaven(t, m, maven) })
 }
