@@ -116,12 +116,12 @@ func (b *Builder) solve(ctx context.Context, c *bkclient.Client, req build.Reque
 	var resp *bkclient.SolveResponse
 	var g errgroup.Group // not bound to ctx: the status channel is drained to its end
 	g.Go(func() error {
-		var err error
+		frontend := b.frontend(req)
 		if req.Recipe.Dockerfile != nil {
-			resp, err = c.Solve(ctx, nil, opt, status)
-		} else {
-			resp, err = c.Build(ctx, opt, "naru", b.frontend(req), status)
+			frontend = dockerfileFrontend(opt.FrontendAttrs)
 		}
+		var err error
+		resp, err = c.Build(ctx, opt, "naru", frontend, status)
 		return err
 	})
 	g.Go(func() error {

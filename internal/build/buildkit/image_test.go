@@ -172,6 +172,32 @@ func testDockerfile(t *testing.T, m *machine) {
 			t.Errorf("unchanged: %s became %s, %v", res.Ref, again.Ref, err)
 		}
 	})
+	t.Run("mirrors and the bundle are lent", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir, "Dockerfile", "ARG FOUNDATION\nFROM ${FOUNDATION}\nUSER 1000\nWORKDIR /app\nENV GOSUMDB=mine\n"+
+			"RUN test \"$no_proxy\" = mark-of-a-mirror && test -s \"$SSL_CERT_FILE\" && test $GOSUMDB = mine && touch built\nUSER 1000\n")
+		lent := func(r *build.Request) {
+			with(r)
+			r.Mirrors.NoProxy, r.Mirrors.GoSumDB = "mark-of-a-mirror", "theirs"
+			r.Mirrors.CABundle = filepath.Join(dir, "Dockerfile")
+		}
+		res, _, err := m.push(t, dir, snapshotB, lent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, f := range files(t, m.pull(t, res)) {
+			if strings.Contains(f.text, "mark-of-a-mirror") || strings.HasPrefix(name, "/run/naru") {
+				t.Errorf("%s is left in the image", name)
+			}
+		}
+		_, events, err := m.push(t, dir, snapshotB, func(r *build.Request) {
+			lent(r)
+			r.Mirrors.NoProxy = "another"
+		})
+		if err != nil || slices.ContainsFunc(steps(events, build.Done), func(s string) bool { return strings.Contains(s, "RUN") }) {
+			t.Errorf("another mirror ran it again: %v, %v", steps(events, build.Done), err)
+		}
+	})
 	for label, tc := range map[string]struct {
 		text  string
 		wants []string

@@ -118,7 +118,6 @@ func (b *Builder) serverFS() (fsutil.FS, error) {
 // dockerfileOptions hand the tree to BuildKit's own reader of Dockerfiles.
 func dockerfileOptions(opt bkclient.SolveOpt, req build.Request) (bkclient.SolveOpt, error) {
 	d := req.Recipe.Dockerfile
-	opt.Frontend = "dockerfile.v0"
 	opt.LocalMounts[contextMount] = opt.LocalMounts[sourceMount]
 	opt.LocalMounts[dockerfileMount] = opt.LocalMounts[sourceMount]
 	opt.FrontendAttrs = map[string]string{
