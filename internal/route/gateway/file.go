@@ -137,16 +137,21 @@ func (g *Gateway) watch(ctx context.Context) error {
 	}
 }
 
-// fileStamp tells two states of a file apart.
+// fileStamp tells two states of a file apart. Two writes in one tick of the
+// file system's clock look alike, so a young file counts as changed once more
+// when it has settled.
 type fileStamp struct {
 	size     int64
 	modified time.Time
+	settled  bool
 }
+
+const settling = 2 * time.Second
 
 func stamp(path string) fileStamp {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fileStamp{}
 	}
-	return fileStamp{info.Size(), info.ModTime()}
+	return fileStamp{info.Size(), info.ModTime(), time.Since(info.ModTime()) > settling}
 }

@@ -41,7 +41,12 @@ func listen(t testing.TB) net.Listener {
 // records keeps what a gateway recorded.
 type records chan route.Access
 
-func (r records) Record(a route.Access) { r <- a }
+func (r records) Record(a route.Access) {
+	select {
+	case r <- a:
+	default: // a test that sends more does not look at them
+	}
+}
 
 // running is a gateway that serves.
 type running struct {
