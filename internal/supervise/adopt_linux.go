@@ -133,7 +133,7 @@ func ownFolder(path string, mode os.FileMode) error {
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !info.IsDir() || ok && int(owner.Uid) != os.Geteuid() {
 		return fault.New(fault.Denied, "", "%s is not a folder of this user", path).
-			WithTry("remove it, or choose another folder with --data-dir or --run-dir")
+			WithTry("chown %d %s where you trust what is in it, or choose another folder with --data-dir or --run-dir", os.Geteuid(), path)
 	}
 	if info.Mode().Perm() == mode {
 		return nil

@@ -116,11 +116,16 @@ func (s *supervisor) files(c Child) (files []*os.File, names []string, err error
 	return append(files, f), append(names, inherit.Handoff), nil
 }
 
+// sbin is searched last.
+const sbin = ":/usr/local/sbin:/usr/sbin:/sbin"
+
 func (s *supervisor) environ(c Child, sockets []string) []string {
 	var env []string
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
 		switch name {
+		case "PATH":
+			pair += sbin // a root from plain su has no sbin, where runc and nft are
 		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC":
 			continue // meant for us
 		}

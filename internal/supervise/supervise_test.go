@@ -100,6 +100,7 @@ type world struct {
 	Remove                      bool
 	LogBytes                    int64
 	StartTimeout                time.Duration
+	UID                         int // of the gateway; 0 is our own
 }
 
 func (w world) spec(self string) supervise.Spec {
@@ -119,6 +120,9 @@ func (w world) spec(self string) supervise.Spec {
 		switch role {
 		case "gateway":
 			c.Sockets, c.Outlives, c.Handover, c.Version = []string{"web"}, true, true, w.Version
+			if w.UID != 0 {
+				c.User, c.Dir = &supervise.User{UID: w.UID, GID: w.UID}, "/"
+			}
 			if w.Version == "broken" {
 				c.Env = []string{roleVariable + "=crash"}
 			}
@@ -177,6 +181,7 @@ func newWorld(t *testing.T, roles ...string) world {
 		DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(run, "r"), Name: filepath.Base(run),
 		Addr: "127.0.0.1:0", Roles: roles,
 	}
+	must(t, os.Chmod(run, 0o711)) // a child of another user passes through
 	t.Cleanup(func() {
 		s := start(t, "remover", w)
 		s.wait()
@@ -192,7 +197,11 @@ func start(t *testing.T, role string, w world) *super {
 	t.Helper()
 	text, err := json.Marshal(w)
 	must(t, err)
-	cmd := exec.Command(os.Args[0])
+	program := os.Args[0]
+	if w.UID != 0 {
+		program = reachable(t)
+	}
+	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), roleVariable+"="+role, "WORLD="+string(text))
 	out, err := cmd.StdoutPipe()
 	must(t, err)
@@ -206,6 +215,20 @@ func start(t *testing.T, role string, w world) *super {
 		}
 	}()
 	return s
+}
+
+// reachable is this program where every user may start it.
+func reachable(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ns")
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	must(t, os.Chmod(dir, 0o755))
+	text, err := os.ReadFile("/proc/self/exe")
+	must(t, err)
+	path := filepath.Join(dir, "supervise.test")
+	must(t, os.WriteFile(path, text, 0o755))
+	return path
 }
 
 func up(t *testing.T, w world) *super {

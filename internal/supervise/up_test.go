@@ -285,3 +285,27 @@ func TestATakenPortIsNamed(t *testing.T) {
 		t.Errorf("err = %v, said %q", err, s.all.String())
 	}
 }
+
+func TestAnUnprivilegedChildIsKeptAndAdopted(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("starting a child as another user needs root")
+	}
+	w := newWorld(t, "gateway")
+	w.UID = 65198
+	first := up(t, w)
+	addr, gateway := status(t, w).Sockets["web"], child(t, w, "gateway").PID
+	info, err := os.Stat(fmt.Sprintf("/proc/%d", gateway))
+	must(t, err)
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 65198 {
+		t.Errorf("the gateway runs as user %+v, want 65198", info.Sys())
+	}
+	must(t, first.cmd.Process.Kill())
+	_ = first.wait()
+	second := start(t, "supervisor", w)
+	second.see(fmt.Sprintf("adopted, process %d", gateway))
+	second.see("ALL READY")
+	if got := status(t, w).Sockets["web"]; got != addr {
+		t.Errorf("socket is at %s, want %s back", got, addr)
+	}
+	mustAsk(t, addr)
+}
