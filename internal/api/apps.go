@@ -10,7 +10,7 @@ import (
 	"naru/internal/secret"
 )
 
-func (s *server) listApps(ctx context.Context, in *pageInput) (out client.List[client.App], err error) {
+func (s *server) listApps(ctx context.Context, in *PageInput) (out client.List[client.App], err error) {
 	size, err := s.size(*in)
 	if err != nil {
 		return out, err

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"naru/internal/app"
+	"naru/internal/auth"
 	"naru/internal/build"
 	"naru/internal/client"
 	"naru/internal/fault"
@@ -88,7 +89,7 @@ func oneSource(src client.Source) error {
 	return nil
 }
 
-func (s *server) listReleases(ctx context.Context, in *pageInput) (out client.List[client.Release], err error) {
+func (s *server) listReleases(ctx context.Context, in *PageInput) (out client.List[client.Release], err error) {
 	a := at(ctx).app
 	size, err := s.size(*in)
 	if err != nil {
@@ -109,7 +110,7 @@ func (s *server) listReleases(ctx context.Context, in *pageInput) (out client.Li
 	if before > 0 {
 		all = slices.DeleteFunc(all, func(r release.Release) bool { return int64(r.Number) >= before })
 	}
-	out = cut(all, size, releaseOf, func(r release.Release) string { return fmt.Sprint(r.Number) })
+	out = cut(all, size, func(r release.Release) client.Release { return s.release(ctx, r) }, func(r release.Release) string { return fmt.Sprint(r.Number) })
 	for i := range out.Items {
 		out.Items[i].Current = out.Items[i].ID == string(current[a.ID].ID)
 		if i+1 < len(all) {
@@ -133,12 +134,21 @@ func (s *server) getRelease(ctx context.Context, in *releasePath) (client.Releas
 	if err != nil {
 		return client.Release{}, err
 	}
-	out := releaseOf(rel)
+	out := s.release(ctx, rel)
 	out.Current = current[a.ID].ID == rel.ID
 	if before, err := s.Releases.ReleaseNumbered(ctx, a.ID, rel.Number-1); err == nil {
 		out.Changes = rel.Changes(before)
 	}
 	return out, nil
+}
+
+// release shows a release; its settings only to who may read settings.
+func (s *server) release(ctx context.Context, r release.Release) client.Release {
+	rq, out := requestOf(ctx), releaseOf(r)
+	if !auth.Can(rq.who, auth.EnvRead, rq.place.org.ID, rq.place.space.ID) {
+		out.Env = nil
+	}
+	return out
 }
 
 // findRelease finds a release of an app by number or id.
@@ -189,7 +199,7 @@ func cmpOr(v, otherwise string) string {
 	return v
 }
 
-func (s *server) listRoutes(ctx context.Context, in *pageInput) (out client.List[client.Route], err error) {
+func (s *server) listRoutes(ctx context.Context, in *PageInput) (out client.List[client.Route], err error) {
 	size, err := s.size(*in)
 	if err != nil {
 		return out, err

@@ -113,17 +113,27 @@ func (v sight) summary(a app.App) client.App {
 		}
 	}
 	wanted, up := 0, 0
-	for _, p := range rel.Processes {
-		n := a.Wanted(p.Type)
-		out.Processes = append(out.Processes, client.AppProcess{Type: p.Type, Want: n, Healthy: healthy[p.Type]})
+	for _, process := range v.processes(a.ID) {
+		n := a.Wanted(process)
+		out.Processes = append(out.Processes, client.AppProcess{Type: process, Want: n, Healthy: healthy[process]})
 		wanted += n
-		up += min(n, healthy[p.Type])
+		up += min(n, healthy[process])
 	}
-	out.Health = health(a, released, wanted, up, crashed)
+	out.Health = health(a, released || len(v.groups[a.ID]) > 0, wanted, up, crashed)
 	if routes := v.routes[a.ID]; len(routes) > 0 {
 		out.URL = v.cfg.url(routes[0])
 	}
 	return out
+}
+
+// processes lists the process types of an app: those of its current release, and
+// while the first one is on its way those that are being started.
+func (v sight) processes(a app.ID) []string {
+	if rel, ok := v.current[a]; ok {
+		return app.Types(rel.Processes)
+	}
+	started := each(v.groups[a], func(g run.Group) app.Process { return app.Process{Type: g.Process} })
+	return slices.Compact(app.Types(started))
 }
 
 func health(a app.App, released bool, wanted, up int, crashed bool) string {
@@ -153,7 +163,7 @@ func (s *server) detail(ctx context.Context, a app.App) (client.AppDetail, error
 		out.Settings[process] = settingsOf(o)
 	}
 	if rel, ok := v.current[a.ID]; ok {
-		wire := releaseOf(rel)
+		wire := s.release(ctx, rel)
 		wire.Current = true
 		out.Current = &wire
 	}

@@ -14,13 +14,13 @@ import (
 )
 
 type operationsInput struct {
-	pageInput
+	PageInput
 	App   string `query:"app" doc:"app id; absent: all"`
 	State string `query:"state" enum:"queued,running,done,failed,canceled" doc:"absent: all"`
 }
 
 func (s *server) listOperations(ctx context.Context, in *operationsInput) (out client.List[client.Operation], err error) {
-	size, err := s.size(in.pageInput)
+	size, err := s.size(in.PageInput)
 	if err != nil {
 		return out, err
 	}
@@ -113,13 +113,13 @@ func (s *server) awaitProgress(ctx context.Context, op operation.ID, last int64,
 }
 
 type eventsInput struct {
-	pageInput
+	PageInput
 	App  string `query:"app" doc:"app id; absent: all"`
 	Kind string `query:"kind" maxLength:"100" doc:"app.created, or app. for all that begin so; absent: all"`
 }
 
 func (s *server) listEvents(ctx context.Context, in *eventsInput) (out client.List[client.Event], err error) {
-	size, err := s.size(in.pageInput)
+	size, err := s.size(in.PageInput)
 	if err != nil {
 		return out, err
 	}

@@ -9,14 +9,15 @@ import (
 	"naru/internal/fault"
 )
 
-// pageInput is the part of a list that is wanted.
-type pageInput struct {
+// PageInput is the part of a list that is wanted; exported because huma looks
+// into exported fields only.
+type PageInput struct {
 	Limit int    `query:"limit" minimum:"1" doc:"entries at most; absent: the server's default"`
 	After string `query:"after" maxLength:"512" doc:"next of the page before"`
 }
 
 // size is how many entries the page has at most.
-func (s *server) size(p pageInput) (int, error) {
+func (s *server) size(p PageInput) (int, error) {
 	switch {
 	case p.Limit == 0:
 		return s.cfg.PageItems, nil
@@ -28,7 +29,7 @@ func (s *server) size(p pageInput) (int, error) {
 }
 
 // number reads after as a number; 0 where there is none.
-func (p pageInput) number() (int64, error) {
+func (p PageInput) number() (int64, error) {
 	if p.After == "" {
 		return 0, nil
 	}
@@ -52,7 +53,7 @@ func cut[D, W any](in []D, size int, encode func(D) W, next func(D) string) clie
 }
 
 // pageOf makes a page of a whole list that is sorted by name.
-func pageOf[D, W any](s *server, p pageInput, all []D, encode func(D) W, name func(D) string) (client.List[W], error) {
+func pageOf[D, W any](s *server, p PageInput, all []D, encode func(D) W, name func(D) string) (client.List[W], error) {
 	size, err := s.size(p)
 	if err != nil {
 		return client.List[W]{}, err

@@ -82,7 +82,7 @@ func (s *server) deleteToken(ctx context.Context, in *tokenPath) error {
 	return s.Sessions.RevokeAPIToken(ctx, requestOf(ctx).who, in.Token)
 }
 
-func (s *server) listUsers(ctx context.Context, in *pageInput) (client.List[client.User], error) {
+func (s *server) listUsers(ctx context.Context, in *PageInput) (client.List[client.User], error) {
 	all, err := s.People.Users(ctx)
 	if err != nil {
 		return client.List[client.User]{}, err
@@ -104,11 +104,12 @@ func (s *server) createUser(ctx context.Context, in *newUserInput) (client.User,
 	return userOf(u), err
 }
 
-type userPath struct {
+// UserPath names a user; exported because huma looks into exported fields only.
+type UserPath struct {
 	User string `path:"user" doc:"user, by name or id"`
 }
 
-func (s *server) deleteUser(ctx context.Context, in *userPath) error {
+func (s *server) deleteUser(ctx context.Context, in *UserPath) error {
 	u, err := s.findUser(ctx, in.User)
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func (s *server) deleteUser(ctx context.Context, in *userPath) error {
 }
 
 type userPasswordInput struct {
-	userPath
+	UserPath
 	Body client.Password
 }
 

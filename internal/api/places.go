@@ -12,7 +12,7 @@ import (
 	"naru/internal/secret"
 )
 
-func (s *server) listOrgs(ctx context.Context, in *pageInput) (client.List[client.Org], error) {
+func (s *server) listOrgs(ctx context.Context, in *PageInput) (client.List[client.Org], error) {
 	all, err := s.Places.Orgs(ctx)
 	if err != nil {
 		return client.List[client.Org]{}, err
@@ -41,7 +41,7 @@ func (s *server) deleteOrg(ctx context.Context, _ *nothing) error {
 	return s.Places.DeleteOrg(ctx, org.ID, event.Event{Kind: "org.deleted", Actor: requestOf(ctx).who.Name, Subject: org.Name})
 }
 
-func (s *server) listSpaces(ctx context.Context, in *pageInput) (client.List[client.Space], error) {
+func (s *server) listSpaces(ctx context.Context, in *PageInput) (client.List[client.Space], error) {
 	org, who := at(ctx).org, requestOf(ctx).who
 	all, err := s.Places.Spaces(ctx, org.ID)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -108,7 +109,7 @@ func (s *server) translate(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	p := newProblem(m.Status, *fault.New(kind, "", "%s", m.Detail), rq.id)
 	for _, d := range m.Errors {
-		p.Errors = append(p.Errors, client.Detail{Field: field(d.Location), Message: d.Message})
+		p.Errors = append(p.Errors, detailOf(d))
 	}
 	if len(p.Errors) > 0 {
 		p.Field, p.Message = p.Errors[0].Field, p.Errors[0].Message
@@ -116,6 +117,16 @@ func (s *server) translate(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	p.Try = try
 	return p.Problem, nil
+}
+
+var missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+
+// detailOf is a complaint of huma's; a missing field is what it is about.
+func detailOf(d *huma.ErrorDetail) client.Detail {
+	if m := missing.FindStringSubmatch(d.Message); m != nil {
+		return client.Detail{Field: field(d.Location + "." + m[1]), Message: "a value is needed"}
+	}
+	return client.Detail{Field: field(d.Location), Message: d.Message}
 }
 
 // field names a place in a request as people would: the body is not named.

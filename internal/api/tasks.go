@@ -12,7 +12,7 @@ import (
 	"naru/internal/run"
 )
 
-func (s *server) listTasks(ctx context.Context, in *pageInput) (out client.List[client.Task], err error) {
+func (s *server) listTasks(ctx context.Context, in *PageInput) (out client.List[client.Task], err error) {
 	size, err := s.size(*in)
 	if err != nil {
 		return out, err

@@ -13,7 +13,7 @@ type Release struct {
 	Name      string            `json:"name" doc:"v42"`
 	Image     string            `json:"image" doc:"repository@digest"`
 	Snapshot  string            `json:"snapshot,omitempty" doc:"digest of the source it was built from"`
-	Env       map[string]string `json:"env,omitempty" doc:"plain values, frozen"`
+	Env       map[string]string `json:"env,omitempty" doc:"plain values, frozen; only for who may read settings"`
 	Secrets   []string          `json:"secrets,omitempty" doc:"names of secret values; always the current ones"`
 	Processes []Process         `json:"processes" doc:"web first"`
 	Changes   []string          `json:"changes,omitempty" doc:"what differs from the release before, in words; only where the release is shown alone or that one is on the same page"`

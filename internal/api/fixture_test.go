@@ -1,0 +1,135 @@
+package api_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"naru/internal/api"
+	"naru/internal/app"
+	"naru/internal/auth"
+	"naru/internal/client"
+	"naru/internal/observe/logs"
+	"naru/internal/secret"
+	"naru/internal/source"
+	"naru/internal/store"
+)
+
+// world is an API on a real store, a real book of logs and real logins, with a
+// pipeline that only writes down what it was asked.
+type world struct {
+	t     *testing.T
+	store *store.Store
+	auth  *auth.Service
+	key   *auth.Key
+	book  *logs.Book
+	pipe  *pipeline
+	org   app.Org
+	space app.Space
+	url   string
+	logs  *lines // what the API wrote to its log
+}
+
+const password = "correct horse battery"
+
+func newWorld(t *testing.T, cfg api.Config) *world {
+	t.Helper()
+	dir := t.TempDir()
+	st, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), store.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, st.Close()) })
+	book, err := logs.Open(filepath.Join(dir, "logs"), 7, time.Now)
+	must(t, err)
+	t.Cleanup(func() { must(t, book.Close()) })
+	org, space, err := st.Bootstrap(t.Context())
+	must(t, err)
+	key, err := auth.NewKey()
+	must(t, err)
+	w := &world{
+		t: t, store: st, key: key, book: book, org: org, space: space, logs: &lines{},
+		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
+	}
+	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
+	handler := api.New(api.Services{
+		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Routes: st, Tasks: st, Operations: st, Events: st,
+		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
+		Meter: w.pipe, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Platform: w.pipe,
+	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))
+	ctx, stop := context.WithCancel(context.Background())
+	srv := httptest.NewUnstartedServer(handler)
+	srv.Config.BaseContext = func(netListener) context.Context { return ctx }
+	srv.Start()
+	t.Cleanup(func() { stop(); srv.Close() })
+	w.url = srv.URL
+	_, err = w.auth.CreateUser(t.Context(), "test", "root", secret.New(password), auth.Grant{Role: auth.Admin})
+	must(t, err)
+	return w
+}
+
+// user makes a user with roles.
+func (w *world) user(name string, roles ...auth.Grant) {
+	w.t.Helper()
+	_, err := w.auth.CreateUser(w.t.Context(), "test", name, secret.New(password), roles...)
+	must(w.t, err)
+}
+
+// token logs a user in.
+func (w *world) token(name string) string {
+	w.t.Helper()
+	tokens, err := w.auth.Login(auth.From(w.t.Context(), name), name, secret.New(password))
+	must(w.t, err)
+	return tokens.Access.Reveal()
+}
+
+// client is a client logged in as a user, "" for nobody.
+func (w *world) client(name string) *client.Client {
+	w.t.Helper()
+	o := client.Options{Patience: -1}
+	if name != "" {
+		o.Session = client.Static(w.token(name))
+	}
+	c, err := client.New(w.url, o)
+	must(w.t, err)
+	return c
+}
+
+func (w *world) dev(name string) *client.InSpace { return w.client(name).In("", "") }
+
+// app makes an app.
+func (w *world) app(name string) app.App {
+	w.t.Helper()
+	a, err := w.pipe.CreateApp(w.t.Context(), ask("test"), w.space.ID, name)
+	must(w.t, err)
+	return a
+}
+
+// do sends a request as it is.
+func (w *world) do(method, path, token, body string, header ...string) *http.Response {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, reader(body))
+	must(w.t, err)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	must(w.t, err)
+	w.t.Cleanup(func() { must(w.t, res.Body.Close()) })
+	return res
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
