@@ -77,3 +77,6 @@ func makeKey(path string) (*Key, error) {
 	}
 	return key, atomicfile.Write(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
+
+// Private is the key itself, for a door that signs tokens of its own form.
+func (k *Key) Private() *ecdsa.PrivateKey { return k.private }

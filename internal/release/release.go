@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"naru/internal/app"
@@ -37,6 +39,15 @@ type Release struct {
 
 // Name is how people write it: v42.
 func (r Release) Name() string { return fmt.Sprintf("v%d", r.Number) }
+
+// ParseNumber reads a release's number as people write it: "v3" or "3".
+func ParseNumber(s string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimPrefix(s, "v"))
+	if err != nil || n < 1 {
+		return 0, fault.New(fault.Invalid, "release", "%q is not a release", s).WithTry("naru releases APP lists them: v1, v2, ...")
+	}
+	return n, nil
+}
 
 // Process returns the process of a type.
 func (r Release) Process(process string) (app.Process, bool) {

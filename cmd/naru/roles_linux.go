@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"naru/internal/config"
+	"naru/internal/fault"
+	"naru/internal/route/gateway"
+	"naru/internal/server"
+	"naru/internal/supervise/inherit"
+	"naru/internal/supervise/notify"
+)
+
+// roles are the processes of a platform, and the commands that look after them
+// on its own machine.
+func roles() []*cobra.Command {
+	return []*cobra.Command{up(), down(), doctorCommand(), serverRole(), gatewayRole(), restore()}
+}
+
+// configured gives a command the platform's settings as flags.
+func configured(c *cobra.Command) func() (config.Config, error) {
+	flags := config.Flags{}
+	flags.Bind(c.Flags())
+	return func() (config.Config, error) {
+		return config.Load(config.Source{UID: os.Geteuid(), Getenv: os.Getenv, Flags: flags})
+	}
+}
+
+// logger writes what operators read, as text for a terminal or a file.
+func logger(c config.Config) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo // validated before; nothing to do about it here
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+func serverRole() *cobra.Command {
+	c := &cobra.Command{Use: "server", Short: "Run the control plane (naru up starts it)", Args: cobra.NoArgs}
+	load := configured(c)
+	c.RunE = func(cc *cobra.Command, _ []string) error {
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		sockets, err := inherit.Take()
+		if err != nil {
+			return err
+		}
+		return server.Run(cc.Context(), server.Options{
+			Config: cfg, Sockets: sockets, Notify: notify.FromEnv(os.Getenv), AfterCommit: killAfter(os.Getenv), Log: logger(cfg),
+		})
+	}
+	return c
+}
+
+// killAfter ends the process like kill -9 right after a commit of the store, for
+// the tests that try every one of them: NARU_TEST_KILL_AFTER=N.
+func killAfter(getenv func(string) string) func(int64) {
+	n, err := strconv.ParseInt(getenv("NARU_TEST_KILL_AFTER"), 10, 64)
+	if err != nil || n < 1 {
+		return nil
+	}
+	return func(count int64) {
+		if count == n {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // nothing comes after
+		}
+	}
+}
+
+func gatewayRole() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "gateway",
+		Short: "Run the gateway, alone with --table FILE",
+		Long:  "All traffic to apps passes it. naru up starts it; with --table it serves a table file by itself and reads it again\nwhen it changes or on SIGHUP. The file is described in docs/gateway-table.md.",
+		Args:  cobra.NoArgs,
+	}
+	table := c.Flags().String("table", "", "serve this table file, without a control plane")
+	listen := c.Flags().String("listen", "", "address to listen on when standing alone (default 127.0.0.1:8080)")
+	load := configured(c)
+	c.RunE = func(cc *cobra.Command, _ []string) error {
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		sockets, err := inherit.Take()
+		if err != nil {
+			return err
+		}
+		return runGateway(cc.Context(), cfg, sockets, *table, *listen)
+	}
+	return c
+}
+
+func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets, table, listen string) error {
+	log := logger(cfg)
+	g := gateway.Config{
+		Connections: cfg.Gateway.Connections, HeaderBytes: int(cfg.Gateway.HeaderBytes), HeaderTimeout: cfg.Gateway.HeaderTimeout,
+		IdleTimeout: cfg.Gateway.IdleTimeout, Drain: cfg.Gateway.DrainTimeout,
+	}
+	if table != "" {
+		hup := make(chan os.Signal, 1)
+		signal.Notify(hup, syscall.SIGHUP)
+		reload := make(chan struct{})
+		go func() {
+			for range hup {
+				reload <- struct{}{}
+			}
+		}()
+		g.TableFile, g.Reload = table, reload
+	} else {
+		g.Control, g.TableFile = cfg.ControlSocket(), cfg.GatewayDir()+"/table.json"
+	}
+	gw, err := gateway.New(g, log)
+	if err != nil {
+		return err
+	}
+	if listen == "" {
+		listen = cfg.Listen.Apps
+	}
+	ln, err := sockets.Listen(ctx, "apps", listen)
+	if err != nil {
+		return fault.New(fault.Conflict, "listen", "cannot listen on %s: %s", listen, err).WithTry("naru gateway --listen HOST:PORT")
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		if err := sockets.Serve(ctx); err != nil {
+			log.Error("give sockets back", "error", err)
+		}
+	}()
+	if err := notify.FromEnv(os.Getenv).Ready(ctx, "serving "+ln.Addr().String()); err != nil {
+		return err
+	}
+	if table != "" {
+		log.Info("serving", "address", ln.Addr().String(), "table", table)
+	}
+	return gw.Run(ctx, listeners(ln))
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"naru/internal/build/buildkit"
+	"naru/internal/config"
+	"naru/internal/doctor"
+	"naru/internal/server"
+	"naru/internal/supervise"
+	"naru/internal/supervise/platform"
+)
+
+func up() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Run the platform on this machine",
+		Long: `Starts what is missing (control plane, gateway, containerd, BuildKit), keeps it running, and prints the URLs and a
+line to log in with. Ctrl-C stops the control plane and leaves apps, gateway and containerd running, so that an
+upgrade is a restart; --ephemeral removes everything instead, as naru down does later.`,
+		Args: cobra.NoArgs,
+	}
+	load := configured(c)
+	c.RunE = func(cc *cobra.Command, _ []string) error {
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		ctx, hurry, letGo, stop := supervise.Signals(context.WithoutCancel(cc.Context()))
+		defer stop()
+		parts, err := assemble(ctx, cfg, cc.OutOrStdout())
+		if err != nil {
+			return err
+		}
+		parts.Hurry, parts.LetGo = hurry, letGo
+		spec, err := parts.Spec()
+		if err != nil {
+			return err
+		}
+		return supervise.Up(ctx, spec)
+	}
+	return c
+}
+
+func down() *cobra.Command {
+	c := &cobra.Command{
+		Use: "down", Short: "Stop the platform and remove everything it started", Args: cobra.NoArgs,
+		Long: "Drains and removes all instances, then gateway, build engine and containerd, with their networks, mounts, rules\nand cgroups. The data folder stays.",
+	}
+	load := configured(c)
+	c.RunE = func(cc *cobra.Command, _ []string) error {
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		parts, err := assemble(cc.Context(), cfg, io.Discard)
+		if err != nil {
+			return err
+		}
+		spec, err := parts.Spec()
+		if err != nil {
+			return err
+		}
+		spec.Out = cc.OutOrStdout()
+		return supervise.Down(cc.Context(), spec)
+	}
+	return c
+}
+
+// assemble decides what the platform on this machine is made of.
+func assemble(ctx context.Context, cfg config.Config, out io.Writer) (platform.Parts, error) {
+	naru, err := os.Executable()
+	if err != nil {
+		return platform.Parts{}, err
+	}
+	findings := doctor.Run(ctx, doctor.NewEnv(cfg), doctor.Isolation(doctor.Checks()))
+	driver, notice, err := platform.Decide(cfg.Driver, findings)
+	if err != nil {
+		return platform.Parts{}, err
+	}
+	cfg.Driver = driver
+	if notice != "" {
+		fmt.Fprintln(out, "note: "+notice)
+	}
+	parts := platform.Parts{
+		Config: cfg, Naru: naru, Out: out, Log: logger(cfg),
+		Teardown: func(ctx context.Context) error { return server.Ask(ctx, cfg, "/teardown", nil) },
+		Ready:    func(ctx context.Context) { greet(ctx, cfg, out) },
+	}
+	if driver == config.Containerd && cfg.Buildkit.Address == "" {
+		if parts.Buildkitd, err = buildDaemon(naru, cfg); err != nil {
+			return platform.Parts{}, err
+		}
+	}
+	return parts, nil
+}
+
+// buildDaemon is BuildKit as package buildkit wants it run.
+func buildDaemon(naru string, cfg config.Config) (*platform.Daemon, error) {
+	program, err := platform.Find(naru, cfg.Buildkit, "buildkitd", "naru-buildkitd")
+	if err != nil {
+		return nil, err
+	}
+	subnet, err := server.BuildSubnet(cfg)
+	if err != nil {
+		return nil, err
+	}
+	d := buildkit.Daemon{
+		DataDir: cfg.DataDir, Socket: strings.TrimPrefix(cfg.BuildkitAddress(), "unix://"), CNIBin: server.PluginDir(cfg), Subnet: subnet,
+		Parallel: cfg.Build.Parallel, CacheMaxMiB: int(cfg.Build.Cache / config.MiB),
+		Registries: []buildkit.RegistryAt{{Host: cfg.Listen.Registry, HTTP: true}},
+	}
+	files, err := d.Render()
+	if err != nil {
+		return nil, err
+	}
+	return &platform.Daemon{
+		Program: program, Args: d.Args(), Env: d.Env(), Socket: d.Socket, Files: files,
+		Folders: []string{filepath.Join(cfg.DataDir, "buildkit", "tmp")},
+	}, nil
+}
+
+// greet tells whoever started the platform where it is and how to get in.
+func greet(ctx context.Context, cfg config.Config, out io.Writer) {
+	var code server.LoginCode
+	login := "naru login " + cfg.APIURL()
+	if err := server.Ask(ctx, cfg, "/login-code", &code); err == nil {
+		login += " --code " + code.Code
+	}
+	_, port, err := net.SplitHostPort(cfg.Listen.Apps)
+	if err != nil {
+		port = "80"
+	}
+	fmt.Fprintf(out, `
+naru is up
+  API        %s
+  apps       http://NAME.%s:%s
+  registry   %s
+  admin      password in %s
+
+  %s
+
+`, cfg.APIURL(), cfg.AppsDomain, port, cfg.Listen.Registry, cfg.AdminPath(), login)
+}
+
+func doctorCommand() *cobra.Command {
+	c := &cobra.Command{Use: "doctor", Short: "Look for what keeps the platform on this machine from working", Args: cobra.NoArgs}
+	load := configured(c)
+	c.RunE = func(cc *cobra.Command, _ []string) error {
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		findings := doctor.Run(cc.Context(), doctor.NewEnv(cfg), doctor.Checks())
+		return showFindings(cc, findings)
+	}
+	return c
+}

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/observe/logs"
+	"naru/internal/route"
+)
+
+// accessLog writes the gateways' records into the logs of the apps they are
+// about.
+type accessLog struct {
+	book *logs.Book
+	log  *slog.Logger
+}
+
+// Access keeps one line for each request that reached a route.
+func (a *accessLog) Access(gateway string, records []route.Access, dropped uint64) {
+	var lines []logs.Line
+	for _, r := range records {
+		if r.App.ID == "" {
+			continue
+		}
+		lines = append(lines, logs.Line{
+			Time: r.Time.UTC(), App: app.ID(r.App.ID), Source: logs.Router, Index: r.Index, Instance: r.Instance, Stream: "stdout", Text: r.Line(),
+		})
+	}
+	// A deadline of its own: the gateway's acknowledgements wait behind this.
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := a.book.Append(ctx, lines, nil); err != nil {
+		a.log.Warn("keep access records", "gateway", gateway, "error", err)
+	}
+	if dropped > 0 {
+		a.log.Warn("access records dropped", "gateway", gateway, "count", dropped)
+	}
+}
+
+// Counters are dropped: nothing asks for them, and the gateway keeps its totals.
+func (a *accessLog) Counters(string, []route.Counter) {}
+
+// Ejected notes which instances a gateway stopped sending to.
+func (a *accessLog) Ejected(gateway string, ejections []route.Ejection) {
+	for _, e := range ejections {
+		a.log.Warn("gateway ejected instance", "gateway", gateway, "ejection", e)
+	}
+}

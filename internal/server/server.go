@@ -1,0 +1,288 @@
+//go:build linux
+
+// Package server wires the control plane: which parts there are, what each is
+// given, and in which order they start and stop. A rule about the domain found
+// here is in the wrong place.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"naru/internal/api"
+	"naru/internal/artifact"
+	"naru/internal/auth"
+	"naru/internal/auth/vault"
+	"naru/internal/build"
+	"naru/internal/build/bake"
+	"naru/internal/build/buildkit"
+	"naru/internal/config"
+	"naru/internal/door/oci"
+	"naru/internal/observe/logs"
+	"naru/internal/operate"
+	"naru/internal/pipeline/deliver"
+	"naru/internal/pipeline/foundry"
+	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/rollout"
+	"naru/internal/pipeline/task"
+	"naru/internal/route/hub"
+	"naru/internal/run"
+	"naru/internal/run/launch"
+	"naru/internal/secret"
+	"naru/internal/serve"
+	"naru/internal/source"
+	"naru/internal/source/git"
+	"naru/internal/store"
+	"naru/internal/supervise/inherit"
+	"naru/internal/supervise/notify"
+	"naru/internal/version"
+)
+
+// Options are what the process was started with.
+type Options struct {
+	Config  config.Config
+	Sockets *inherit.Sockets
+	Notify  notify.Notifier
+	// AfterCommit is called after every commit of the store with its number; kill
+	// tests end the process in it. May be nil.
+	AfterCommit func(n int64)
+	Log         *slog.Logger
+}
+
+// Run is the control plane: it opens what is stored, starts the parts, and
+// returns when ctx has ended and all of them have stopped. Instances and the
+// gateway do not notice.
+func Run(ctx context.Context, o Options) error {
+	cfg, log := o.Config, o.Log
+	if err := makeFolders(cfg); err != nil {
+		return err
+	}
+	st, err := store.Open(ctx, cfg.StorePath(), store.Options{AfterCommit: o.AfterCommit, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	if _, _, err := st.Bootstrap(ctx); err != nil {
+		return err
+	}
+	ring, err := secret.LoadKeyring(cfg.KeyPath())
+	if err != nil {
+		return err
+	}
+	var keys atomic.Pointer[secret.Keyring]
+	keys.Store(ring)
+	key, err := auth.LoadKey(filepath.Join(cfg.DataDir, "keys", "token.pem"))
+	if err != nil {
+		return err
+	}
+	people := auth.New(st, key, auth.Config{Access: cfg.Tokens.Access, Refresh: cfg.Tokens.Refresh})
+	if _, _, err := people.EnsureAdmin(ctx, cfg.AdminPath()); err != nil {
+		return err
+	}
+	trust, err := newTrust(cfg)
+	if err != nil {
+		return err
+	}
+	safe := vault.New(st, keys.Load, tester{trust.transport})
+
+	// Artifacts: the registry, and naru's own way into it.
+	oci.TameLogs(log)
+	users, err := newRegistryUsers(people, st)
+	if err != nil {
+		return err
+	}
+	registry, err := oci.New(oci.Config{Dir: cfg.RegistryDir(), Key: key.Private(), Kept: st.KeptImages}, users, log)
+	if err != nil {
+		return err
+	}
+	own := artifact.Credentials{User: platformUser, Password: secret.New(users.password)}
+	images := artifact.NewClient(cfg.Listen.Registry, own, artifact.ClientOptions{Transport: trust.transport})
+
+	// Instances and traffic.
+	driver, err := newDriver(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	book, err := logs.Open(filepath.Join(cfg.DataDir, "logs", "days"), cfg.Logs.Days, time.Now)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, book.Close()) }()
+	gatewayUID, _, err := cfg.GatewayUser()
+	if err != nil {
+		return err
+	}
+	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{book: book, log: log}}, log)
+	traffic := operate.NewTraffic(routing{Store: st, boot: bootID()}, gateways, log)
+	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
+		launch.Bounds{LogBytesPerSecond: int(cfg.Logs.Rate), LogSpoolMiB: int(cfg.Logs.Spool / config.MiB)})
+	keeper := operate.NewKeeper(st, driver, launcher, traffic, operate.Options{
+		Policy: run.DefaultPolicy(), Starts: cfg.Instance.Starts, DrainTimeout: cfg.Gateway.DrainTimeout,
+		FullPass: 30 * time.Second, SweepPatience: 15 * time.Second,
+	}, log)
+
+	// What people ask for.
+	limits := source.Limits{MaxBytes: int64(cfg.Upload.Unpacked), MaxFiles: cfg.Upload.Files}
+	frozen := source.New(filepath.Join(cfg.DataDir, "source"), limits)
+	var ops *operation.Runner
+	wake := func() { ops.Wake() }
+	baker, err := bake.New(bake.Config{
+		CacheDir: filepath.Join(cfg.CacheDir(), "bake"), Mirror: cfg.Mirrors.Debian, NPMRegistry: cfg.Mirrors.NPM, CABundle: trust.bundle, Proxy: trust.proxy,
+	}, log)
+	if err != nil {
+		return err
+	}
+	foundations := foundry.New(st, baker, foundationImages{images}, cfg.Listen.Registry, filepath.Join(cfg.DataDir, "foundations"), wake, log)
+	builder := build.Limiting(build.Logging(buildkit.New(buildkit.Options{
+		Address: cfg.BuildkitAddress(), StaticServer: beside("naru-static"),
+	}, log), log), cfg.Build.Parallel)
+	delivery := deliver.New(deliver.Parts{
+		Store: st, Sources: frozen, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe},
+		Images: imports{images, safe},
+		Builds: builds{
+			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout,
+			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
+		},
+		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, log), Wake: wake,
+	}, deliver.Config{
+		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, KeepReleases: cfg.Keep.Releases,
+		URL: func(host, path string) string { return appsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
+	}, log)
+	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, keep: cfg.Keep, wake: wake, log: log}
+	ops = operation.NewRunner(st, handlers(delivery.Handlers(), foundations.Handlers(), care.handlers()), 16, log)
+	oneOff := task.NewRunner(st, driver, launcher, task.Limits{Timeout: cfg.Instance.TaskTimeout, Attach: time.Minute}, log)
+
+	// Doors.
+	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
+		{"store", st.Ping},
+		{"gateway", func(context.Context) error { return haveGateway(gateways) }},
+	}}
+	handler := api.New(api.Services{
+		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
+		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Meter: driver,
+		Routes: st, Sources: sources{frozen, st}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
+		Foundations: foundations, Credentials: safe, Platform: about,
+	}, api.Config{Version: version.Version, AppsURL: appsURL(cfg, cfg.AppsDomain)}.From(cfg), log)
+
+	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)
+	if err != nil {
+		return err
+	}
+	registryLn, err := o.Sockets.Listen(ctx, "registry", cfg.Listen.Registry)
+	if err != nil {
+		return err
+	}
+	controlLn, err := hub.Listen(cfg.ControlSocket(), gatewayUID)
+	if err != nil {
+		return err
+	}
+	loginLn, err := listenLogin(cfg)
+	if err != nil {
+		return err
+	}
+	importer := logs.NewImporter(cfg.SpoolDir(), book, 200*time.Millisecond, log)
+	return serve.Ordered(ctx,
+		serve.Part{Name: "sockets", Run: o.Sockets.Serve},
+		serve.Part{Name: "logs", Run: importer.Run},
+		serve.Part{Name: "registry", Run: web(registryLn, registry, 0)}, // before the keeper: instances are pulled from it
+		serve.Part{Name: "hub", Run: func(ctx context.Context) error { return gateways.Run(ctx, controlLn) }},
+		serve.Part{Name: "traffic", Run: traffic.Run},
+		serve.Part{Name: "keeper", Run: keeper.Run},
+		serve.Part{Name: "tasks", Run: oneOff.Run},
+		serve.Part{Name: "operations", Run: ops.Run},
+		serve.Part{Name: "upkeep", Run: care.Run},
+		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver}).serve(loginLn)},
+		serve.Part{Name: "api", Run: web(apiLn, handler, 10*time.Second)},
+		serve.Part{Name: "ready", Run: func(ctx context.Context) error { return sayReady(ctx, o.Notify, gateways, cfg) }},
+	)
+}
+
+// makeFolders makes what the control plane writes into.
+func makeFolders(cfg config.Config) error {
+	for _, dir := range []string{
+		cfg.DataDir, filepath.Join(cfg.DataDir, "keys"), filepath.Dir(cfg.AdminPath()), cfg.SpoolDir(), cfg.CacheDir(), filepath.Join(cfg.CacheDir(), "work"), cfg.RunDir,
+	} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return fmt.Errorf("make folders: %w", err)
+		}
+	}
+	return nil
+}
+
+// web serves HTTP until ctx ends; requests in flight get the grace, streams end
+// with the context.
+func web(ln net.Listener, h http.Handler, grace time.Duration) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		base, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return base }}
+		failed := make(chan error, 1)
+		go func() { failed <- srv.Serve(ln) }()
+		select {
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+		}
+		stop()
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		if err := srv.Shutdown(end); err != nil {
+			return errors.Join(srv.Close())
+		}
+		return nil
+	}
+}
+
+// haveGateway is nil when a gateway is connected.
+func haveGateway(h *hub.Hub) error {
+	if len(h.Gateways()) == 0 {
+		return errors.New("no gateway is connected")
+	}
+	return nil
+}
+
+// sayReady tells the supervisor once a gateway is there; the part goes on to
+// wait for the end like all others.
+func sayReady(ctx context.Context, n notify.Notifier, h *hub.Hub, cfg config.Config) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for haveGateway(h) != nil {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+	if err := n.Ready(ctx, "serving "+cfg.APIURL()); err != nil && ctx.Err() == nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// bootID names this start of the machine.
+func bootID() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// beside is a helper program in the folder of this one.
+func beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}
