@@ -1,0 +1,72 @@
+//go:build unix
+
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"naru/internal/fault"
+	"naru/internal/run"
+)
+
+// Exec runs a command in an instance's folder with its environment.
+func (d *Driver) Exec(ctx context.Context, id run.InstanceID, x run.ExecSpec) (int, error) {
+	_, state, err := d.known(id)
+	if err != nil {
+		return 0, err
+	}
+	env, err := environOf(state.PID)
+	if err != nil {
+		return 0, fault.New(fault.Conflict, "instance", "instance %s does not run", id).WithCause(err)
+	}
+	root := d.dir(id)
+	argv := make([]string, 0, len(x.Argv))
+	for _, a := range x.Argv {
+		argv = append(argv, rewrite(a, root))
+	}
+	if len(argv) == 0 {
+		return 0, fault.New(fault.Invalid, "command", "a command is needed")
+	}
+	if argv[0], err = lookPath(argv[0], env, root); err != nil {
+		return 0, err
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = filepath.Join(root, "app")
+	cmd.Env = append(env, x.Env.Reveal()...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if x.TTY {
+		cmd.SysProcAttr.Setctty = true
+		cmd.Env = append(cmd.Env, "TERM=xterm-256color")
+	}
+	deliver, err := connect(cmd, x.IO)
+	if err != nil {
+		return 0, err
+	}
+	if err := cmd.Start(); err != nil {
+		deliver()
+		return 0, fault.New(fault.Failed, "command", "cannot run %s: %v", strings.Join(x.Argv, " "), err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	err = cmd.Wait()
+	stop()
+	deliver()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case err == nil:
+		return 0, nil
+	case !errors.As(err, &exit):
+		return 0, fmt.Errorf("run command: %w", err)
+	}
+	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal()), nil
+	}
+	return exit.ExitCode(), nil
+}
