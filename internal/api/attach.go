@@ -71,7 +71,7 @@ func (s *server) serveCommand(ctx context.Context, conn *websocket.Conn, do comm
 		Stdout: frames{ctx, conn, client.FrameStdout}, Stderr: frames{ctx, conn, client.FrameStderr},
 		Resize: resize,
 	})
-	_ = stdin.Close() // a client that still sends is not waited for
+	_ = stdin.Close() // never fails; a client that still sends is not waited for
 	exit := client.ExitFrame{Code: code}
 	if err != nil && ctx.Err() == nil {
 		p := s.problemOf(ctx, err)
@@ -84,21 +84,27 @@ func (s *server) serveCommand(ctx context.Context, conn *websocket.Conn, do comm
 	reader.Wait()
 }
 
-// receiveInput hands on what the client sends until it is gone. A command that
-// does not read its input stops the client from sending more.
+// maxInput is how many frames of input wait for a command that does not read;
+// above it the client is stopped from sending, and its resizes wait too.
+const maxInput = 32
+
+// receiveInput hands on what the client sends until it is gone.
 func receiveInput(ctx context.Context, conn *websocket.Conn, feed *io.PipeWriter, resize chan run.Size) {
+	input := make(chan []byte, maxInput)
+	var feeder sync.WaitGroup
+	defer feeder.Wait()
+	defer close(input)
+	feeder.Go(func() { feedInput(input, feed) })
 	for {
 		kind, payload, err := client.ReadFrame(ctx, conn)
 		switch {
 		case err != nil:
 			_ = feed.CloseWithError(errGone) // never fails
 			return
-		case kind == client.FrameStdin && len(payload) == 0:
-			_ = feed.Close() // never fails
 		case kind == client.FrameStdin:
-			// A command that closed its input is written to in vain.
-			if _, err := feed.Write(payload); err != nil && !errors.Is(err, io.ErrClosedPipe) {
-				return
+			select {
+			case <-ctx.Done():
+			case input <- payload:
 			}
 		case kind == client.FrameResize:
 			var size client.Size
@@ -106,6 +112,18 @@ func receiveInput(ctx context.Context, conn *websocket.Conn, feed *io.PipeWriter
 				latest(resize, run.Size(size))
 			}
 		}
+	}
+}
+
+// feedInput writes input to the command; an empty piece is its end. A command
+// that has closed its input is written to in vain.
+func feedInput(input <-chan []byte, feed *io.PipeWriter) {
+	for piece := range input {
+		if len(piece) == 0 {
+			_ = feed.Close() // never fails
+			continue
+		}
+		_, _ = feed.Write(piece) // see above
 	}
 }
 

@@ -140,16 +140,14 @@ func writeTo(w io.Writer, p []byte) error {
 // sendInput sends the input, its end, and changes of the terminal's size. An
 // error shows at the other end of the connection too, where it is reported.
 func sendInput(ctx context.Context, conn *websocket.Conn, std IO) {
+	// The first size goes before all input: a command may not read before it
+	// knows its terminal.
+	if std.Resize != nil {
+		sendSize(ctx, conn, std.Resize)
+	}
 	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case size, ok := <-std.Resize:
-				if !ok || SendFrameJSON(ctx, conn, FrameResize, size) != nil {
-					return
-				}
-			}
+		for sendSize(ctx, conn, std.Resize) {
+			continue
 		}
 	}()
 	if std.Stdin != nil {
@@ -165,6 +163,16 @@ func sendInput(ctx context.Context, conn *websocket.Conn, std IO) {
 		}
 	}
 	_ = SendFrame(ctx, conn, FrameStdin, nil) // the end; see above
+}
+
+// sendSize sends the next size; false where there will be none.
+func sendSize(ctx context.Context, conn *websocket.Conn, sizes <-chan Size) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case size, ok := <-sizes:
+		return ok && SendFrameJSON(ctx, conn, FrameResize, size) == nil
+	}
 }
 
 // keepAlive keeps proxies from forgetting a connection that carries nothing. An
