@@ -89,7 +89,7 @@ func (d *Driver) Watch(ctx context.Context, ended func(run.Status)) error {
 	defer tick.Stop()
 	runs := map[run.InstanceID]bool{}
 	measured := time.Now()
-	for {
+	for first := true; ; first = false {
 		ids, err := d.ids()
 		if err != nil {
 			return err
@@ -100,9 +100,9 @@ func (d *Driver) Watch(ctx context.Context, ended func(run.Status)) error {
 			was, seen := runs[id]
 			running := !finished && err == nil && ward.Alive(d.dir(id))
 			now[id] = running
-			// What appears as ended has started and ended between two looks, but
-			// not before the first.
-			if !running && (seen && was || !seen && !measured.IsZero() && len(runs) > 0) {
+			// What is new and has ended already did both between two looks; what
+			// had ended before the first look was not watched.
+			if !running && (was || !seen && !first) {
 				if st, err := d.status(id); err == nil && st.Exit != nil {
 					ended(st)
 				} else {

@@ -53,12 +53,9 @@ func Copy(dir string, stdout, stderr io.Reader, o Options) error {
 		// The app must not notice: read on and keep nothing.
 		return errors.Join(err, discard(stdout, stderr))
 	}
-	c := &copier{o: o, seq: seq, ns: ns, tokens: float64(o.Rate * burstSeconds), filled: o.Now(), batches: make(chan batch, queued)}
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		c.write(w)
-	}()
+	c := &copier{o: o, seq: seq, ns: ns, tokens: float64(o.Rate * burstSeconds), filled: o.Now(), batches: make(chan batch, queued), free: make(chan []byte, queued), lost: map[string]uint64{}}
+	written := make(chan uint64)
+	go func() { written <- c.write(w) }()
 	var readers sync.WaitGroup
 	for stream, r := range map[Stream]io.Reader{Stdout: stdout, Stderr: stderr} {
 		if r != nil {
@@ -67,8 +64,7 @@ func Copy(dir string, stdout, stderr io.Reader, o Options) error {
 	}
 	readers.Wait()
 	close(c.batches)
-	<-written
-	c.end(w)
+	c.end(w, <-written)
 	return w.Close()
 }
 
@@ -87,7 +83,9 @@ func discard(readers ...io.Reader) error {
 type batch struct {
 	records []byte
 	first   uint64 // sequence number of its first record
-	lines   uint64 // sequence numbers it used
+	lines   uint64 // in it
+	news    uint64 // lines that were lost before, as its records tell
+	ns      int64  // time of its first record
 }
 
 type copier struct {
@@ -101,30 +99,9 @@ type copier struct {
 	filled time.Time
 	stuck  bool // the disk did not answer in time; wait no more until it does
 
-	lost tally // has a lock of its own: the disk must never wait for a reader
-}
+	lost map[string]uint64 // lines, by reason, that no record tells of yet
 
-// tally counts lines that were lost and are not written down yet, by reason.
-type tally struct {
-	mu sync.Mutex
-	n  map[string]uint64
-}
-
-func (t *tally) add(reason string, n uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.n == nil {
-		t.n = map[string]uint64{}
-	}
-	t.n[reason] += n
-}
-
-func (t *tally) take(reason string) uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := t.n[reason]
-	delete(t.n, reason)
-	return n
+	free chan []byte // buffers that were written
 }
 
 // read cuts a stream into lines until it ends.
@@ -180,28 +157,44 @@ func (c *copier) put(b *batch, kind Kind, stream Stream, text []byte) {
 		c.tokens = min(float64(c.o.Rate*burstSeconds), c.tokens+now.Sub(c.filled).Seconds()*float64(c.o.Rate))
 		c.filled = now
 		if c.tokens < float64(len(text)) {
-			c.lost.add(ReasonRate, 1)
+			c.lost[ReasonRate]++
 			return
 		}
 		c.tokens -= float64(len(text)) + 1
 	}
 	if len(b.records) == 0 {
-		b.first = c.seq
+		b.first, b.ns = c.seq, c.ns
 	}
-	b.records = c.confess(b.records)
+	if len(b.records) == 0 {
+		if b.records = c.spare(); b.records == nil {
+			b.records = make([]byte, 0, 2*chunk)
+		}
+	}
+	c.confess(b)
 	b.records = appendRecord(b.records, kind, stream, c.seq, c.ns, text)
 	b.lines++
 }
 
 // confess writes down what was lost before the record that is about to follow.
-func (c *copier) confess(records []byte) []byte {
+func (c *copier) confess(b *batch) {
 	for _, reason := range []string{ReasonRate, ReasonDisk} {
-		if n := c.lost.take(reason); n > 0 {
-			records = appendRecord(records, Dropped, 0, c.seq-1, c.ns, droppedText(n, reason))
+		if n := c.lost[reason]; n > 0 {
+			b.records = appendRecord(b.records, Dropped, 0, c.seq-1, c.ns, droppedText(n, reason))
+			b.news += n
 			c.ns++
+			delete(c.lost, reason)
 		}
 	}
-	return records
+}
+
+// spare returns a buffer that was written and can be used again, nil for none.
+func (c *copier) spare() []byte {
+	select {
+	case b := <-c.free:
+		return b
+	default:
+		return nil
+	}
 }
 
 // send queues a batch for the disk. A disk that has been given its chance is not
@@ -223,23 +216,39 @@ func (c *copier) send(b batch) {
 			c.stuck = true
 		}
 	}
-	c.lost.add(ReasonDisk, b.lines)
+	c.lost[ReasonDisk] += b.lines + b.news
 }
 
-// write gives batches to the disk.
-func (c *copier) write(w *Writer) {
+// write gives batches to the disk. What could not be written is told of before
+// what follows it, and returned where nothing does.
+func (c *copier) write(w *Writer) (lost uint64) {
 	for b := range c.batches {
-		if err := w.Append(b.records, b.first); err != nil {
-			c.lost.add(ReasonDisk, b.lines)
+		records := b.records
+		if lost > 0 {
+			records = append(appendRecord(nil, Dropped, 0, b.first-1, b.ns, droppedText(lost, ReasonDisk)), records...)
+		}
+		if err := w.Append(records, b.first); err != nil {
+			lost += b.lines + b.news
+		} else {
+			lost = 0
+		}
+		select {
+		case c.free <- b.records[:0]:
+		default:
 		}
 	}
+	return lost
 }
 
 // end writes down what was lost last, and that nothing follows.
-func (c *copier) end(w *Writer) {
+func (c *copier) end(w *Writer, lost uint64) {
 	c.seq++
 	c.ns = max(c.ns+1, c.o.Now().UnixNano())
-	records := c.confess(nil)
-	records = appendRecord(records, End, 0, c.seq, c.ns, nil)
-	w.Append(records, c.seq) // a full disk here costs the mark; Finish sets it later
+	b := batch{}
+	if lost > 0 {
+		c.lost[ReasonDisk] += lost
+	}
+	c.confess(&b)
+	b.records = appendRecord(b.records, End, 0, c.seq, c.ns, nil)
+	_ = w.Append(b.records, c.seq) // a full disk here costs the mark; Finish sets it later
 }

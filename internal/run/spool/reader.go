@@ -77,7 +77,12 @@ func (r *Reader) Read(limit int) ([]Record, error) {
 // keep adds a record, and before it the news of a gap.
 func (r *Reader) keep(out []Record, rec Record) []Record {
 	if rec.Kind == Dropped {
-		r.at.Seq = min(r.at.Seq+rec.Count, rec.Seq)
+		// No more than the sequence has room for: some may be known already.
+		rec.Count = min(rec.Count, max(rec.Seq, r.at.Seq)-r.at.Seq)
+		if rec.Count == 0 {
+			return out
+		}
+		r.at.Seq += rec.Count
 		return append(out, rec)
 	}
 	if gap := rec.Seq - r.at.Seq - 1; rec.Seq > r.at.Seq && gap > 0 {

@@ -11,7 +11,7 @@
 //	kind     uint8   1 line, 2 part of a line too long for one record, 3 dropped, 4 end
 //	stream   uint8   1 standard output, 2 standard error, 0 for dropped and end
 //	sequence uint64  rises by one with every line and part, written or not
-//	time     int64   nanoseconds since 1970, rises strictly
+//	time     int64   nanoseconds since 1970, rises strictly from line to line
 //	text     length bytes, without the line's end; for dropped: count uint64, then the reason
 //
 // Lines that were not kept have used up sequence numbers, so a reader sees a gap
