@@ -5,6 +5,7 @@ package api
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -72,7 +73,10 @@ type Rate struct {
 
 // From takes what the operator configured.
 func (c Config) From(o config.Config) Config {
-	c.AppsDomain = o.AppsDomain
+	c.AppsDomain, c.AppsURL = o.AppsDomain, "http://"+o.AppsDomain
+	if _, port, err := net.SplitHostPort(o.Listen.Apps); err == nil && port != "80" {
+		c.AppsURL += ":" + port
+	}
 	c.UploadBytes = int64(o.Upload.Bytes)
 	return c
 }
