@@ -88,7 +88,8 @@ func (r *Reader) Release(ctx context.Context, src Source) (Suite, error) {
 	}
 	rel, err := ParseRelease(text)
 	if err != nil {
-		return Suite{}, fmt.Errorf("read %s: %w", url, err)
+		return Suite{}, fault.New(fault.Invalid, "from.mirror", "%s is signed and yet unreadable", url).
+			WithTry("the archive is damaged or of an unknown kind; name another under from.mirror").WithCause(err)
 	}
 	if err := rel.check(src, url, r.now()); err != nil {
 		return Suite{}, err

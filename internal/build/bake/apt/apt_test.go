@@ -82,7 +82,7 @@ func TestBadArchives(t *testing.T) {
 			a.Publish("bookworm", now, "", hello)
 			a.Put(inRelease, a.Get("/dists/bookworm/InRelease"))
 		}, apt.Limits{}, fault.Invalid, "not of \"trixie\""},
-		"no suite":          {func(a *bakefix.Archive) { a.Put(inRelease, a.Sign("nothing: here\n")) }, apt.Limits{}, fault.Internal, "Date"},
+		"no suite":          {func(a *bakefix.Archive) { a.Put(inRelease, a.Sign("nothing: here\n")) }, apt.Limits{}, fault.Invalid, "signed and yet unreadable"},
 		"release too large": {func(*bakefix.Archive) {}, apt.Limits{Release: 100}, fault.TooLarge, "larger than 100"},
 		"index too large":   {func(*bakefix.Archive) {}, apt.Limits{Index: 20}, fault.TooLarge, "limit"},
 		"index damaged": {func(a *bakefix.Archive) {
