@@ -72,9 +72,9 @@ func (b golang) write(t *tree, mod *modfile.File, mains []string, set settings) 
 			Command: command + strings.Join(mains, " "),
 			Env: map[string]string{
 				"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "auto",
-				"GOMODCACHE": "/home/app/go/mod", "GOCACHE": "/home/app/go/build",
+				"GOPATH": "/home/app/go", "GOCACHE": "/home/app/.cache/go-build",
 			},
-			Caches: []Cache{{"go-mod", "/home/app/go/mod"}, {"go-build", "/home/app/go/build"}},
+			Caches: []Cache{{"go", "/home/app/go"}, {"go-build", "/home/app/.cache/go-build"}},
 		}},
 		Layers: []Layer{
 			{Name: "files", From: ".", To: "/app", Exclude: []string{".git", "vendor", "**/*.go", "go.mod", "go.sum", "go.work", "go.work.sum"}},

@@ -59,6 +59,7 @@ func (b javaMaven) recipe(t *tree, set settings) (Recipe, error) {
 			Caches:  []Cache{{"maven", "/home/app/.m2/repository"}},
 		}},
 		Layers: []Layer{
+			{Name: "files", From: ".", To: "/app", Exclude: []string{".git", ".mvn", "mvnw", "mvnw.cmd", "lib", "**/src", "**/target"}},
 			{Name: "dependencies", Step: "package", From: "/app/.naru/lib", To: "/app/lib"},
 			{Name: "application", Step: "package", From: "/app/.naru/app", To: "/app"},
 		},
@@ -97,9 +98,11 @@ func pickJar(jar string) string {
 		`if [ $n -gt 1 ]; then echo "several jars can be started:$all; choose with -b maven,jar=PATH" >&2; exit 65; fi; ` + takeJar
 }
 
-const takeJar = `mkdir -p .naru/app .naru/lib && cp "$jar" .naru/app/app.jar && d=$(dirname "$jar") && ` +
-	`for l in lib dependency; do if [ -d "$d/$l" ]; then mkdir -p .naru/$l && cp -R "$d/$l/." .naru/$l/; fi; done; ` +
-	`if [ -d .naru/dependency ]; then mkdir -p .naru/app/dependency && cp -R .naru/dependency/. .naru/app/dependency/; fi`
+// takeJar keeps the jar where Maven put it, for Procfiles that name it there, and
+// as app.jar; libraries are looked for beside either.
+const takeJar = `d=$(dirname "$jar") && mkdir -p ".naru/app/$d" .naru/lib && cp "$jar" ".naru/app/$jar" && ln -s "$jar" .naru/app/app.jar && ` +
+	`for l in lib dependency; do if [ -d "$d/$l" ]; then cp -R "$d/$l/." .naru/lib/; ln -s /app/lib ".naru/app/$d/$l"; ` +
+	`[ $l = lib ] || ln -s /app/lib .naru/app/$l; fi; done`
 
 // pomFile is what a build reads of a pom.xml.
 type pomFile struct {

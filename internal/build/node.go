@@ -89,8 +89,8 @@ var nodeTools = []tool{
 	{name: "npm", lock: "package-lock.json", install: "npm ci --include=dev", prune: "npm prune --omit=dev", run: "npm run", cache: npmCache},
 	{name: "npm", lock: "npm-shrinkwrap.json", install: "npm ci --include=dev", prune: "npm prune --omit=dev", run: "npm run", cache: npmCache},
 	{name: "pnpm", lock: "pnpm-lock.yaml", files: []string{"pnpm-workspace.yaml"},
-		install: "npx --yes pnpm@10 install --frozen-lockfile --prod=false --store-dir /home/app/.pnpm-store --package-import-method copy",
-		prune:   "CI=true npx --yes pnpm@10 prune --prod --store-dir /home/app/.pnpm-store", run: "npx --yes pnpm@10 run",
+		install: "npx --yes pnpm@10 install --frozen-lockfile --prod=false",
+		prune:   "npx --yes pnpm@10 prune --prod", run: "npx --yes pnpm@10 run",
 		cache: Cache{"pnpm", "/home/app/.pnpm-store"}},
 	{name: "yarn", lock: "yarn.lock", files: []string{".yarnrc"},
 		install: "npx --yes yarn@1.22.22 install --frozen-lockfile --non-interactive --production=false --cache-folder /home/app/.yarn",
@@ -217,6 +217,8 @@ func nodeBuildEnv() map[string]string {
 	return map[string]string{
 		"CI": "true", "npm_config_cache": "/home/app/.npm", "npm_config_update_notifier": "false",
 		"npm_config_fund": "false", "npm_config_audit": "false", "npm_config_loglevel": "warn",
+		// pnpm links into its store, which is a mount that the image does not have.
+		"npm_config_store_dir": "/home/app/.pnpm-store", "npm_config_package_import_method": "copy",
 	}
 }
 

@@ -145,6 +145,10 @@ func (g *graph) step(s build.Step, env map[string]string) error {
 	}
 	for _, c := range s.Caches {
 		run = append(run, g.cache(c))
+		// The runtime would make the folder above a mount as root.
+		if dir := path.Dir(c.Path); dir != homeDir {
+			state = state.File(llb.Mkdir(dir, 0o755, llb.WithParents(true), owned(), llb.WithCreatedTime(depsTime)), internal("prepare "+dir))
+		}
 	}
 	run = append(run, secretMounts(g.req)...)
 	g.steps[s.ID] = state.Run(run...).Root()
