@@ -20,20 +20,17 @@ func (c *cmd) apps() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			apps := []client.App{}
-			var rows [][]string
+			var apps []client.App
 			for a, err := range client.All(cc.Context(), s.Apps) {
 				if err != nil {
 					return err
 				}
 				apps = append(apps, a)
-				rows = append(rows, []string{a.Name, c.screen.health(a.Health), instances(a), numbered(a.Release), a.URL})
 			}
-			if len(apps) == 0 && !c.screen.json {
-				c.screen.say("no apps yet; push one: cd my-app && naru push")
-				return nil
-			}
-			return c.screen.table(apps, []string{"NAME", "STATE", "INSTANCES", "RELEASE", "URL"}, rows)
+			return list(c.screen, apps, "no apps yet; push one: cd my-app && naru push",
+				[]string{"NAME", "STATE", "INSTANCES", "RELEASE", "URL"}, func(a client.App) []string {
+					return []string{a.Name, c.screen.health(a.Health), instances(a), numbered(a.Release), a.URL}
+				})
 		},
 	}
 }
@@ -107,11 +104,7 @@ func (c *cmd) showApp(d client.AppDetail, usage []client.Usage) {
 			u := used[i.ID]
 			row := []string{"  #" + strconv.Itoa(i.Index), s.health(i.State), age(i.Since), strconv.Itoa(i.Restarts), "-", "-", ""}
 			if u.Instance != "" {
-				row[4] = size(u.MemoryBytes)
-				if u.MemoryLimit > 0 {
-					row[4] += " of " + size(u.MemoryLimit)
-				}
-				row[5] = size(u.DiskBytes)
+				row[4], row[5] = memory(u), size(u.DiskBytes)
 			}
 			if i.LastExit != nil && (i.State == "crashed" || i.Restarts > 0) {
 				row[6] = s.paint(bad, i.LastExit.Reason)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,8 @@ type cmd struct {
 		server, org, space string
 		json, noColor      bool
 	}
-	screen *Screen
+	screen   *Screen
+	patience time.Duration // for a server that does not answer; 0: the client's own
 }
 
 // Run carries out a command line and returns the exit code: 0 done, 1 failed, 2
@@ -50,7 +52,7 @@ func Run(ctx context.Context, w World) int {
 	root.SetErr(w.Err)
 	err := root.ExecuteContext(ctx)
 	if c.screen == nil {
-		c.screen = newScreen(w, false, false)
+		c.screen = newScreen(w, c.flags.json, c.flags.noColor)
 	}
 	var code exitCode
 	switch {
@@ -58,7 +60,8 @@ func Run(ctx context.Context, w World) int {
 		return 0
 	case errors.As(err, &code):
 		return int(code)
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+	case ctx.Err() != nil: // whatever the command makes of it, the person knows why it ended
+		c.screen.rest()
 		return 130
 	}
 	c.screen.fail(err)
@@ -72,55 +75,6 @@ func Run(ctx context.Context, w World) int {
 type exitCode int
 
 func (exitCode) Error() string { return "exit" }
-
-func (c *cmd) root() *cobra.Command {
-	root := &cobra.Command{
-		Use:           "naru",
-		Short:         "Push code, get a URL",
-		Long:          "naru takes an application from source to a running, routed, watched service.\nIf the new version is worse than the old one, it notices and goes back.",
-		Version:       version.Version,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			c.screen = newScreen(c.world, c.flags.json, c.flags.noColor)
-		},
-	}
-	root.SetFlagErrorFunc(func(cc *cobra.Command, err error) error {
-		return fault.New(fault.Invalid, "", "%s", err).WithTry("%s --help", cc.CommandPath())
-	})
-	f := root.PersistentFlags()
-	f.StringVar(&c.flags.server, "server", "", "address of the naru server (default: where you logged in, $NARU_SERVER)")
-	f.StringVarP(&c.flags.org, "org", "o", "", "organisation (default: as targeted, $NARU_ORG)")
-	f.StringVarP(&c.flags.space, "space", "s", "", "space (default: as targeted, $NARU_SPACE)")
-	f.BoolVar(&c.flags.json, "json", false, "print JSON")
-	f.BoolVar(&c.flags.noColor, "no-color", false, "print without colours (also $NO_COLOR)")
-
-	groups := []struct {
-		id, title string
-		commands  []*cobra.Command
-	}{
-		{"apps", "Apps:", []*cobra.Command{c.push(), c.apps(), c.app(), c.logs(), c.scale(), c.start(), c.stop(), c.restart(), c.delete()}},
-		{"releases", "Releases:", []*cobra.Command{c.releases(), c.rollback()}},
-		{"account", "Logging in:", []*cobra.Command{c.login()}},
-	}
-	for _, g := range groups {
-		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
-		for _, one := range g.commands {
-			one.GroupID = g.id
-			root.AddCommand(one)
-		}
-	}
-	if len(w(c).Roles) > 0 {
-		root.AddGroup(&cobra.Group{ID: "server", Title: "The platform:"})
-		for _, one := range w(c).Roles {
-			one.GroupID = "server"
-			root.AddCommand(one)
-		}
-	}
-	return root
-}
-
-func w(c *cmd) World { return c.world }
 
 // connect makes a client with the login that was kept.
 func (c *cmd) connect() (*client.Client, Target, error) {
@@ -152,7 +106,8 @@ func (c *cmd) connect() (*client.Client, Target, error) {
 		return nil, t, fault.New(fault.Unauthenticated, "", "not logged in to a server").
 			WithTry("naru login http://HOST:PORT (naru up prints the whole line)")
 	}
-	opts := client.Options{UserAgent: "naru/" + version.Version, Waiting: c.screen.waiting}
+	t.Server = address(t.Server)
+	opts := client.Options{UserAgent: "naru/" + version.Version, Waiting: c.screen.waiting, Patience: c.patience}
 	if token := c.world.Getenv("NARU_TOKEN"); token != "" {
 		opts.Session = client.Static(token)
 	} else {
@@ -160,6 +115,14 @@ func (c *cmd) connect() (*client.Client, Target, error) {
 	}
 	cl, err := client.New(t.Server, opts)
 	return cl, t, err
+}
+
+// address completes what a person writes for a server.
+func address(text string) string {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	return strings.TrimSuffix(text, "/")
 }
 
 // space returns a client of the targeted space.
@@ -171,7 +134,7 @@ func (c *cmd) space() (*client.InSpace, error) {
 	return cl.In(t.Org, t.Space), nil
 }
 
-// app returns a client of an app.
+// inApp returns a client of an app.
 func (c *cmd) inApp(name string) (*client.InApp, error) {
 	s, err := c.space()
 	if err != nil {
@@ -189,20 +152,4 @@ func (c *cmd) dir() string {
 		return d
 	}
 	return "."
-}
-
-// age prints how long ago something was, in one unit.
-func age(t time.Time) string {
-	d := time.Since(t)
-	switch {
-	case t.IsZero():
-		return "-"
-	case d < time.Minute:
-		return plural(int(d.Seconds()), "s")
-	case d < time.Hour:
-		return plural(int(d.Minutes()), "m")
-	case d < 48*time.Hour:
-		return plural(int(d.Hours()), "h")
-	}
-	return plural(int(d.Hours()/24), "d")
 }

@@ -2,40 +2,46 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"naru/internal/app"
+	"naru/internal/app/manifest"
 	"naru/internal/client"
 	"naru/internal/fault"
 )
 
 // declaration is what is pushed: the apps of a manifest, or the folder itself.
-type declaration struct{ apps []declaredApp }
+type declaration struct {
+	file     string // the manifest; "" without one
+	apps     []declaredApp
+	warnings []string // what of the manifest is passed over, with its line
+}
 
-// declaredApp is one app to push, and the folder of its source.
+// declaredApp is one app to push, and where its source is.
 type declaredApp struct {
 	client.Push
-	dir string
+	dir    string // a folder or a file
+	random bool   // a route of its own where it has none
 }
 
 // declared finds what is to be pushed.
 func (c *cmd) declared(f pushFlags) (declaration, error) {
-	dir := f.path
-	if dir == "" {
-		dir = c.dir()
-	} else if !filepath.IsAbs(dir) {
-		dir = filepath.Join(c.dir(), dir)
+	from := c.absolute(f.path)
+	if f.git == "" && f.image == "" && !f.noManifest || f.manifest != "" {
+		d, err := c.manifest(f, from)
+		if err != nil || len(d.apps) > 0 {
+			return d, err
+		}
 	}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return declaration{}, fault.Wrap(fault.Invalid, "path", err)
-	}
-	name := filepath.Base(abs)
+	name := filepath.Base(from)
 	switch {
 	case f.git != "":
 		url, _, _ := strings.Cut(f.git, "#")
@@ -43,23 +49,131 @@ func (c *cmd) declared(f pushFlags) (declaration, error) {
 	case f.image != "":
 		name, _, _ = strings.Cut(filepath.Base(f.image), ":")
 		name, _, _ = strings.Cut(name, "@")
+	default:
+		if info, err := os.Stat(from); err == nil && !info.IsDir() {
+			for _, end := range []string{".gz", ".tar", ".tgz", ".zip", ".jar", ".war"} {
+				name = strings.TrimSuffix(name, end)
+			}
+		}
 	}
-	return declaration{[]declaredApp{{Push: client.Push{App: name}, dir: abs}}}, nil
+	return declaration{apps: []declaredApp{{Push: client.Push{App: name}, dir: from}}}, nil
+}
+
+// absolute returns where a path that a person wrote leads.
+func (c *cmd) absolute(path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(c.dir(), path)
+	}
+	return filepath.Clean(path)
+}
+
+// manifest reads the manifest that is named, or that is in the folder; without
+// one the declaration is empty.
+func (c *cmd) manifest(f pushFlags, from string) (declaration, error) {
+	file, name := filepath.Join(from, manifest.Name), filepath.Join(f.path, manifest.Name)
+	if f.manifest != "" {
+		file, name = c.absolute(f.manifest), f.manifest
+	}
+	text, err := os.ReadFile(file)
+	switch {
+	case err != nil && f.manifest == "":
+		return declaration{}, nil // the folder has none, or is none: what it is shows when it is read
+	case errors.Is(err, fs.ErrNotExist):
+		return declaration{}, fault.New(fault.Invalid, "--manifest", "%s does not exist", name).WithTry("naru push --no-manifest")
+	case err != nil:
+		return declaration{}, fault.Wrap(fault.Invalid, "--manifest", err)
+	}
+	read, err := manifest.Parse(name, text)
+	if err != nil {
+		return declaration{}, err
+	}
+	d := declaration{file: name}
+	for _, w := range read.Warnings {
+		d.warnings = append(d.warnings, fmt.Sprintf("%s:%d: %s", name, w.Line, w.Message))
+	}
+	for _, a := range read.Applications {
+		one, err := pushOf(a)
+		if err != nil {
+			return d, fault.Wrap(fault.Invalid, fmt.Sprintf("%s:%d", name, a.Line), err)
+		}
+		one.dir = filepath.Join(filepath.Dir(file), filepath.FromSlash(a.Path))
+		if f.manifest != "" && f.path != "" {
+			one.dir = from
+		}
+		if a.ImageUser != "" {
+			d.warnings = append(d.warnings, fmt.Sprintf("%s:%d: docker.username: the user is kept with the password: naru credentials set HOST", name, a.Line))
+		}
+		d.apps = append(d.apps, one)
+	}
+	return d, nil
+}
+
+// pushOf is what an application of a manifest asks for.
+func pushOf(a manifest.Application) (declaredApp, error) {
+	p := client.Push{
+		App: a.Name, Env: a.Env, NoRoute: a.NoRoute, Source: client.Source{Image: a.Image},
+		Build: client.BuildSettings{
+			Builder: a.Build.Builder, Foundation: a.Build.Foundation, Dockerfile: a.Build.Dockerfile, Target: a.Build.Target,
+			Args: a.Build.Args, Env: a.Build.Env,
+		},
+	}
+	for _, process := range a.Processes {
+		if p.Processes == nil {
+			p.Processes = map[string]client.PushedProcess{}
+		}
+		o := process.Overrides
+		p.Processes[process.Type] = client.PushedProcess{Instances: process.Instances, ProcessSettings: client.ProcessSettings{
+			Command: o.Command, MemoryMiB: o.MemoryMiB, DiskMiB: o.DiskMiB, CPUMilli: o.CPUMilli,
+			Check: string(o.Check), Path: o.Path, StartTimeout: client.Duration(o.StartTimeout), StopGrace: client.Duration(o.StopGrace),
+		}}
+	}
+	return declaredApp{Push: p, random: a.RandomRoute && len(a.Routes) == 0 && !a.NoRoute}, addRoutes(&p.Routes, a.Routes)
+}
+
+// addRoutes reads routes as people write them.
+func addRoutes(to *[]client.NewRoute, routes []string) error {
+	for _, r := range routes {
+		host, path, err := hostAndPath(r)
+		if err != nil {
+			return err
+		}
+		*to = append(*to, client.NewRoute{Host: host, Path: path})
+	}
+	return nil
+}
+
+// anyRoute gives an app that answers nowhere a route that nobody else has.
+func anyRoute(ctx context.Context, in *client.InSpace, p *client.Push) error {
+	routes, err := in.App(p.App).Routes(ctx)
+	if len(routes) > 0 || len(p.Routes) > 0 || err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	slug, err := app.Slug(p.App)
+	if err != nil {
+		return err
+	}
+	p.Routes = []client.NewRoute{{Host: slug + "-" + strings.ToLower(rand.Text()[:6]), Path: "/"}}
+	return nil
 }
 
 // pick returns the apps that the arguments name; without arguments all.
-func (d declaration) pick(args []string) []declaredApp {
+func (d declaration) pick(args []string) ([]declaredApp, error) {
 	if len(args) == 0 {
-		return d.apps
+		return d.apps, nil
 	}
+	names := make([]string, 0, len(d.apps))
 	for _, a := range d.apps {
 		if a.App == args[0] {
-			return []declaredApp{a}
+			return []declaredApp{a}, nil
 		}
+		names = append(names, a.App)
+	}
+	if len(d.apps) > 1 {
+		return nil, fault.New(fault.Invalid, d.file, "it declares %s, and no %q", strings.Join(names, ", "), args[0]).WithTry("naru push %s", names[0])
 	}
 	one := d.apps[0]
 	one.App = args[0]
-	return []declaredApp{one}
+	return []declaredApp{one}, nil
 }
 
 // originOf asks git where a folder comes from; a folder that is no repository,
@@ -67,7 +181,7 @@ func (d declaration) pick(args []string) []declaredApp {
 func originOf(ctx context.Context, dir string) client.Origin {
 	o := client.Origin{Kind: "directory"}
 	git := func(args ...string) (string, bool) {
-		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.fsmonitor=false"}, args...)...)
 		cmd.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0")
 		out, err := cmd.Output()
 		return strings.TrimSpace(string(out)), err == nil
@@ -86,8 +200,8 @@ func originOf(ctx context.Context, dir string) client.Origin {
 func pairs(flag string, values []string, into *map[string]string) error {
 	for _, v := range values {
 		name, value, ok := strings.Cut(v, "=")
-		if !ok || name == "" {
-			return fault.New(fault.Invalid, flag, "%q is not NAME=VALUE", v)
+		if !ok || name == "" { // which is not printed: it may be a secret
+			return fault.New(fault.Invalid, flag, "a value is not of the form NAME=VALUE").WithTry("naru push %s GREETING=hello", flag)
 		}
 		if *into == nil {
 			*into = map[string]string{}
@@ -118,34 +232,4 @@ func mebibytes(flag, text string) (int, error) {
 		return 0, fault.New(fault.Invalid, flag, "%q is not a size", text).WithTry("write it as 256M or 1G")
 	}
 	return n * factor, nil
-}
-
-// exactly and maximum check the number of arguments, in our words.
-func exactly(names ...string) cobra.PositionalArgs {
-	return func(cc *cobra.Command, args []string) error {
-		if len(args) != len(names) {
-			return fault.New(fault.Invalid, "", "%s takes %s (got %d arguments)", cc.CommandPath(), strings.Join(names, " "), len(args)).
-				WithTry("%s --help", cc.CommandPath())
-		}
-		return nil
-	}
-}
-
-func maximum(n int) cobra.PositionalArgs {
-	return func(cc *cobra.Command, args []string) error {
-		if len(args) > n {
-			return fault.New(fault.Invalid, "", "%s takes at most %d arguments (got %d)", cc.CommandPath(), n, len(args)).
-				WithTry("%s --help", cc.CommandPath())
-		}
-		return nil
-	}
-}
-
-func minimum(n int, what string) cobra.PositionalArgs {
-	return func(cc *cobra.Command, args []string) error {
-		if len(args) < n {
-			return fault.New(fault.Invalid, "", "%s needs %s", cc.CommandPath(), what).WithTry("%s --help", cc.CommandPath())
-		}
-		return nil
-	}
 }

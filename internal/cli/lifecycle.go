@@ -26,7 +26,7 @@ func (c *cmd) act(use, short string, args cobra.PositionalArgs, begin func(ctx c
 				return err
 			}
 			if detach {
-				return c.screen.data(op)
+				return c.detached(op)
 			}
 			_, err = c.follow(cc.Context(), cl, op, verbose)
 			return err
@@ -35,6 +35,11 @@ func (c *cmd) act(use, short string, args cobra.PositionalArgs, begin func(ctx c
 	command.Flags().BoolVarP(&verbose, "verbose", "v", false, "show all output as it comes")
 	command.Flags().BoolVar(&detach, "detach", false, "do not wait for the end")
 	return command
+}
+
+// detached says how to come back to work that nobody waits for.
+func (c *cmd) detached(op client.Operation) error {
+	return c.screen.done(op, "started; follow it with: naru operations %s", op.ID)
 }
 
 func (c *cmd) start() *cobra.Command {
@@ -50,7 +55,7 @@ func (c *cmd) stop() *cobra.Command {
 }
 
 func (c *cmd) restart() *cobra.Command {
-	return c.act("restart APP", "Replace what runs by a release of the app's settings", exactly("APP"), func(ctx context.Context, in *client.InApp, _ []string) (client.Operation, error) {
+	return c.act("restart APP", "Replace what runs by a release of the app's present settings", exactly("APP"), func(ctx context.Context, in *client.InApp, _ []string) (client.Operation, error) {
 		return in.Restart(ctx)
 	})
 }
@@ -76,7 +81,7 @@ func (c *cmd) scale() *cobra.Command {
 }
 
 func (c *cmd) rollback() *cobra.Command {
-	command := c.act("rollback APP [RELEASE]", "Go back to an earlier release", minimum(1, "APP"), func(ctx context.Context, in *client.InApp, args []string) (client.Operation, error) {
+	command := c.act("rollback APP [RELEASE]", "Go back to an earlier release", between("APP", "[RELEASE]"), func(ctx context.Context, in *client.InApp, args []string) (client.Operation, error) {
 		if len(args) == 0 {
 			return in.Rollback(ctx, 0)
 		}
@@ -92,48 +97,44 @@ func (c *cmd) rollback() *cobra.Command {
 
 func (c *cmd) delete() *cobra.Command {
 	var yes bool
-	command := c.act("delete APP", "Remove an app and everything of it", exactly("APP"), nil)
-	run := c.act("", "", nil, func(ctx context.Context, in *client.InApp, _ []string) (client.Operation, error) {
+	command := c.act("delete APP", "Remove an app and everything of it", exactly("APP"), func(ctx context.Context, in *client.InApp, _ []string) (client.Operation, error) {
 		return in.Delete(ctx)
-	}).RunE
+	})
+	remove := command.RunE
 	command.RunE = func(cc *cobra.Command, args []string) error {
-		if !yes {
-			sure, err := c.confirm("remove " + args[0] + " with its releases, routes, settings and logs?")
-			if err != nil {
-				return err
-			}
-			if !sure {
-				return fault.New(fault.Invalid, "", "nothing was removed").WithTry("naru delete %s --yes", args[0])
-			}
+		if err := c.sure(yes, "remove "+args[0]+" with its releases, routes, settings and logs?", "naru delete "+args[0]); err != nil {
+			return err
 		}
-		return run(cc, args)
+		return remove(cc, args)
 	}
+	command.SuggestFor = []string{"rm", "remove", "destroy"}
 	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return command
 }
 
 func (c *cmd) releases() *cobra.Command {
-	return &cobra.Command{
+	limit := 0
+	command := &cobra.Command{
 		Use: "releases APP", Short: "List an app's releases, newest first", Args: exactly("APP"),
 		RunE: func(cc *cobra.Command, args []string) error {
 			in, err := c.inApp(args[0])
 			if err != nil {
 				return err
 			}
-			page, err := in.Releases(cc.Context(), client.Page{Limit: 50})
+			page, err := in.Releases(cc.Context(), client.Page{Limit: limit})
 			if err != nil {
 				return err
 			}
-			var rows [][]string
-			for _, r := range page.Items {
-				name := r.Name
-				if r.Current {
-					name = c.screen.paint(good, name+" *")
-				}
-				digest := r.Image[strings.LastIndex(r.Image, ":")+1:]
-				rows = append(rows, []string{name, age(r.CreatedAt) + " ago", r.By, r.Reason, strings.Join(r.Changes, ", "), digest[:min(12, len(digest))]})
-			}
-			return c.screen.table(page.Items, []string{"RELEASE", "CUT", "BY", "REASON", "CHANGED", "IMAGE"}, rows)
+			return list(c.screen, page.Items, "no release yet; push the app: naru push "+args[0],
+				[]string{"RELEASE", "CUT", "BY", "REASON", "CHANGED", "IMAGE"}, func(r client.Release) []string {
+					name := r.Name
+					if r.Current {
+						name = c.screen.paint(good, name+" *")
+					}
+					return []string{name, age(r.CreatedAt) + " ago", r.By, r.Reason, strings.Join(r.Changes, ", "), short(r.Image)}
+				})
 		},
 	}
+	command.Flags().IntVarP(&limit, "limit", "n", 50, "how many at most")
+	return command
 }

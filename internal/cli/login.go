@@ -1,18 +1,12 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"naru/internal/client"
-	"naru/internal/fault"
 )
 
 func (c *cmd) login() *cobra.Command {
@@ -24,7 +18,7 @@ func (c *cmd) login() *cobra.Command {
 		Long:  "Logs in and keeps the login for later commands. naru up prints a line with a one-time code;\nwithout a code the password is asked for, or read from standard input with --password-stdin.",
 		Example: `  naru login http://127.0.0.1:7070 --code 4f7k-…
   naru login http://127.0.0.1:7070 --user admin`,
-		Args: maximum(1),
+		Args: between("[SERVER]"),
 		RunE: func(cc *cobra.Command, args []string) error {
 			kept, err := loadTarget(c.world.Getenv)
 			if err != nil {
@@ -40,10 +34,7 @@ func (c *cmd) login() *cobra.Command {
 			if server == "" {
 				server = "http://127.0.0.1:7070"
 			}
-			if !strings.Contains(server, "://") {
-				server = "http://" + server
-			}
-			cl, err := client.New(server, client.Options{Waiting: c.screen.waiting, Patience: -1})
+			cl, err := client.New(address(server), client.Options{Waiting: c.screen.waiting, Patience: -1})
 			if err != nil {
 				return err
 			}
@@ -87,40 +78,9 @@ func (c *cmd) authenticate(ctx context.Context, cl *client.Client, user, code st
 	if user == "" {
 		user = "admin"
 	}
-	password, err := c.password(fmt.Sprintf("password of %s: ", user), stdin)
+	password, err := c.password(fmt.Sprintf("password of %s: ", user), stdin, "use --password-stdin, or --code with the line that naru up printed")
 	if err != nil {
 		return client.Tokens{}, err
 	}
 	return cl.Login(ctx, user, password)
-}
-
-// password reads a password without showing it.
-func (c *cmd) password(prompt string, stdin bool) (string, error) {
-	if stdin {
-		text, err := io.ReadAll(io.LimitReader(c.world.In, 64<<10))
-		return strings.TrimRight(string(text), "\r\n"), err
-	}
-	if f, ok := c.world.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprint(c.world.Err, prompt)
-		text, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(c.world.Err)
-		return string(text), err
-	}
-	return "", fault.New(fault.Invalid, "password", "there is no terminal to ask for the password").
-		WithTry("use --password-stdin, or --code with the line that naru up printed")
-}
-
-// confirm asks a person; without a terminal the answer is no.
-func (c *cmd) confirm(question string) (bool, error) {
-	f, ok := c.world.In.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return false, nil
-	}
-	fmt.Fprint(c.world.Err, question+" [y/N] ")
-	answer, err := bufio.NewReader(f).ReadString('\n')
-	if err != nil {
-		return false, err
-	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes", nil
 }

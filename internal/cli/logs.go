@@ -55,6 +55,9 @@ func (c *cmd) showLine(l client.LogLine) {
 		who = fmt.Sprintf("%s/%d", l.Process, l.Index)
 	}
 	text := l.Text
+	if c.screen.terminal {
+		text = tame(text)
+	}
 	if l.Dropped > 0 {
 		text = c.screen.paint(warn, text)
 	} else if l.Stream == "stderr" {

@@ -3,9 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,12 +10,13 @@ import (
 
 	"naru/internal/client"
 	"naru/internal/fault"
-	"naru/internal/source"
 )
 
 // pushFlags are what a person may say about a push.
 type pushFlags struct {
 	path, git, image        string
+	manifest                string
+	noManifest              bool
 	builder, foundation     string
 	dockerfile, target      string
 	buildArgs, env, routes  []string
@@ -39,17 +37,23 @@ func (c *cmd) push() *cobra.Command {
 builds an image, cuts a release and replaces what runs, without a dropped request. When the new release does not
 work, what ran before keeps running.
 
-The app's name is the argument, else the name in manifest.yml, else the folder's.`,
+A manifest.yml in the folder, in Cloud Foundry's form, says what is not said here; of several apps in it all are
+pushed, or the one that is named. The app's name is the argument, else the manifest's, else the folder's.
+
+Ctrl-C leaves a push that was begun to the server; naru operations shows how it ends.`,
 		Example: `  naru push
   naru push my-shop --path ./shop --env GREETING=hello
   naru push my-shop --git https://git.example.com/shop.git#main
   naru push my-shop --image registry.example.com/shop:1.2
+  naru push --path target/shop.jar
   naru push --plan`,
-		Args: maximum(1),
+		Args: between("[APP]"),
 		RunE: func(cc *cobra.Command, args []string) error { return c.runPush(cc, args, f) },
 	}
 	fl := command.Flags()
-	fl.StringVarP(&f.path, "path", "p", "", "folder, or archive (.zip, .tar, .tar.gz), to push (default: the current folder)")
+	fl.StringVarP(&f.path, "path", "p", "", "folder, archive (.zip, .tar, .tar.gz) or .jar to push (default: the current folder)")
+	fl.StringVarP(&f.manifest, "manifest", "f", "", "manifest to read (default: manifest.yml in the folder)")
+	fl.BoolVar(&f.noManifest, "no-manifest", false, "read no manifest")
 	fl.StringVar(&f.git, "git", "", "push a repository instead: URL#REF")
 	fl.StringVarP(&f.image, "image", "i", "", "push an image instead: nothing is built")
 	fl.StringVarP(&f.builder, "builder", "b", "", "builder to use instead of finding one (naru builders)")
@@ -81,18 +85,34 @@ func (c *cmd) runPush(cc *cobra.Command, args []string, f pushFlags) error {
 	if given(f.path, f.git, f.image) > 1 {
 		return fault.New(fault.Invalid, "--path, --git, --image", "only one of them can be pushed").WithTry("naru push --help")
 	}
-	cl, t, err := c.connect()
-	if err != nil {
-		return err
-	}
-	in := cl.In(t.Org, t.Space)
 	declared, err := c.declared(f)
 	if err != nil {
 		return err
 	}
-	for _, req := range declared.pick(args) {
-		if err := f.over(&req.Push); err != nil {
+	apps, err := declared.pick(args)
+	if err != nil {
+		return err
+	}
+	if flag := f.ofOneApp(cc); len(apps) > 1 && flag != "" {
+		return fault.New(fault.Invalid, "--"+flag, "%s declares %s, and this is about one", declared.file, count(len(apps), "app")).
+			WithTry("naru push %s --%s …", apps[0].App, flag)
+	}
+	for i := range apps {
+		if err := f.over(&apps[i].Push); err != nil {
 			return err
+		}
+	}
+	cl, t, err := c.connect()
+	if err != nil {
+		return err
+	}
+	for _, warning := range declared.warnings {
+		c.screen.warn(warning)
+	}
+	in := cl.In(t.Org, t.Space)
+	for i, req := range apps {
+		if len(apps) > 1 && !c.screen.json {
+			c.screen.say("%s", c.screen.paint(strong, fmt.Sprintf("%s (%d of %d)", req.App, i+1, len(apps))))
 		}
 		if err := c.pushOne(ctx, cl, in, req, f); err != nil {
 			return err
@@ -101,43 +121,57 @@ func (c *cmd) runPush(cc *cobra.Command, args []string, f pushFlags) error {
 	return nil
 }
 
+// ofOneApp returns a flag that was given and makes sense for one app only; ""
+// for none.
+func (f pushFlags) ofOneApp(cc *cobra.Command) string {
+	for _, name := range []string{
+		"path", "git", "image", "builder", "foundation", "dockerfile", "target", "build-arg", "env", "route", "command",
+		"memory", "disk", "health-check", "health-path", "start-timeout", "instances",
+	} {
+		if cc.Flags().Changed(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // pushOne pushes one app.
 func (c *cmd) pushOne(ctx context.Context, cl *client.Client, in *client.InSpace, req declaredApp, f pushFlags) error {
-	began := time.Now()
+	watch := &watcher{s: c.screen, verbose: f.verbose}
 	if req.Source.Git == nil && req.Source.Image == "" {
-		snap, err := c.upload(ctx, cl, in, req.dir)
+		snap, sent, err := c.upload(ctx, cl, in, req.dir, f.plan)
 		if err != nil {
+			if ctx.Err() != nil {
+				c.screen.warn("nothing was changed; what was sent need not be sent again")
+			}
 			return err
 		}
-		req.Source.Snapshot = snap.ID
+		req.Source.Snapshot, watch.sent = snap.ID, sent
 	}
 	if f.plan {
 		return c.plan(ctx, in, req.Push)
+	}
+	if req.random {
+		if err := anyRoute(ctx, in, &req.Push); err != nil {
+			return err
+		}
 	}
 	op, err := in.Push(ctx, req.Push)
 	if err != nil {
 		return err
 	}
 	if f.detach {
-		return c.screen.data(op)
+		return c.detached(op)
 	}
-	end, err := c.follow(ctx, cl, op, f.verbose)
-	if err != nil || c.screen.json {
+	end, err := c.watch(ctx, cl, op, watch)
+	if err != nil || c.screen.json || !req.NoStart {
 		return err
 	}
 	var res client.PushResult
 	if err := end.Decode(&res); err != nil {
 		return err
 	}
-	if f.noStart {
-		c.screen.say("built %s; start it with: naru start %s", res.Image, res.App)
-		return nil
-	}
-	line := c.screen.paint(faint, "took "+took(client.Duration(time.Since(began))))
-	if res.Undo != "" {
-		line += c.screen.paint(faint, ", back out with: ") + res.Undo
-	}
-	c.screen.say("%s", line)
+	c.screen.say("built %s; start it with: naru start %s", res.Image, res.App)
 	return nil
 }
 
@@ -157,93 +191,6 @@ func (c *cmd) plan(ctx context.Context, in *client.InSpace, p client.Push) error
 	return nil
 }
 
-// upload freezes a folder or an archive on the server, sending only what it
-// lacks.
-func (c *cmd) upload(ctx context.Context, cl *client.Client, in *client.InSpace, path string) (client.Snapshot, error) {
-	info, err := os.Stat(path)
-	if os.IsNotExist(err) {
-		return client.Snapshot{}, fault.New(fault.Invalid, "path", "%s does not exist", path).WithTry("naru push --path FOLDER")
-	}
-	if err != nil {
-		return client.Snapshot{}, fault.Wrap(fault.Invalid, "path", err)
-	}
-	limits, err := cl.Info(ctx)
-	if err != nil {
-		return client.Snapshot{}, err
-	}
-	if !info.IsDir() {
-		return c.uploadArchive(ctx, in, path, info, limits.Limits)
-	}
-	return c.uploadFolder(ctx, in, path, limits.Limits)
-}
-
-func (c *cmd) uploadFolder(ctx context.Context, in *client.InSpace, dir string, limits client.Limits) (client.Snapshot, error) {
-	cacheDir, err := home(c.world.Getenv)
-	if err != nil {
-		return client.Snapshot{}, err
-	}
-	c.screen.draw("  " + pad("source") + " reading " + dir)
-	tree, err := source.Walk(ctx, dir, source.WalkOptions{
-		Limits:   source.Limits{MaxBytes: limits.SourceBytes, MaxFile: limits.SourceFile, MaxFiles: limits.SourceFiles},
-		CacheDir: filepath.Join(cacheDir, "hashes"),
-	})
-	if err != nil {
-		return client.Snapshot{}, err
-	}
-	missing, err := in.MissingSource(ctx, tree.Hashes())
-	if err != nil {
-		return client.Snapshot{}, err
-	}
-	if len(missing) > 0 {
-		if err := c.send(ctx, in, dir, tree, missing); err != nil {
-			return client.Snapshot{}, err
-		}
-	}
-	return in.FreezeSource(ctx, client.NewSnapshot{Files: tree, Origin: originOf(ctx, dir)})
-}
-
-// send uploads contents as one stream.
-func (c *cmd) send(ctx context.Context, in *client.InSpace, dir string, tree source.Manifest, missing []string) error {
-	total := int64(0)
-	lacking := map[string]bool{}
-	for _, hash := range missing {
-		lacking[hash] = true
-	}
-	for _, f := range tree {
-		if lacking[f.SHA256] {
-			total += f.Size
-		}
-	}
-	r, w := io.Pipe()
-	go func() {
-		w.CloseWithError(source.WriteUpload(ctx, w, dir, tree, missing, func(p source.Progress) {
-			c.screen.draw(fmt.Sprintf("  %s %s of %s", pad("source"), size(p.Bytes), size(total)))
-		}))
-	}()
-	_, err := in.UploadSource(ctx, r)
-	r.CloseWithError(io.ErrClosedPipe) // so that the writer ends when the server did not read all
-	return err
-}
-
-func (c *cmd) uploadArchive(ctx context.Context, in *client.InSpace, path string, info os.FileInfo, limits client.Limits) (client.Snapshot, error) {
-	kinds := map[string]client.ArchiveType{".zip": client.Zip, ".tar": client.Tar, ".tgz": client.TarGz, ".gz": client.TarGz}
-	kind, ok := kinds[strings.ToLower(filepath.Ext(path))]
-	if !ok || !info.Mode().IsRegular() {
-		return client.Snapshot{}, fault.New(fault.Invalid, "path", "%s is not a directory, nor an archive (.zip, .tar, .tar.gz)", path).
-			WithTry("naru push --path FOLDER")
-	}
-	if limits.UploadBytes > 0 && info.Size() > limits.UploadBytes {
-		return client.Snapshot{}, fault.New(fault.TooLarge, "path", "%s has %s, the server takes at most %s", path, size(info.Size()), size(limits.UploadBytes)).
-			WithTry("leave out what is not source, or have the setting upload.bytes raised")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return client.Snapshot{}, fault.Wrap(fault.Invalid, "path", err)
-	}
-	defer f.Close()
-	return in.UploadArchive(ctx, kind, f)
-}
-
 // over lays flags over what a manifest says.
 func (f pushFlags) over(p *client.Push) error {
 	if f.git != "" {
@@ -261,6 +208,9 @@ func (f pushFlags) over(p *client.Push) error {
 			*one.to = one.from
 		}
 	}
+	if p.NoRoute && len(f.routes) > 0 || f.noRoute && len(p.Routes) > 0 {
+		p.NoRoute, p.Routes = f.noRoute, nil // the command line decides
+	}
 	p.Build.Fresh, p.NoStart, p.NoRoute = f.fresh, p.NoStart || f.noStart, p.NoRoute || f.noRoute
 	if err := pairs("--build-arg", f.buildArgs, &p.Build.Args); err != nil {
 		return err
@@ -268,9 +218,8 @@ func (f pushFlags) over(p *client.Push) error {
 	if err := pairs("--env", f.env, &p.Env); err != nil {
 		return err
 	}
-	for _, r := range f.routes {
-		host, path, _ := strings.Cut(r, "/")
-		p.Routes = append(p.Routes, client.NewRoute{Host: host, Path: "/" + path})
+	if err := addRoutes(&p.Routes, f.routes); err != nil {
+		return err
 	}
 	return f.overWeb(p)
 }

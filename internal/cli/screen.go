@@ -5,16 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
-	"naru/internal/client"
 	"naru/internal/fault"
 )
 
@@ -22,17 +18,19 @@ import (
 // terminal it may draw over its last line; everywhere else it prints plain lines.
 type Screen struct {
 	out, err io.Writer
+	terminal bool // out is one
 	live     bool // out is a terminal that can be drawn on
 	color    bool
 	json     bool
 
-	mu    sync.Mutex
-	drawn bool // the last line may be drawn over
+	mu      sync.Mutex
+	drawn   bool   // the last line may be drawn over
+	trouble string // why the server is waited for; "" while it answers
 }
 
 func newScreen(w World, asJSON, noColor bool) *Screen {
-	s := &Screen{out: w.Out, err: w.Err, json: asJSON}
-	s.live = terminal(w.Out) && !asJSON && w.Getenv("TERM") != "dumb"
+	s := &Screen{out: w.Out, err: w.Err, json: asJSON, terminal: terminal(w.Out)}
+	s.live = s.terminal && !asJSON && w.Getenv("TERM") != "dumb"
 	s.color = s.live && !noColor && w.Getenv("NO_COLOR") == ""
 	return s
 }
@@ -67,6 +65,23 @@ func (s *Screen) say(format string, args ...any) {
 	fmt.Fprintf(s.out, format+"\n", args...)
 }
 
+// warn prints a line beside the output.
+func (s *Screen) warn(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	s.note("warning", warn, text)
+}
+
+// note prints a line on the error side; mu is held.
+func (s *Screen) note(what, color, text string) {
+	if s.json {
+		_ = json.NewEncoder(s.err).Encode(map[string]string{"kind": what, "message": text}) // nowhere left to say it
+		return
+	}
+	fmt.Fprintln(s.err, s.paint(color, what+":")+" "+text)
+}
+
 // draw shows a line that the next one replaces; only on a terminal.
 func (s *Screen) draw(line string) {
 	if !s.live {
@@ -75,7 +90,7 @@ func (s *Screen) draw(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipe()
-	fmt.Fprint(s.out, s.fit(line))
+	fmt.Fprint(s.out, fit(line, s.width()))
 	s.drawn = true
 }
 
@@ -86,18 +101,20 @@ func (s *Screen) wipe() {
 	}
 }
 
-// fit cuts a line to the terminal's width, so that it can be wiped.
-func (s *Screen) fit(line string) string {
-	width := 80
+// rest leaves the cursor on a line of its own.
+func (s *Screen) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+}
+
+func (s *Screen) width() int {
 	if f, ok := s.out.(*os.File); ok {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
-			width = w
+			return w
 		}
 	}
-	if utf8.RuneCountInString(line) < width || strings.Contains(line, "\x1b") && utf8.RuneCountInString(line) < width+16 {
-		return line
-	}
-	return string([]rune(line)[:width-2]) + "…"
+	return 80
 }
 
 // data prints a value as JSON, indented.
@@ -115,19 +132,83 @@ func (s *Screen) table(v any, headings []string, rows [][]string) error {
 	if s.json {
 		return s.data(v)
 	}
-	tw := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, strings.Join(headings, "\t"))
-	for _, r := range rows {
-		fmt.Fprintln(tw, strings.Join(r, "\t"))
+	all := append([][]string{headings}, rows...)
+	widths := make([]int, len(headings))
+	for _, row := range all {
+		for i := range row {
+			row[i] = tame(row[i])
+			widths[i] = max(widths[i], columns(row[i]))
+		}
 	}
-	return tw.Flush()
+	var b strings.Builder
+	for _, row := range all {
+		line := ""
+		for i, cell := range row {
+			line += cell + strings.Repeat(" ", widths[i]-columns(cell)+2)
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	_, err := io.WriteString(s.out, b.String())
+	return err
 }
 
-// fail prints an error the way a tired person can use it.
+// list prints a table, or a sentence where there is nothing to show.
+func list[T any](s *Screen, all []T, none string, headings []string, row func(T) []string) error {
+	if all == nil {
+		all = []T{}
+	}
+	if len(all) == 0 && !s.json {
+		s.say("%s", none)
+		return nil
+	}
+	rows := make([][]string, 0, len(all))
+	for _, one := range all {
+		rows = append(rows, row(one))
+	}
+	return s.table(all, headings, rows)
+}
+
+// done says that something was done, or shows what came out as JSON; nil is an
+// empty object.
+func (s *Screen) done(v any, format string, args ...any) error {
+	if s.json {
+		if v == nil {
+			v = struct{}{}
+		}
+		return s.data(v)
+	}
+	s.say("%s %s", s.paint(good, "✓"), fmt.Sprintf(format, args...))
+	return nil
+}
+
+// fail prints an error the way a tired person can use it; of several each.
 func (s *Screen) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipe()
+	for _, one := range several(err) {
+		s.failOne(one)
+	}
+}
+
+// several takes joined errors apart where each was written for people.
+func several(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, one := range joined.Unwrap() {
+		if fault.Of(one).Kind == fault.Internal {
+			return []error{err}
+		}
+	}
+	return joined.Unwrap()
+}
+
+func (s *Screen) failOne(err error) {
 	f := fault.Of(err)
 	text := f.Message
 	if f.Kind == fault.Internal && f.Err != nil {
@@ -146,11 +227,32 @@ func (s *Screen) fail(err error) {
 	}
 }
 
-// waiting says that the server does not answer.
-func (s *Screen) waiting(err error, wait time.Duration) {
-	if s.live {
-		s.draw(s.paint(warn, "waiting for the server: "+fault.Of(err).Message))
+// waiting says that the server does not answer: live on a terminal, once
+// elsewhere.
+func (s *Screen) waiting(err error, _ time.Duration) {
+	text := fault.Of(err).Message
+	s.mu.Lock()
+	first := s.trouble == ""
+	s.trouble = text
+	if first && !s.live {
+		s.note("waiting for the server", warn, text)
 	}
+	s.mu.Unlock()
+	s.draw(s.paint(warn, "waiting for the server: "+text))
+}
+
+// answered takes back that the server does not answer.
+func (s *Screen) answered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble = ""
+}
+
+// wanting returns why the server is waited for; "" while it answers.
+func (s *Screen) wanting() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
 }
 
 // health paints what an app is.
@@ -164,33 +266,4 @@ func (s *Screen) health(h string) string {
 		return s.paint(warn, h)
 	}
 	return s.paint(faint, h)
-}
-
-func plural(n int, unit string) string { return strconv.Itoa(n) + unit }
-
-// size prints bytes as people read them.
-func size(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d B", n)
-}
-
-// took prints a duration to what matters.
-func took(d client.Duration) string {
-	t := time.Duration(d)
-	switch {
-	case t <= 0:
-		return ""
-	case t < time.Second:
-		return t.Round(time.Millisecond).String()
-	case t < time.Minute:
-		return t.Round(100 * time.Millisecond).String()
-	}
-	return t.Round(time.Second).String()
 }

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"naru/internal/client"
+	"naru/internal/fault"
+)
+
+func (c *cmd) routes() *cobra.Command {
+	return &cobra.Command{
+		Use:   "routes [APP]",
+		Short: "List the routes of the space, or of an app",
+		Args:  between("[APP]"),
+		RunE: func(cc *cobra.Command, args []string) error {
+			s, err := c.space()
+			if err != nil {
+				return err
+			}
+			var routes []client.Route
+			if len(args) == 1 {
+				if routes, err = s.App(args[0]).Routes(cc.Context()); err != nil {
+					return err
+				}
+			} else {
+				for r, err := range client.All(cc.Context(), s.Routes) {
+					if err != nil {
+						return err
+					}
+					routes = append(routes, r)
+				}
+			}
+			return list(c.screen, routes, "no routes yet; map one: naru map-route APP HOST", []string{"ROUTE", "TO", "URL"}, func(r client.Route) []string {
+				return []string{r.Name, destinations(r), r.URL}
+			})
+		},
+	}
+}
+
+func destinations(r client.Route) string {
+	parts := make([]string, 0, len(r.Destinations))
+	for _, d := range r.Destinations {
+		text := d.App
+		if d.Process != "" && d.Process != "web" {
+			text += "/" + d.Process
+		}
+		if d.Port > 0 {
+			text += fmt.Sprintf(":%d", d.Port)
+		}
+		if d.Weight > 0 {
+			text += fmt.Sprintf(" %d%%", d.Weight)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (c *cmd) mapRoute() *cobra.Command {
+	var in client.NewRoute
+	command := &cobra.Command{
+		Use:   "map-route APP HOST[/PATH]",
+		Short: "Let an app answer at a host and path",
+		Long:  "Lets an app answer at a host and, where one is given, below a path. A host of one word is one below the apps domain.",
+		Example: `  naru map-route my-shop shop.example.com
+  naru map-route my-shop www/cart
+  naru map-route my-shop admin --process admin`,
+		Args: exactly("APP", "HOST[/PATH]"),
+		RunE: func(cc *cobra.Command, args []string) error {
+			app, err := c.inApp(args[0])
+			if err != nil {
+				return err
+			}
+			if in.Host, in.Path, err = hostAndPath(args[1]); err != nil {
+				return err
+			}
+			r, err := app.MapRoute(cc.Context(), in)
+			if err != nil {
+				return err
+			}
+			return c.screen.done(r, "%s answers at %s", args[0], r.URL)
+		},
+	}
+	f := command.Flags()
+	f.StringVar(&in.Process, "process", "", "process type that answers (default web)")
+	f.IntVar(&in.Port, "port", 0, "port at which it does (default: the port of the process)")
+	f.IntVar(&in.Weight, "weight", 0, "share of the requests, where a route has several apps")
+	return command
+}
+
+func (c *cmd) unmapRoute() *cobra.Command {
+	return &cobra.Command{
+		Use:     "unmap-route APP HOST[/PATH]",
+		Short:   "Let an app no longer answer at a host and path",
+		Example: "  naru unmap-route my-shop shop.example.com",
+		Args:    exactly("APP", "HOST[/PATH]"),
+		RunE: func(cc *cobra.Command, args []string) error {
+			cl, t, err := c.connect()
+			if err != nil {
+				return err
+			}
+			host, path, err := hostAndPath(args[1])
+			if err != nil {
+				return err
+			}
+			if host, err = wholeHost(cc.Context(), cl, host); err != nil {
+				return err
+			}
+			if err := cl.In(t.Org, t.Space).App(args[0]).UnmapRoute(cc.Context(), host+strings.TrimSuffix(path, "/")); err != nil {
+				return err
+			}
+			return c.screen.done(nil, "%s no longer answers at %s", args[0], host+strings.TrimSuffix(path, "/"))
+		},
+	}
+}
+
+// hostAndPath reads HOST/PATH, also where it was copied from a browser.
+func hostAndPath(text string) (host, path string, err error) {
+	bare := text
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		bare = rest
+	}
+	host, path, _ = strings.Cut(bare, "/")
+	name, port, hasPort := strings.Cut(host, ":")
+	if host == "" || hasPort && name == "" {
+		return "", "", fault.New(fault.Invalid, "route", "%q has no host", text).WithTry("write it as shop.example.com or shop.example.com/path")
+	}
+	if hasPort {
+		return "", "", fault.New(fault.Invalid, "route", "%q names port %s; a route is a host and a path", text, port).WithTry("write it as %s/%s", name, path)
+	}
+	return name, "/" + path, nil
+}
+
+// wholeHost puts a host of one word below the apps domain.
+func wholeHost(ctx context.Context, cl *client.Client, host string) (string, error) {
+	if strings.Contains(host, ".") {
+		return host, nil
+	}
+	info, err := cl.Info(ctx)
+	if err != nil {
+		return "", err
+	}
+	return host + "." + info.AppsDomain, nil
+}
