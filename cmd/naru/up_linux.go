@@ -117,6 +117,8 @@ func buildDaemon(naru string, cfg config.Config) (*platform.Daemon, error) {
 		DataDir: cfg.DataDir, Socket: strings.TrimPrefix(cfg.BuildkitAddress(), "unix://"), CNIBin: server.PluginDir(cfg), Subnet: subnet,
 		Parallel: cfg.Build.Parallel, CacheMaxMiB: int(cfg.Build.Cache / config.MiB),
 		Registries: []buildkit.RegistryAt{{Host: cfg.Listen.Registry, HTTP: true}},
+		MemoryMiB:  int(cfg.Build.Memory/config.MiB) * cfg.Build.Parallel,
+		CPUMilli:   int(cfg.Build.CPU*1000) * cfg.Build.Parallel,
 	}
 	files, err := d.Render()
 	if err != nil {
@@ -125,6 +127,7 @@ func buildDaemon(naru string, cfg config.Config) (*platform.Daemon, error) {
 	return &platform.Daemon{
 		Program: program, Args: d.Args(), Env: d.Env(), Socket: d.Socket, Files: files,
 		Folders: []string{filepath.Join(cfg.DataDir, "buildkit", "tmp")},
+		Before:  d.Prepare,
 	}, nil
 }
 

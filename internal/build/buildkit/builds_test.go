@@ -125,6 +125,13 @@ func testFailures(t *testing.T, m *machine) {
 			t.Errorf("ended after %v", took)
 		}
 	})
+	t.Run("out of memory", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir, "package.json", `{"scripts": {"start": "x", "build": "node eat.js"}}`)
+		write(t, dir, "eat.js", "const eaten = []; for (;;) eaten.push(Buffer.alloc(256 << 20, 1))")
+		_, _, err := m.push(t, dir, snapshotA, nil)
+		mustFail(t, err, fault.Failed, "run the build script", "raise build.memory")
+	})
 	t.Run("no network to this machine", func(t *testing.T) {
 		var reached atomic.Bool
 		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))

@@ -20,7 +20,10 @@ type Daemon struct {
 	Runc        string       // runc program; "": found by the daemon
 	CNIBin      string       // folder of the CNI plugins: "/usr/lib/cni"
 	Subnet      string       // of the bridge of builds: "10.64.16.0/20"
-	Cgroup      string       // parent of the commands' cgroups: "/naru-1a2b3c4d/build"; "": the daemon's own choice
+	Cgroup      string       // parent of the commands' cgroups; "": "/naru-build-" and the hash
+	MemoryMiB   int          // of all commands together; 0: no limit
+	CPUMilli    int          // thousandths of a core, of all commands together; 0: no limit
+	Reachable   []int        // TCP ports of this machine that commands may reach: a mirror that runs here
 	Parallel    int          // commands at a time; 0: number of processors
 	CacheMaxMiB int          // of everything the daemon keeps; 0: 10 GiB
 	MinFreeMiB  int          // of the disk, below which it throws away more; 0: 1 GiB
@@ -117,9 +120,7 @@ func (d Daemon) renderConfig() string {
 	line("  max-parallelism = %d", or(d.Parallel, runtime.NumCPU()))
 	line("  networkMode = \"cni\"\n  cniConfigPath = %s\n  cniBinaryPath = %s", q(d.NetworkPath()), q(d.CNIBin))
 	line("  cniPoolSize = 2")
-	if d.Cgroup != "" {
-		line("  defaultCgroupParent = %s", q(d.Cgroup))
-	}
+	line("  defaultCgroupParent = %s", q(d.cgroup()))
 	line("  gc = true\n  reservedSpace = \"1GB\"\n  maxUsedSpace = \"%dMB\"\n  minFreeSpace = \"%dMB\"", or(d.CacheMaxMiB, 10<<10), or(d.MinFreeMiB, 1<<10))
 	for _, r := range d.Registries {
 		line("[registry.%s]", q(r.Host))

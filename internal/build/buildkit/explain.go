@@ -102,14 +102,14 @@ var hints = []struct {
 	pattern *regexp.Regexp
 	try     string
 }{
-	{regexp.MustCompile(`(?i)no space left on device|ENOSPC|disk quota exceeded`), "the disk of the build machine is full: free space, or lower build.cache_max"},
-	{regexp.MustCompile(`(?i)self.signed certificate|unable to get (local )?issuer certificate|certificate signed by unknown authority|CERTIFICATE_VERIFY_FAILED|PKIX path building failed|SELF_SIGNED_CERT|UNABLE_TO_VERIFY`), "the network's certificate is not trusted: give naru the CA bundle with build.ca_bundle"},
+	{regexp.MustCompile(`(?i)no space left on device|ENOSPC|disk quota exceeded`), "the disk of the build machine is full: free space, or lower build.cache"},
+	{regexp.MustCompile(`(?i)self.signed certificate|unable to get (local )?issuer certificate|certificate signed by unknown authority|CERTIFICATE_VERIFY_FAILED|PKIX path building failed|SELF_SIGNED_CERT|UNABLE_TO_VERIFY`), "the network's certificate is not trusted: give naru the CA bundle with ca_bundle"},
 	{regexp.MustCompile(`(?i)heap out of memory|java\.lang\.OutOfMemoryError|Cannot allocate memory|signal: killed|ENOMEM`), "the build ran out of memory: raise build.memory, or make the build smaller (NODE_OPTIONS=--max-old-space-size, GOFLAGS=-p=1)"},
 	{regexp.MustCompile(`npm ci.*can only install|npm error.*package-lock\.json.*(not in sync|are in sync)|package\.json and package-lock\.json`), "package-lock.json does not match package.json: run  npm install  and push both"},
 	{regexp.MustCompile(`ERR_PNPM_OUTDATED_LOCKFILE|lockfile needs to be updated`), "the lock file does not match package.json: install once on your machine and push both"},
 	{regexp.MustCompile(`(?i)EBADENGINE|Unsupported engine|engine .* is incompatible`), "a package wants another version of Node: set engines.node in package.json"},
-	{regexp.MustCompile(`(?i)ENOTFOUND|EAI_AGAIN|Temporary failure in name resolution|no such host|UnknownHostException|Could not resolve host|Name or service not known`), "a host name could not be looked up: check the network of the machine, or name mirrors with build.npm, build.goproxy, build.pypi, build.maven"},
-	{regexp.MustCompile(`(?i)ECONNREFUSED|connection refused|ETIMEDOUT|i/o timeout|Connection timed out|network is unreachable`), "a host did not answer: check the network and the proxy settings of the machine (build.http_proxy), or name a mirror"},
+	{regexp.MustCompile(`(?i)ENOTFOUND|EAI_AGAIN|Temporary failure in name resolution|no such host|UnknownHostException|Could not resolve host|Name or service not known`), "a host name could not be looked up: check the network of the machine, or name mirrors with mirrors.npm, mirrors.goproxy, mirrors.pip, mirrors.maven"},
+	{regexp.MustCompile(`(?i)ECONNREFUSED|connection refused|ETIMEDOUT|i/o timeout|Connection timed out|network is unreachable`), "a host did not answer: check the network and the proxy settings of the machine (proxy.http), or name a mirror"},
 	{regexp.MustCompile(`npm error code E404|ETARGET|No matching version found`), "a package or version does not exist in the npm registry: check its name in package.json"},
 	{regexp.MustCompile(`npm error code E40[13]|401 Unauthorized|403 Forbidden`), "the registry wants a login: give the build its token as a secret and name it in .npmrc or pip.conf"},
 	{regexp.MustCompile(`Missing script: "?build|Missing script`), "package.json has no such script"},
@@ -120,11 +120,11 @@ var hints = []struct {
 	{regexp.MustCompile(`No matching distribution found|Could not find a version that satisfies`), "a requirement does not exist for this Python: check its name and version"},
 	{regexp.MustCompile(`(?i)error: command '?(gcc|cc|x86_64-linux-gnu-gcc)|Python\.h: No such file|pg_config executable not found`), "a package wants to be compiled: choose one with a wheel (psycopg2-binary), or use a Dockerfile"},
 	{regexp.MustCompile(`ModuleNotFoundError`), "a Python module is missing: add it to requirements.txt"},
-	{regexp.MustCompile(`Could not (find|transfer|resolve).*artifact|Could not resolve dependencies|was not found in`), "Maven could not get an artifact: check its coordinates, or name a mirror with build.maven"},
+	{regexp.MustCompile(`Could not (find|transfer|resolve).*artifact|Could not resolve dependencies|was not found in`), "Maven could not get an artifact: check its coordinates, or name a mirror with mirrors.maven"},
 	{regexp.MustCompile(`COMPILATION ERROR|error: cannot find symbol|release version \d+ not supported|invalid target release`), "the Java source does not compile: see the lines above"},
 	{regexp.MustCompile(`no jar with a Main-Class`), "say in pom.xml which class starts the program (maven-jar-plugin: archive/manifest/mainClass)"},
 	{regexp.MustCompile(`several jars can be started`), "naru push -b maven,jar=PATH"},
-	{regexp.MustCompile(`(?i)pull access denied|manifest unknown|insufficient_scope|failed to resolve source metadata`), "an image could not be had: check its name, naru credentials set HOST for private ones, build.mirrors for unreachable ones"},
+	{regexp.MustCompile(`(?i)pull access denied|manifest unknown|insufficient_scope|failed to resolve source metadata`), "an image could not be had: check its name, naru credentials set HOST for private ones, mirrors.registries for unreachable ones"},
 	{regexp.MustCompile(`(?i)permission denied|EACCES`), "builds run as user 1000 and may write in /app, /home/app and /tmp only"},
 	{regexp.MustCompile(`sh: \d+: .*: not found|command not found|executable file not found`), "the foundation has no such program: use a package of your language's manager, or a Dockerfile"},
 }

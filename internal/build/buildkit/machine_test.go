@@ -61,7 +61,7 @@ func newMachine(t testing.TB, reg *testRegistry) *machine {
 	third := hash.Sum32() % 250
 	m := &machine{registry: reg.host, known: map[string]build.Foundation{}, gateway: fmt.Sprintf("10.127.%d.1", third)}
 	m.daemon = buildkit.Daemon{
-		DataDir: dir, Socket: socketPath(t), CNIBin: cni, Subnet: fmt.Sprintf("10.127.%d.0/24", third), CacheMaxMiB: 4096,
+		DataDir: dir, Socket: socketPath(t), CNIBin: cni, Subnet: fmt.Sprintf("10.127.%d.0/24", third), CacheMaxMiB: 4096, MemoryMiB: 3072,
 		Nameservers: nameservers(t),
 	}
 	m.start(t)
@@ -110,7 +110,7 @@ func (m *machine) start(t testing.TB) {
 		}
 	}
 	network := m.daemon.Network()
-	if err := network.Up(t.Context()); err != nil {
+	if err := m.daemon.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	logFile, err := os.Create(filepath.Join(m.daemon.DataDir, "buildkitd.log"))
@@ -127,7 +127,7 @@ func (m *machine) start(t testing.TB) {
 	t.Cleanup(func() {
 		err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), ended(cmd.Wait()), logFile.Close())
 		// t's context is over, and what is left behind must go all the same.
-		err = errors.Join(err, network.Down(context.WithoutCancel(t.Context())))
+		err = errors.Join(err, network.Down(context.WithoutCancel(t.Context())), removeCgroups(m.daemon))
 		if err != nil {
 			t.Errorf("stop: %v", err)
 		}
@@ -136,6 +136,26 @@ func (m *machine) start(t testing.TB) {
 			t.Logf("buildkitd: %s", data[max(0, len(data)-4000):])
 		}
 	})
+}
+
+// removeCgroups removes what the daemon's commands were in.
+func removeCgroups(d buildkit.Daemon) error {
+	var errs []error
+	hash := strings.TrimPrefix(d.Bridge(), "nab")
+	for _, pattern := range []string{"/sys/fs/cgroup/naru-build-" + hash, "/sys/fs/cgroup/*/naru-build-" + hash} {
+		dirs, err := filepath.Glob(pattern)
+		errs = append(errs, err)
+		for _, dir := range dirs {
+			// The daemon puts a group of its own between.
+			inner, err := filepath.Glob(filepath.Join(dir, "*", "cgroup.procs"))
+			errs = append(errs, err)
+			for _, file := range inner {
+				errs = append(errs, os.Remove(filepath.Dir(file)))
+			}
+			errs = append(errs, os.Remove(dir))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // ended turns the exit status of a stopped daemon into no error.

@@ -105,10 +105,10 @@ func secretStore(req build.Request) (session.Attachable, error) {
 	if m := req.Mirrors; m.CABundle != "" {
 		pem, err := os.ReadFile(m.CABundle)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "build.ca_bundle", "the CA bundle %s cannot be read", m.CABundle).WithCause(err)
+			return nil, fault.New(fault.Invalid, "ca_bundle", "the CA bundle %s cannot be read", m.CABundle).WithCause(err)
 		}
 		if len(pem) > maxSecret {
-			return nil, fault.New(fault.TooLarge, "build.ca_bundle", "the CA bundle %s has %d KiB, at most %d are allowed", m.CABundle, len(pem)>>10, maxSecret>>10)
+			return nil, fault.New(fault.TooLarge, "ca_bundle", "the CA bundle %s has %d KiB, at most %d are allowed", m.CABundle, len(pem)>>10, maxSecret>>10)
 		}
 		store["mirror/ca"] = pem
 	}

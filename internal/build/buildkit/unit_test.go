@@ -70,8 +70,8 @@ func TestExplain(t *testing.T) {
 		want  string // in the way out
 	}{
 		"lock file":   {[]string{"npm error `npm ci` can only install packages when your package.json and package-lock.json are in sync."}, 1, "npm install"},
-		"no network":  {[]string{"npm error code ENOTFOUND", "npm error errno ENOTFOUND"}, 1, "build.npm"},
-		"certificate": {[]string{"npm error code SELF_SIGNED_CERT_IN_CHAIN"}, 1, "build.ca_bundle"},
+		"no network":  {[]string{"npm error code ENOTFOUND", "npm error errno ENOTFOUND"}, 1, "mirrors.npm"},
+		"certificate": {[]string{"npm error code SELF_SIGNED_CERT_IN_CHAIN"}, 1, "ca_bundle"},
 		"disk":        {[]string{"write /x: no space left on device"}, 1, "disk"},
 		"killed":      {nil, 137, "build.memory"},
 		"heap":        {[]string{"FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory"}, 134, "build.memory"},

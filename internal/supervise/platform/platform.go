@@ -34,9 +34,10 @@ type Daemon struct {
 	Program string
 	Args    []string
 	Env     []string
-	Socket  string            // path of the unix socket that shows it is ready
-	Files   map[string]string // path to text, written before each start
-	Folders []string          // made before each start
+	Socket  string                          // path of the unix socket that shows it is ready
+	Files   map[string]string               // path to text, written before each start
+	Folders []string                        // made before each start
+	Before  func(ctx context.Context) error // called before each start, when the files are written; may be nil
 }
 
 // Decide settles the driver: what the configuration says, or for auto what the

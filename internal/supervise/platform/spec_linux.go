@@ -66,11 +66,11 @@ func (p Parts) buildkitd() supervise.Child {
 	return supervise.Child{
 		Name: "buildkitd", Argv: append([]string{d.Program}, d.Args...), Env: d.Env,
 		Ready: supervise.ReadyOnDial, Dial: d.Socket, StartTimeout: engineStart, StopTimeout: engineStop,
-		Prepare: func(context.Context) error { return d.prepare() },
+		Prepare: d.prepare,
 	}
 }
 
-func (d Daemon) prepare() error {
+func (d Daemon) prepare(ctx context.Context) error {
 	for _, dir := range d.Folders {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
@@ -84,7 +84,10 @@ func (d Daemon) prepare() error {
 			return err
 		}
 	}
-	return nil
+	if d.Before == nil {
+		return nil
+	}
+	return d.Before(ctx)
 }
 
 // Find returns the program of an engine: the configured one, or one of these
