@@ -56,7 +56,7 @@ func newEngine(t testing.TB) *engine {
 	rand.Read(random[:])
 	e := &engine{dir: t.TempDir(), hash: hex.EncodeToString(random[:4]), helper: runtest.Command(t, "naru/cmd/naru-log")}
 	e.run = "/run/naru-test-" + e.hash // short: a socket's path has 108 bytes
-	e.subnet = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 120, random[4] &^ 15, 0}), 20)
+	e.subnet = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + random[0]%64, random[4] &^ 15, 0}), 20)
 	t.Cleanup(runtest.Leftovers(t, e.hash))
 	if err := os.MkdirAll(e.run, 0o711); err != nil {
 		t.Fatal(err)
@@ -138,6 +138,7 @@ func open(t testing.TB) (*engine, *containerd.Driver) {
 	t.Cleanup(func() {
 		if err := d.Teardown(context.Background()); err != nil {
 			t.Errorf("teardown: %v", err)
+			fmt.Fprintln(os.Stderr, "teardown:", err) // a benchmark's errors after its end are not shown
 		}
 	})
 	return e, d

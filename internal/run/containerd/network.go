@@ -4,10 +4,12 @@ package containerd
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -77,6 +79,9 @@ func (n *network) setUp(ctx context.Context) error {
 	if _, err := netlink.LinkByName(n.bridge); err != nil {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = n.bridge
+		// Left alone, a bridge takes the lowest address of its ports, and whoever
+		// knew the old one is deaf until it asks again.
+		attrs.HardwareAddr = n.hardwareAddr()
 		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("make bridge %s: %w", n.bridge, err)
 		}
@@ -106,6 +111,12 @@ func (n *network) setUp(ctx context.Context) error {
 	return n.rules.setUp(ctx)
 }
 
+// hardwareAddr is a locally administered one made of the hash.
+func (n *network) hardwareAddr() net.HardwareAddr {
+	sum := sha256.Sum256([]byte(n.bridge))
+	return append(net.HardwareAddr{0x02}, sum[:5]...)
+}
+
 // attach gives an instance a network namespace with an address. It undoes
 // nothing: detach does.
 func (n *network) attach(ctx context.Context, id run.InstanceID, space string) (netip.Addr, error) {
@@ -131,22 +142,74 @@ func (n *network) attach(ctx context.Context, id run.InstanceID, space string) (
 	return addr, n.rules.add(addr, number)
 }
 
-// detach takes everything back, as far as it is there. addr may be invalid.
+// detach takes everything back, as far as it is there. addr is invalid for a
+// start that died before it wrote its address down; the lease then tells it.
 func (n *network) detach(ctx context.Context, id run.InstanceID, addr netip.Addr, space string) error {
 	var errs []error
-	if addr.IsValid() {
-		n.mu.Lock()
-		number, ok := n.spaces[space]
-		n.mu.Unlock()
-		if ok {
-			errs = append(errs, n.rules.remove(addr, number))
-		}
+	n.mu.Lock()
+	number, known := n.spaces[space]
+	n.mu.Unlock()
+	if !addr.IsValid() {
+		var err error
+		addr, err = n.lease(id)
+		errs = append(errs, err)
+	}
+	switch {
+	case addr.IsValid() && known:
+		errs = append(errs, n.rules.remove(addr, number))
+	case addr.IsValid():
+		errs = append(errs, n.rules.forget(addr))
 	}
 	if err := n.cni.DelNetworkList(ctx, n.conf, n.runtime(id)); err != nil {
 		errs = append(errs, fmt.Errorf("take address back: %w", err))
 	}
 	errs = append(errs, removeNamespace(n.path(id)))
 	return errors.Join(errs...)
+}
+
+// leases returns who holds which address: each is a file named like the address
+// whose first line is the instance's id.
+func (n *network) leases() (map[netip.Addr]run.InstanceID, error) {
+	dir := n.leaseDir()
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read address leases: %w", err)
+	}
+	out := map[netip.Addr]run.InstanceID{}
+	for _, e := range entries {
+		addr, err := netip.ParseAddr(e.Name())
+		if err != nil {
+			continue // the lock, the last address given
+		}
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read address leases: %w", err)
+		}
+		owner, _, _ := strings.Cut(string(text), "\n")
+		out[addr] = run.InstanceID(strings.TrimSpace(owner))
+	}
+	return out, nil
+}
+
+func (n *network) leaseDir() string {
+	return filepath.Join(n.cfg.StateDir, "addresses", n.conf.Name)
+}
+
+// lease finds an instance's address; it is invalid when there is none.
+func (n *network) lease(id run.InstanceID) (netip.Addr, error) {
+	leases, err := n.leases()
+	for addr, owner := range leases {
+		if owner == id {
+			return addr, err
+		}
+	}
+	return netip.Addr{}, err
 }
 
 func (n *network) runtime(id run.InstanceID) *libcni.RuntimeConf {

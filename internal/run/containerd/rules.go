@@ -119,6 +119,30 @@ func (r *rules) remove(addr netip.Addr, space uint32) error {
 	return err
 }
 
+// forget takes an address out of whatever space it is in: what a start that
+// died left would give the next owner of the address a wrong one.
+func (r *rules) forget(addr netip.Addr) error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("read network rules: %w", err)
+	}
+	elements, err := c.GetSetElements(r.spaceOf())
+	if err != nil {
+		return fmt.Errorf("read network rules: %w", err)
+	}
+	for _, e := range elements {
+		if bytes.Equal(e.Key, addr.AsSlice()) && len(e.Val) == 4 {
+			return r.remove(addr, binary.NativeEndian.Uint32(e.Val))
+		}
+	}
+	return nil
+}
+
+func (r *rules) spaceOf() *nftables.Set {
+	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: r.table}
+	return &nftables.Set{Table: t, Name: "space_of", IsMap: true, KeyType: nftables.TypeIPAddr, DataType: nftables.TypeMark}
+}
+
 // change edits both sets in one transaction, by netlink: starting a program for
 // it would cost more than all the rest of a start.
 func (r *rules) change(addr netip.Addr, space uint32, do func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {
@@ -126,15 +150,14 @@ func (r *rules) change(addr netip.Addr, space uint32, do func(*nftables.Conn, *n
 	if err != nil {
 		return fmt.Errorf("change network rules: %w", err)
 	}
-	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: r.table}
 	mark := binary.NativeEndian.AppendUint32(nil, space)
 	ip := addr.AsSlice()
 	member, err := nftables.ConcatSetType(nftables.TypeIPAddr, nftables.TypeMark)
 	if err != nil {
 		return err
 	}
-	spaceOf := &nftables.Set{Table: t, Name: "space_of", IsMap: true, KeyType: nftables.TypeIPAddr, DataType: nftables.TypeMark}
-	members := &nftables.Set{Table: t, Name: "members", KeyType: member, Concatenation: true}
+	spaceOf := r.spaceOf()
+	members := &nftables.Set{Table: spaceOf.Table, Name: "members", KeyType: member, Concatenation: true}
 	if err := errors.Join(
 		do(c, spaceOf, []nftables.SetElement{{Key: ip, Val: mark}}),
 		do(c, members, []nftables.SetElement{{Key: append(append([]byte{}, ip...), mark...)}}),

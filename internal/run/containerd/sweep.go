@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,30 +66,14 @@ func (d *Driver) Sweep(ctx context.Context, keep func(run.InstanceID) bool) ([]r
 	return removed, errors.Join(append(errs, d.sweepAddresses(kept))...)
 }
 
-// sweepAddresses frees leases whose instance is gone: each is a file named like
-// the address that holds the instance's id.
+// sweepAddresses frees leases whose instance is gone, and what the rules know of
+// them.
 func (d *Driver) sweepAddresses(kept map[run.InstanceID]bool) error {
-	dir := filepath.Join(d.cfg.StateDir, "addresses", d.net.conf.Name)
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("sweep addresses: %w", err)
-	}
-	var errs []error
-	for _, e := range entries {
-		if _, err := netip.ParseAddr(e.Name()); err != nil {
-			continue
-		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		owner, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
-		if !kept[run.InstanceID(strings.TrimSpace(owner))] {
-			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+	leases, err := d.net.leases()
+	errs := []error{err}
+	for addr, owner := range leases {
+		if !kept[owner] {
+			errs = append(errs, d.net.rules.forget(addr), removeDir(filepath.Join(d.net.leaseDir(), addr.String())))
 		}
 	}
 	return errors.Join(errs...)
