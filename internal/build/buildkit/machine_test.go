@@ -41,7 +41,7 @@ type machine struct {
 
 // newMachine starts what builds need. The registry runs outside, so that a
 // second machine can start with a cold cache on the same foundations.
-func newMachine(t testing.TB, reg *testRegistry) *machine {
+func newMachine(t testing.TB, reg *testRegistry, change ...func(*buildkit.Daemon)) *machine {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: buildkitd makes mounts and network namespaces")
@@ -63,6 +63,9 @@ func newMachine(t testing.TB, reg *testRegistry) *machine {
 	m.daemon = buildkit.Daemon{
 		DataDir: dir, Socket: socketPath(t), CNIBin: cni, Subnet: fmt.Sprintf("10.127.%d.0/24", third), CacheMaxMiB: 4096, MemoryMiB: 3072,
 		Nameservers: nameservers(t),
+	}
+	for _, f := range change {
+		f(&m.daemon)
 	}
 	m.start(t)
 	m.Builder = buildkit.New(buildkit.Options{Address: "unix://" + m.daemon.Socket, StaticServer: staticServer(t)}, slog.New(slog.DiscardHandler))
@@ -101,9 +104,7 @@ func (m *machine) start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(m.daemon.DataDir, "buildkit", "tmp"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	mustMake(t, filepath.Join(filepath.Dir(m.daemon.ConfigPath()), "tmp"))
 	for path, text := range files {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -136,6 +137,13 @@ func (m *machine) start(t testing.TB) {
 			t.Logf("buildkitd: %s", data[max(0, len(data)-4000):])
 		}
 	})
+}
+
+func mustMake(t testing.TB, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // removeCgroups removes what the daemon's commands were in.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -150,5 +152,40 @@ func TestDaemonConfig(t *testing.T) {
 	}
 	if network := files[d.NetworkPath()]; !strings.Contains(network, d.Bridge()) || !strings.Contains(network, "10.64.16.0/20") {
 		t.Errorf("network %s", network)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	d := Daemon{DataDir: "/d", MemoryMiB: 512, CPUMilli: 1500}
+	for name, tc := range map[string]struct {
+		make []string
+		want map[string]string
+	}{
+		"version 1": {
+			[]string{"memory" + d.cgroup() + "/memory.limit_in_bytes", "cpu" + d.cgroup() + "/cpu.cfs_quota_us"},
+			map[string]string{"memory" + d.cgroup() + "/memory.limit_in_bytes": "536870912", "cpu" + d.cgroup() + "/cpu.cfs_quota_us": "150000"},
+		},
+		"version 2": {
+			[]string{"cgroup.controllers", "cgroup.subtree_control"},
+			map[string]string{d.cgroup() + "/memory.max": "536870912", d.cgroup() + "/cpu.max": "150000 100000", "cgroup.subtree_control": "+memory +cpu"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			for _, file := range tc.make {
+				path := filepath.Join(root, file)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := d.limit(root); err != nil {
+				t.Fatal(err)
+			}
+			for file, want := range tc.want {
+				if got, err := os.ReadFile(filepath.Join(root, file)); err != nil || string(got) != want {
+					t.Errorf("%s holds %q, want %q (%v)", file, got, want, err)
+				}
+			}
+		})
 	}
 }
