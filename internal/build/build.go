@@ -108,5 +108,8 @@ type Foundation struct {
 	Tini   bool   // has /usr/bin/tini
 }
 
-// Resolved are the two foundations of a recipe.
-type Resolved struct{ Build, Run Foundation }
+// Resolved are the two foundations of a recipe, or those that a Dockerfile names.
+type Resolved struct {
+	Build, Run Foundation
+	Named      map[string]Foundation // by name, for a Dockerfile
+}

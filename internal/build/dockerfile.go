@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,10 @@ import (
 )
 
 const dockerfileName = "Dockerfile"
+
+// FoundationPrefix begins an image in a Dockerfile that means a foundation:
+// FROM naru/node:22.
+const FoundationPrefix = "naru/"
 
 // dockerfile hands the tree to BuildKit's own reader of Dockerfiles.
 type dockerfile struct{}
@@ -47,7 +52,7 @@ func (b dockerfile) recipe(t *tree, set settings) (Recipe, error) {
 	r := Recipe{
 		Builder:    b.info().Name,
 		Found:      name + d.from(),
-		Dockerfile: &Dockerfile{Path: name, Target: set.target, Args: set.args, Expose: d.expose},
+		Dockerfile: &Dockerfile{Path: name, Target: set.target, Args: set.args, Expose: d.expose, Stands: d.stands()},
 		Processes:  []app.Process{{Type: app.Web, Port: d.port()}},
 		Warnings:   d.warnings,
 	}
@@ -75,6 +80,17 @@ func (d dockerfileFacts) from() string {
 		return ""
 	}
 	return " from " + strings.Join(d.images, ", ")
+}
+
+// stands are the foundations of naru that the Dockerfile is built FROM.
+func (d dockerfileFacts) stands() []string {
+	var out []string
+	for _, image := range d.images {
+		if name, ok := strings.CutPrefix(image, FoundationPrefix); ok && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 func (d dockerfileFacts) port() int {

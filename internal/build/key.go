@@ -20,14 +20,19 @@ func RecipeKey(req Request) (string, error) {
 	recipe := req.Recipe
 	recipe.Warnings = nil
 	secrets := slices.Sorted(maps.Keys(req.Secrets))
+	named := map[string]string{}
+	for name, f := range req.Foundations.Named {
+		named[name] = f.Digest
+	}
 	// Maps are written with sorted keys, so equal requests give equal text.
 	text, err := json.Marshal(struct {
 		Version, Snapshot, Repository string
 		Build, Run                    string
+		Named                         map[string]string
 		Recipe                        Recipe
 		Env                           map[string]string
 		Secrets                       []string
-	}{Version, req.SnapshotDigest, req.Target.Repository, req.Foundations.Build.Digest, req.Foundations.Run.Digest, recipe, req.Env, secrets})
+	}{Version, req.SnapshotDigest, req.Target.Repository, req.Foundations.Build.Digest, req.Foundations.Run.Digest, named, recipe, req.Env, secrets})
 	if err != nil {
 		return "", fmt.Errorf("encode recipe: %w", err)
 	}

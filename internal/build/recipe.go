@@ -60,10 +60,11 @@ type Layer struct {
 
 // Dockerfile is a recipe that the tree brought along.
 type Dockerfile struct {
-	Path   string            `json:"path"`             // in the tree
-	Target string            `json:"target,omitempty"` // stage; "": the last
-	Args   map[string]string `json:"args,omitempty"`   //
-	Expose []int             `json:"expose,omitempty"` // ports of the last stage as written; the built image decides
+	Path   string            `json:"path"`                // in the tree
+	Target string            `json:"target,omitempty"`    // stage; "": the last
+	Args   map[string]string `json:"args,omitempty"`      //
+	Stands []string          `json:"stands_on,omitempty"` // foundations that FROM names: "node:22" for "FROM naru/node:22"
+	Expose []int             `json:"expose,omitempty"`    // ports of the last stage as written; the built image decides
 }
 
 // Hint is something a person should know, and what to do about it.

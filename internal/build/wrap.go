@@ -90,6 +90,16 @@ func (r resolving) Build(ctx context.Context, req Request) (Result, error) {
 		}
 		*f.into = found
 	}
+	if d := req.Recipe.Dockerfile; d != nil && len(d.Stands) > 0 {
+		req.Foundations.Named = map[string]Foundation{}
+		for _, name := range d.Stands {
+			found, err := r.foundations.Resolve(ctx, name)
+			if err != nil {
+				return Result{}, fmt.Errorf("find foundation %s: %w", name, err)
+			}
+			req.Foundations.Named[name] = found
+		}
+	}
 	if err := fits(names, req.Foundations); err != nil {
 		return Result{}, err
 	}

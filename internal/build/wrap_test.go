@@ -159,6 +159,23 @@ func TestResolving(t *testing.T) {
 	}
 }
 
+func TestResolvingForADockerfile(t *testing.T) {
+	var got build.Resolved
+	next := builderFunc(func(_ context.Context, r build.Request) (build.Result, error) {
+		got = r.Foundations
+		return build.Result{}, nil
+	})
+	req := build.Request{Recipe: build.Recipe{Dockerfile: &build.Dockerfile{Stands: []string{"node:22"}}}}
+	foundations := found{"node:22": {Ref: "r", Digest: "sha256:1"}}
+	if _, err := build.Resolving(next, foundations).Build(t.Context(), req); err != nil || got.Named["node:22"].Ref != "r" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	req.Recipe.Dockerfile.Stands = []string{"node:99"}
+	if _, err := build.Resolving(next, foundations).Build(t.Context(), req); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an unknown one: %v", err)
+	}
+}
+
 func TestLimiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex // guards the counters

@@ -35,7 +35,6 @@ type stepState struct {
 	failure string
 	partial map[int][]byte // unfinished line by stream
 	tail    []string
-	dropped int
 }
 
 func newFollower(emit func(build.Event)) *follower {

@@ -150,14 +150,9 @@ func TestColdCachesAgree(t *testing.T) {
 }
 
 func testDockerfile(t *testing.T, m *machine) {
-	python, err := m.Resolve(t.Context(), "python")
-	if err != nil {
-		t.Fatal(err)
-	}
-	with := func(r *build.Request) { r.Recipe.Dockerfile.Args = map[string]string{"FOUNDATION": python.Ref} }
 	t.Run("example", func(t *testing.T) {
 		dir := copied(t, "dockerfile")
-		res, events, err := m.push(t, dir, snapshotA, with)
+		res, events, err := m.push(t, dir, snapshotA, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,17 +162,16 @@ func testDockerfile(t *testing.T, m *machine) {
 		if f := files(t, m.pull(t, res))["/app/built.txt"]; f == nil || !strings.HasPrefix(f.text, "built by") {
 			t.Errorf("built.txt: %+v, ran %v", f, steps(events, build.Done))
 		}
-		again, _, err := m.push(t, dir, snapshotA, with)
+		again, _, err := m.push(t, dir, snapshotA, nil)
 		if err != nil || again.Ref != res.Ref {
 			t.Errorf("unchanged: %s became %s, %v", res.Ref, again.Ref, err)
 		}
 	})
 	t.Run("mirrors and the bundle are lent", func(t *testing.T) {
 		dir := t.TempDir()
-		write(t, dir, "Dockerfile", "ARG FOUNDATION\nFROM ${FOUNDATION}\nUSER 1000\nWORKDIR /app\nENV GOSUMDB=mine\n"+
+		write(t, dir, "Dockerfile", "FROM naru/python\nUSER 1000\nWORKDIR /app\nENV GOSUMDB=mine\n"+
 			"RUN test \"$no_proxy\" = mark-of-a-mirror && test -s \"$SSL_CERT_FILE\" && test $GOSUMDB = mine && touch built\nUSER 1000\n")
 		lent := func(r *build.Request) {
-			with(r)
 			r.Mirrors.NoProxy, r.Mirrors.GoSumDB = "mark-of-a-mirror", "theirs"
 			r.Mirrors.CABundle = filepath.Join(dir, "Dockerfile")
 		}
@@ -202,15 +196,15 @@ func testDockerfile(t *testing.T, m *machine) {
 		text  string
 		wants []string
 	}{
-		"a command that fails": {"ARG FOUNDATION\nFROM ${FOUNDATION}\nRUN echo one && exit 4\n", []string{"RUN echo one && exit 4: exit 4", "\n  one"}},
-		"an unknown word":      {"ARG FOUNDATION\nFROM ${FOUNDATION}\nRUM echo\n", []string{"Dockerfile:3", "RUM"}},
-		"a file that is not":   {"ARG FOUNDATION\nFROM ${FOUNDATION}\nCOPY nowhere /\n", []string{"nowhere"}},
+		"a command that fails": {"FROM naru/python\nRUN echo one && exit 4\n", []string{"RUN echo one && exit 4: exit 4", "\n  one"}},
+		"an unknown word":      {"FROM naru/python\nRUM echo\n", []string{"Dockerfile:2", "RUM"}},
+		"a file that is not":   {"FROM naru/python\nCOPY nowhere /\n", []string{"nowhere"}},
 		"an image that is not": {"FROM " + m.registry + "/no/such:1\n", []string{"not found", "naru credentials set"}},
 	} {
 		t.Run(label, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, "Dockerfile", tc.text)
-			_, _, err := m.push(t, dir, "sha256:"+fmt.Sprintf("%064x", len(label)), with)
+			_, _, err := m.push(t, dir, "sha256:"+fmt.Sprintf("%064x", len(label)), nil)
 			mustFail(t, err, fault.Failed, tc.wants...)
 		})
 	}

@@ -143,6 +143,9 @@ func dockerfileOptions(opt bkclient.SolveOpt, req build.Request) (bkclient.Solve
 		}
 		opt.FrontendAttrs["build-arg:"+name] = value
 	}
+	for name, f := range req.Foundations.Named {
+		opt.FrontendAttrs["context:"+build.FoundationPrefix+name] = "docker-image://" + f.Ref
+	}
 	for name, value := range proxies(req.Mirrors) {
 		opt.FrontendAttrs["build-arg:"+name] = value
 	}
