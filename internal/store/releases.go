@@ -20,24 +20,25 @@ import (
 type releaseRow struct {
 	bun.BaseModel `bun:"table:releases"`
 
-	ID         release.ID             `bun:"id,pk"`
-	App        app.ID                 `bun:"app_id"`
-	Number     int                    `bun:"number"`
-	Repository string                 `bun:"repository"`
-	Digest     string                 `bun:"digest"`
-	Snapshot   string                 `bun:"snapshot"`
-	Env        doc[map[string]string] `bun:"env"`
-	Secrets    doc[[]string]          `bun:"secrets"`
-	Processes  doc[[]app.Process]     `bun:"processes"`
-	Reason     string                 `bun:"reason"`
-	By         string                 `bun:"cut_by"`
-	Created    stamp                  `bun:"created"`
+	ID         release.ID                    `bun:"id,pk"`
+	App        app.ID                        `bun:"app_id"`
+	Number     int                           `bun:"number"`
+	Repository string                        `bun:"repository"`
+	Digest     string                        `bun:"digest"`
+	Snapshot   string                        `bun:"snapshot"`
+	Env        doc[map[string]string]        `bun:"env"`
+	Secrets    doc[[]string]                 `bun:"secrets"`
+	Overrides  doc[map[string]app.Overrides] `bun:"overrides"`
+	Processes  doc[[]app.Process]            `bun:"processes"`
+	Reason     string                        `bun:"reason"`
+	By         string                        `bun:"cut_by"`
+	Created    stamp                         `bun:"created"`
 }
 
 func (r releaseRow) release() release.Release {
 	return release.Release{
 		ID: r.ID, App: r.App, Number: r.Number, Image: artifact.Ref{Repository: r.Repository, Digest: r.Digest},
-		Snapshot: r.Snapshot, Env: r.Env.V, Secrets: r.Secrets.V, Processes: r.Processes.V,
+		Snapshot: r.Snapshot, Env: r.Env.V, Secrets: r.Secrets.V, Overrides: r.Overrides.V, Processes: r.Processes.V,
 		Reason: r.Reason, By: r.By, Created: r.Created.Time,
 	}
 }
@@ -64,7 +65,8 @@ func (s *Store) CutRelease(ctx context.Context, a app.ID, cut func(number int, n
 		_, err = t.NewInsert().Model(&releaseRow{
 			ID: rel.ID, App: a, Number: rel.Number, Repository: rel.Image.Repository, Digest: rel.Image.Digest,
 			Snapshot: rel.Snapshot, Env: doc[map[string]string]{rel.Env}, Secrets: doc[[]string]{rel.Secrets},
-			Processes: doc[[]app.Process]{rel.Processes}, Reason: clean(rel.Reason), By: rel.By, Created: stamp{rel.Created},
+			Overrides: doc[map[string]app.Overrides]{rel.Overrides}, Processes: doc[[]app.Process]{rel.Processes},
+			Reason: clean(rel.Reason), By: rel.By, Created: stamp{rel.Created},
 		}).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("cut release %s of %s: %w", rel.Name(), owner.Name, err)

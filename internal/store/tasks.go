@@ -27,6 +27,8 @@ type taskRow struct {
 	Command   doc[[]string]  `bun:"command"`
 	MemoryMiB int            `bun:"memory_mib"`
 	DiskMiB   int            `bun:"disk_mib"`
+	Attach    bool           `bun:"attach"`
+	TTY       bool           `bun:"tty"`
 	Instance  run.InstanceID `bun:"instance"`
 	State     task.State     `bun:"state"`
 	ExitCode  int            `bun:"exit_code"`
@@ -41,7 +43,7 @@ func taskRowOf(t task.Task) *taskRow {
 	return &taskRow{
 		ID: t.ID, App: t.App, Release: t.Release, Number: t.Number, Name: t.Name,
 		Command: doc[[]string]{t.Command}, MemoryMiB: t.MemoryMiB, DiskMiB: t.DiskMiB,
-		Instance: t.Instance, State: t.State, ExitCode: t.ExitCode, Reason: clean(t.Reason), By: t.By,
+		Attach: t.Attach, TTY: t.TTY, Instance: t.Instance, State: t.State, ExitCode: t.ExitCode, Reason: clean(t.Reason), By: t.By,
 		Created: stamp{t.Created}, Started: stamp{t.Started}, Ended: stamp{t.Ended},
 	}
 }
@@ -50,7 +52,7 @@ func (r taskRow) task() task.Task {
 	return task.Task{
 		ID: r.ID, App: r.App, Release: r.Release, Number: r.Number, Name: r.Name,
 		Command: r.Command.V, MemoryMiB: r.MemoryMiB, DiskMiB: r.DiskMiB,
-		Instance: r.Instance, State: r.State, ExitCode: r.ExitCode, Reason: r.Reason, By: r.By,
+		Attach: r.Attach, TTY: r.TTY, Instance: r.Instance, State: r.State, ExitCode: r.ExitCode, Reason: r.Reason, By: r.By,
 		Created: r.Created.Time, Started: r.Started.Time, Ended: r.Ended.Time,
 	}
 }

@@ -97,14 +97,15 @@ func (s *Store) begin(ctx context.Context, do func(ctx context.Context, t *tx) e
 		return fmt.Errorf("wait to write: %w", context.Cause(ctx))
 	}
 	t, err := s.commit(ctx, do)
-	s.turn <- struct{}{}
 	if err == nil {
 		s.wake.send(t.touched)
 	}
 	return err
 }
 
+// commit has the turn and gives it back, also when do panics.
 func (s *Store) commit(ctx context.Context, do func(ctx context.Context, t *tx) error) (*tx, error) {
+	defer func() { s.turn <- struct{}{} }()
 	raw, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("begin: %w", err))

@@ -48,6 +48,7 @@ CREATE TABLE releases (
 	snapshot   TEXT   NOT NULL,
 	env        TEXT   NOT NULL,
 	secrets    TEXT   NOT NULL,
+	overrides  TEXT   NOT NULL,
 	processes  TEXT   NOT NULL,
 	reason     TEXT   NOT NULL,
 	cut_by     TEXT   NOT NULL,

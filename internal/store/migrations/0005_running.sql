@@ -60,6 +60,8 @@ CREATE TABLE tasks (
 	command    TEXT   NOT NULL,
 	memory_mib BIGINT NOT NULL,
 	disk_mib   BIGINT NOT NULL,
+	attach     BOOLEAN NOT NULL,
+	tty        BOOLEAN NOT NULL,
 	instance   TEXT   NOT NULL,
 	state      TEXT   NOT NULL,
 	exit_code  BIGINT NOT NULL,

@@ -42,8 +42,22 @@ func Suite(t *testing.T, open Opener) {
 		name string
 		test func(t *testing.T, open Opener)
 	}{
+		{"transactions", transactions},
+		{"wakeups", wakeups},
+		{"places", places},
+		{"users", users},
+		{"tokens", tokens},
 		{"apps", apps},
+		{"secrets", secrets},
+		{"source to release", sourceToRelease},
 		{"instances", instances},
+		{"rollouts", rollouts},
+		{"tasks", tasks},
+		{"routes", routes},
+		{"operations", operations},
+		{"whole", whole},
+		{"at once", atOnce},
+		{"upkeep", upkeep},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
 	}
