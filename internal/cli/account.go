@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -73,10 +74,14 @@ func (c *cmd) passwd() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "passwd",
 		Short: "Change your password",
-		Long:  "Changes your password. With --password-stdin the first line of standard input is the present one, the second the new one.",
+		Long:  "Changes your password and ends every login but this one. With --password-stdin the first line of standard input is the present one, the second the new one.",
 		Args:  exactly(),
 		RunE: func(cc *cobra.Command, _ []string) error {
-			cl, _, err := c.connect()
+			cl, t, err := c.connect()
+			if err != nil {
+				return err
+			}
+			me, err := cl.Me(cc.Context())
 			if err != nil {
 				return err
 			}
@@ -87,11 +92,25 @@ func (c *cmd) passwd() *cobra.Command {
 			if err := cl.ChangePassword(cc.Context(), old, now); err != nil {
 				return err
 			}
-			return c.screen.done(nil, "your password is changed")
+			// The change ended every login of the user, this one too.
+			tokens, err := cl.Login(cc.Context(), me.User.Name, now)
+			if err != nil {
+				return err
+			}
+			if err := keepTokens(cc.Context(), newFileSession(c.world.Getenv, t.Server), tokens); err != nil {
+				return err
+			}
+			return c.screen.done(nil, "your password is changed, and your other logins have ended")
 		},
 	}
 	command.Flags().BoolVar(&stdin, "password-stdin", false, "read both passwords from standard input")
 	return command
+}
+
+// keepTokens keeps what a login gave in place of what there was.
+func keepTokens(ctx context.Context, session *fileSession, tokens client.Tokens) error {
+	_, err := session.Update(ctx, func(client.Tokens) (client.Tokens, error) { return tokens, nil })
+	return err
 }
 
 // passwords reads the present password and the new one.

@@ -65,11 +65,17 @@ func Run(ctx context.Context, w World) int {
 		return 130
 	}
 	c.screen.fail(err)
-	if fault.Is(err, fault.Invalid) {
+	var ended endedBadly
+	if fault.Is(err, fault.Invalid) && !errors.As(err, &ended) {
 		return 2
 	}
 	return 1
 }
+
+// endedBadly says that the command was right and what it began went wrong.
+type endedBadly struct{ error }
+
+func (e endedBadly) Unwrap() error { return e.error }
 
 // exitCode ends the program with a code and says nothing.
 type exitCode int

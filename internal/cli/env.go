@@ -117,18 +117,16 @@ func (c *cmd) envChange(command *cobra.Command, change func(args []string) (clie
 // values reads NAME=VALUE arguments. A secret without a value is asked for. What
 // cannot be read is named by its place only, for it may be a secret.
 func (c *cmd) values(args []string, secret bool) (map[string]string, error) {
-	values, asked := map[string]string{}, 0
+	values := map[string]string{}
+	if err := c.oneFromInput(args, secret); err != nil {
+		return nil, err
+	}
 	for i, arg := range args {
 		name, value, ok := strings.Cut(arg, "=")
 		switch {
 		case name == "" || !ok && !secret:
 			return nil, notAPair(i + 1)
 		case !ok:
-			if asked++; asked > 1 {
-				if _, person := c.person(); !person {
-					return nil, fault.New(fault.Invalid, "NAME", "standard input has the value of one secret only").WithTry("set one secret at a time")
-				}
-			}
 			var err error
 			if value, err = c.secretValue(name); err != nil {
 				return nil, err
@@ -140,6 +138,21 @@ func (c *cmd) values(args []string, secret bool) (map[string]string, error) {
 		values[name] = value
 	}
 	return values, nil
+}
+
+// oneFromInput refuses to read several secrets from one standard input.
+func (c *cmd) oneFromInput(args []string, secret bool) error {
+	_, person := c.person()
+	bare := 0
+	for _, arg := range args {
+		if !strings.Contains(arg, "=") {
+			bare++
+		}
+	}
+	if secret && bare > 1 && !person {
+		return fault.New(fault.Invalid, "NAME", "standard input has the value of one secret only").WithTry("set one secret at a time")
+	}
+	return nil
 }
 
 func (c *cmd) secretValue(name string) (string, error) {

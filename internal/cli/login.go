@@ -42,8 +42,7 @@ func (c *cmd) login() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			session := newFileSession(c.world.Getenv, cl.Address())
-			if _, err := session.Update(cc.Context(), func(client.Tokens) (client.Tokens, error) { return tokens, nil }); err != nil {
+			if err := keepTokens(cc.Context(), newFileSession(c.world.Getenv, cl.Address()), tokens); err != nil {
 				return err
 			}
 			if kept.Server != cl.Address() {

@@ -62,12 +62,13 @@ func (c *cmd) watch(ctx context.Context, cl *client.Client, op client.Operation,
 		if err := c.screen.line(map[string]any{"operation": end}); err != nil {
 			return end, err
 		}
-		return end, end.Err()
 	}
 	if err := end.Err(); err != nil {
-		return end, err
+		return end, endedBadly{err}
 	}
-	w.arrive(end)
+	if !c.screen.json {
+		w.arrive(end)
+	}
 	return end, nil
 }
 

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"naru/internal/fault"
 	"naru/internal/version"
@@ -102,6 +104,11 @@ func flagError(cc *cobra.Command, err error) error {
 	if words := cc.Flags().Args(); cc.Annotations[isFamily] != "" && len(words) > 0 {
 		return unknownCommand(cc, words[0])
 	}
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) {
+		return fault.New(fault.Invalid, "", "--%s: %q is not %s", value.GetFlag().Name, value.GetValue(), kindOfFlag(value.GetFlag())).
+			WithTry("%s --help", cc.CommandPath())
+	}
 	text := err.Error()
 	wrong := fault.New(fault.Invalid, "", "%s: %s", cc.CommandPath(), text)
 	if flag, ok := strings.CutPrefix(text, "unknown flag: --"); ok {
@@ -113,6 +120,19 @@ func flagError(cc *cobra.Command, err error) error {
 		return wrong.WithTry("put -- before the command: %s APP -- COMMAND", cc.CommandPath())
 	}
 	return wrong.WithTry("%s --help", cc.CommandPath())
+}
+
+// kindOfFlag says what a flag takes.
+func kindOfFlag(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "int":
+		return "a whole number"
+	case "duration":
+		return "a time such as 90s or 10m"
+	case "bool":
+		return "true or false"
+	}
+	return "a " + f.Value.Type()
 }
 
 // nearest finds the candidate that a mistyped word most likely means; "" when

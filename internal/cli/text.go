@@ -38,13 +38,17 @@ func count(n int, thing string) string {
 
 // size prints bytes as people read them.
 func size(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	for _, unit := range []struct {
+		bytes int64
+		name  string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		switch {
+		case n < unit.bytes:
+		case n%unit.bytes == 0:
+			return fmt.Sprintf("%d %s", n/unit.bytes, unit.name)
+		default:
+			return fmt.Sprintf("%.1f %s", float64(n)/float64(unit.bytes), unit.name)
+		}
 	}
 	return fmt.Sprintf("%d B", n)
 }

@@ -1,0 +1,167 @@
+package cli_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"naru/internal/api"
+	"naru/internal/app"
+	"naru/internal/artifact"
+	"naru/internal/auth"
+	"naru/internal/auth/vault"
+	"naru/internal/fault"
+	"naru/internal/observe/logs"
+	"naru/internal/pipeline/operation"
+	"naru/internal/run"
+	"naru/internal/secret"
+	"naru/internal/source"
+	"naru/internal/store"
+)
+
+const password = "correct horse battery"
+
+// platform is naru's API on a real store, with real logins, real source and real
+// operations. Only what would need a machine is played: builds and instances
+// succeed at once, or fail as the app's name asks for.
+type platform struct {
+	t     testing.TB
+	store *store.Store
+	auth  *auth.Service
+	book  *logs.Book
+	files *source.Store
+	work  *operation.Runner
+	space app.Space
+	gates sync.Map // operation kind: channel that its handler waits for
+
+	mu    sync.Mutex // guards all below
+	creds map[string]vault.Credential
+	inner func(run.ExecSpec) (int, error) // what commands inside do
+
+	addr   string
+	server *http.Server
+	stop   func()
+}
+
+func newPlatform(t testing.TB) *platform {
+	t.Helper()
+	dir := t.TempDir()
+	st, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), store.Options{})
+	must(t, err)
+	book, err := logs.Open(filepath.Join(dir, "logs"), 7, time.Now)
+	must(t, err)
+	_, space, err := st.Bootstrap(t.Context())
+	must(t, err)
+	key, err := auth.NewKey()
+	must(t, err)
+	p := &platform{
+		t: t, store: st, book: book, space: space, creds: map[string]vault.Credential{}, inner: programs,
+		files: source.New(filepath.Join(dir, "source"), source.Limits{}),
+		auth:  auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
+		addr:  "127.0.0.1:0",
+	}
+	_, err = p.auth.CreateUser(t.Context(), "test", "admin", secret.New(password), auth.Grant{Role: auth.Admin})
+	must(t, err)
+	p.start()
+	t.Cleanup(func() {
+		p.halt()
+		must(t, book.Close())
+		must(t, st.Close())
+	})
+	return p
+}
+
+// start begins to answer, at the same address as before.
+func (p *platform) start() {
+	p.t.Helper()
+	p.work = operation.NewRunner(p.store, p.stories(), 4, slog.New(slog.DiscardHandler))
+	handler := api.New(api.Services{
+		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Routes: p.store,
+		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
+		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Sources: p, Foundations: p, Credentials: p, Platform: p,
+	}, api.Config{}, slog.New(slog.DiscardHandler))
+	listener, err := net.Listen("tcp", p.addr)
+	must(p.t, err)
+	p.addr = listener.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	p.server = &http.Server{Handler: handler, BaseContext: func(net.Listener) context.Context { return ctx }}
+	var parts sync.WaitGroup
+	parts.Go(func() { _ = p.server.Serve(listener) })
+	parts.Go(func() { _ = p.work.Run(ctx) })
+	p.stop = func() {
+		stop()
+		_ = p.server.Close()
+		parts.Wait()
+	}
+	p.work.Wake()
+}
+
+// halt stops answering, as a process that dies does; what was stored stays.
+func (p *platform) halt() { p.stop() }
+
+func (p *platform) url() string { return "http://" + p.addr }
+
+// hold lets operations of a kind wait until the returned function is called.
+func (p *platform) hold(kind operation.Kind) (release func()) {
+	gate := make(chan struct{})
+	p.gates.Store(kind, gate)
+	return sync.OnceFunc(func() { close(gate) })
+}
+
+// token logs the admin in for good.
+func (p *platform) token() string {
+	p.t.Helper()
+	tokens, err := p.auth.Login(auth.From(p.t.Context(), "admin"), "admin", secret.New(password))
+	must(p.t, err)
+	return tokens.Access.Reveal()
+}
+
+// say puts a line into an app's log.
+func (p *platform) say(name string, lines ...string) {
+	p.t.Helper()
+	a, err := p.store.AppNamed(p.t.Context(), p.space.ID, name)
+	must(p.t, err)
+	for _, text := range lines {
+		must(p.t, p.book.Append(p.t.Context(), []logs.Line{{
+			Time: time.Now(), App: a.ID, Source: "APP", Process: "web", Instance: "i", Stream: "stdout", Text: text,
+		}}, nil))
+	}
+}
+
+// programs are the commands that the played instances know.
+func programs(x run.ExecSpec) (int, error) {
+	if len(x.Argv) == 3 && x.Argv[0] == "/bin/sh" {
+		_, err := io.WriteString(x.Stdout, "shell runs: "+x.Argv[2]+"\n")
+		return 0, err
+	}
+	switch x.Argv[0] {
+	case "cat":
+		_, err := io.Copy(x.Stdout, x.Stdin)
+		return 0, err
+	case "fail":
+		_, err := io.WriteString(x.Stderr, "it went wrong\n")
+		return 42, err
+	case "/bin/sh":
+		_, err := io.WriteString(x.Stdout, "a shell\n")
+		return 0, err
+	}
+	return 127, fault.New(fault.Failed, "command", "there is no program %q in the image", x.Argv[0]).WithTry("naru exec shop -- ls /bin")
+}
+
+var foundation = artifact.Foundation{
+	Name: "node:22", Ref: artifact.Ref{Repository: "naru/node", Digest: "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"},
+	ABI: "node=127", Bytes: 60 << 20, Lock: "sha256:1f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
