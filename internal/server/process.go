@@ -4,12 +4,17 @@ package server
 
 import (
 	"log/slog"
+	"path/filepath"
 
 	"naru/internal/config"
-	"naru/internal/fault"
 	"naru/internal/run"
+	"naru/internal/run/process"
 )
 
-func newProcessDriver(config.Config, *slog.Logger) (run.Driver, error) {
-	return nil, fault.New(fault.Unsupported, "driver", "the process driver is not part of this build")
+// newProcessDriver runs instances as plain processes, where the machine has no
+// containers to offer.
+func newProcessDriver(c config.Config, log *slog.Logger) (run.Driver, error) {
+	return process.New(process.Config{
+		Dir: filepath.Join(c.DataDir, "process"), SpoolDir: c.SpoolDir(), LogBinary: beside("naru-log"), InitBinary: beside("naru-init"),
+	}, log)
 }

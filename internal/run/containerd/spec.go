@@ -26,7 +26,11 @@ import (
 var rootCapabilities = []string{"CAP_CHOWN", "CAP_SETUID", "CAP_SETGID", "CAP_DAC_OVERRIDE", "CAP_FOWNER"}
 
 // options make the runtime's description of an instance.
-func (d *Driver) options(_ context.Context, img client.Image, spec run.Spec) ([]oci.SpecOpts, error) {
+func (d *Driver) options(ctx context.Context, img client.Image, spec run.Spec) ([]oci.SpecOpts, error) {
+	command, err := commandOf(ctx, img, spec)
+	if err != nil {
+		return nil, err
+	}
 	opts := []oci.SpecOpts{
 		oci.WithDefaultSpec(), // masked and read-only system paths, private namespaces
 		oci.WithDefaultUnixDevices,
@@ -43,13 +47,34 @@ func (d *Driver) options(_ context.Context, img client.Image, spec run.Spec) ([]
 		limits(spec.Limits),
 		seccomp.WithDefaultProfile(), // last: it looks at the capabilities
 	}
-	if len(spec.Command) > 0 {
-		opts = append(opts, oci.WithProcessArgs(spec.Command...))
+	if len(command) > 0 {
+		opts = append(opts, oci.WithProcessArgs(command...))
 	}
 	if spec.IO != nil && spec.IO.TTY {
 		opts = append(opts, oci.WithTTY)
 	}
 	return opts, nil
+}
+
+// initLabel names the program in an image that every command is run under. A
+// command that is the first process of its namespace ignores signals it has no
+// handler for, and inherits orphans that it does not wait for.
+const initLabel = "naru.init"
+
+// commandOf is what an instance runs: the process's command under the image's
+// init, or nothing where the image's own entrypoint is meant.
+func commandOf(ctx context.Context, img client.Image, spec run.Spec) ([]string, error) {
+	if len(spec.Command) == 0 {
+		return nil, nil
+	}
+	cfg, err := config(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	if init := cfg.Config.Labels[initLabel]; init != "" {
+		return append([]string{init, "--"}, spec.Command...), nil
+	}
+	return spec.Command, nil
 }
 
 // shimGroup spreads a group's instances over shims: each holds at most eight,
