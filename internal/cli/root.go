@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ func (c *cmd) root() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 	})
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(usage)
 	f := root.PersistentFlags()
 	f.StringVar(&c.flags.server, "server", "", "address of the naru server (default: where you logged in, $NARU_SERVER)")
 	f.StringVarP(&c.flags.org, "org", "o", "", "organisation (default: as targeted, $NARU_ORG)")
@@ -31,6 +33,9 @@ func (c *cmd) root() *cobra.Command {
 	f.BoolVar(&c.flags.json, "json", false, "print JSON: one value, or a line for each thing that happens")
 	f.BoolVar(&c.flags.noColor, "no-color", false, "print without colours (also $NO_COLOR)")
 
+	for _, role := range c.world.Roles {
+		inOurWords(role)
+	}
 	for _, g := range []struct {
 		id, title string
 		commands  []*cobra.Command
@@ -42,7 +47,8 @@ func (c *cmd) root() *cobra.Command {
 		{"builds", "Builds:", []*cobra.Command{c.builders(), c.foundations(), c.bake()}},
 		{"places", "Places and people:", []*cobra.Command{c.target(), c.orgs(), c.spaces(), c.spaceSettings(), c.users(), c.credentials()}},
 		{"account", "Your login:", []*cobra.Command{c.login(), c.logout(), c.whoami(), c.passwd(), c.tokens()}},
-		{"platform", "The platform:", append(c.world.Roles, c.info(), c.gc(), c.key())},
+		{"platform", "The platform:", append(slices.Clone(c.world.Roles), c.info(), c.gc(), c.key())},
+		{"others", "Others:", []*cobra.Command{c.version()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, one := range g.commands {
@@ -50,9 +56,25 @@ func (c *cmd) root() *cobra.Command {
 			root.AddCommand(one)
 		}
 	}
-	root.AddCommand(c.version())
+	root.SetHelpCommandGroupID("others")
+	root.SetCompletionCommandGroupID("others")
 	c.completing(root)
 	return root
+}
+
+// inOurWords lets a command that was made elsewhere refuse arguments as ours do.
+func inOurWords(command *cobra.Command) {
+	check := command.Args
+	if check == nil {
+		return
+	}
+	command.Args = func(cc *cobra.Command, args []string) error {
+		err := check(cc, args)
+		if err == nil || fault.Of(err).Kind != fault.Internal {
+			return err
+		}
+		return misused(cc, "%s", err)
+	}
 }
 
 // isFamily marks commands that do little themselves.

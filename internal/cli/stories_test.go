@@ -75,9 +75,6 @@ func (p *platform) pushed(ctx context.Context, w *operation.Work) (any, error) {
 	if err := step(ctx, w, "source", text, nothing); err != nil {
 		return nil, err
 	}
-	if err := p.wait(ctx, w); err != nil {
-		return nil, err
-	}
 	if in.Image == "" {
 		if err := p.built(ctx, w, in); err != nil {
 			return nil, err
@@ -115,6 +112,9 @@ func (p *platform) pushed(ctx context.Context, w *operation.Work) (any, error) {
 func (p *platform) built(ctx context.Context, w *operation.Work, in client.Push) error {
 	_, err := operation.Step(ctx, w, "build", func(ctx context.Context) (bool, operation.Outcome, error) {
 		w.Info(ctx, "build", "node 22, npm")
+		if err := p.wait(ctx, w); err != nil {
+			return false, operation.Outcome{}, err
+		}
 		w.Output(ctx, "build", "npm ci")
 		if strings.HasPrefix(in.App, "fails") {
 			w.Output(ctx, "build", "npm error: no such package\x1b[2J")
