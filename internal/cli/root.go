@@ -47,7 +47,7 @@ func (c *cmd) root() *cobra.Command {
 		{"builds", "Builds:", []*cobra.Command{c.builders(), c.foundations(), c.bake()}},
 		{"places", "Places and people:", []*cobra.Command{c.target(), c.orgs(), c.spaces(), c.spaceSettings(), c.users(), c.credentials()}},
 		{"account", "Your login:", []*cobra.Command{c.login(), c.logout(), c.whoami(), c.passwd(), c.tokens()}},
-		{"platform", "The platform:", append(slices.Clone(c.world.Roles), c.info(), c.gc(), c.key())},
+		{"platform", "The platform:", append(slices.Clone(c.world.Roles), c.info(), c.backup(), c.gc(), c.key())},
 		{"others", "Others:", []*cobra.Command{c.version()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
