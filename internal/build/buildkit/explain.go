@@ -41,7 +41,7 @@ func explain(ctx context.Context, err error, req build.Request, limit time.Durat
 	if hint := hintFor(strings.Join(step.tail, "\n"), int(exit.ExitCode)); hint != "" {
 		return f.WithTry("%s", hint)
 	}
-	return f.WithTry("run the command in a clean checkout; naru logs APP --build shows the whole log")
+	return f.WithTry("run the command in a clean checkout; naru logs APP --source STG shows the whole log")
 }
 
 func timedOut(err error, limit time.Duration, follow *follower) error {

@@ -15,11 +15,13 @@ import (
 	"naru/internal/build"
 	"naru/internal/event"
 	"naru/internal/id"
+	"naru/internal/observe/logs"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
 	"naru/internal/route"
 	"naru/internal/run"
+	"naru/internal/run/spool"
 	"naru/internal/source"
 )
 
@@ -110,8 +112,9 @@ type Router interface {
 	Sync(ctx context.Context) error
 }
 
-// Logs forgets what an app said.
+// Logs keeps what builds said, and forgets what an app said.
 type Logs interface {
+	Append(ctx context.Context, lines []logs.Line, offsets map[string]spool.Offset) error
 	Forget(ctx context.Context, a app.ID) error
 }
 

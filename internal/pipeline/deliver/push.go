@@ -239,12 +239,14 @@ func (s *Service) build(ctx context.Context, w *operation.Work, a app.App, snap 
 	if err := s.sources.Checkout(ctx, snap, dir); err != nil {
 		return built{}, operation.Outcome{}, err
 	}
+	stage := &staging{work: w, app: a.ID}
 	res, err := s.builds.Build(ctx, build.Request{
 		Recipe: recipe, Dir: dir, SnapshotDigest: snap.Digest, Space: a.Space,
 		Target: build.Target{Repository: repository}, SourceCommit: snap.Origin.Commit,
 		Env: in.Build.Env, Fresh: in.Build.Fresh,
-		Progress: func(e build.Event) { sayBuild(ctx, w, e) },
+		Progress: func(e build.Event) { stage.hear(ctx, e) },
 	})
+	stage.keep(ctx, s.logs)
 	if err != nil {
 		return built{}, operation.Outcome{}, err
 	}
@@ -402,24 +404,6 @@ func Repository(space, slug string) (string, error) {
 		return "", errors.Join(fmt.Errorf("space %q has no repository", space), err1, err2)
 	}
 	return orgSlug + "/" + spaceSlug + "/" + slug, nil
-}
-
-// sayBuild turns what a build tells into progress.
-func sayBuild(ctx context.Context, w *operation.Work, e build.Event) {
-	switch e.Kind {
-	case build.Line:
-		w.Output(ctx, "build", e.Text)
-	case build.Started:
-		w.Output(ctx, "build", "==> "+e.Step)
-	case build.Cached:
-		w.Output(ctx, "build", "==> "+e.Step+" (cached)")
-	case build.Done:
-		w.Output(ctx, "build", fmt.Sprintf("<== %s: %s", e.Step, e.Took.Round(time.Millisecond)))
-	case build.StepFailed:
-		w.Output(ctx, "build", fmt.Sprintf("<== %s failed: %s", e.Step, e.Text))
-	case build.Warning:
-		w.Info(ctx, "build", "%s", e.Text)
-	}
 }
 
 // size prints bytes as people read them.
