@@ -66,9 +66,6 @@ const (
 	Crashed   State = "crashed"   // ended by itself, or never became healthy
 )
 
-// states are all states, in the order of a life.
-var states = []State{Pending, Starting, Healthy, Unhealthy, Draining, Stopping, Stopped, Crashed}
-
 // next are the legal moves.
 var next = map[State][]State{
 	Pending:   {Starting, Stopped},

@@ -99,11 +99,10 @@ const perEntry = 4 << 10
 
 // guard counts what comes out of an archive against what went in.
 type guard struct {
-	r       io.Reader
-	out     int64
-	in      func() int64 // packed bytes so far; nil where nothing is packed
-	limits  Limits
-	archive string
+	r      io.Reader
+	out    int64
+	in     func() int64 // packed bytes so far; nil where nothing is packed
+	limits Limits
 }
 
 func (in *Intake) newGuard(r io.Reader, packed func() int64) *guard {

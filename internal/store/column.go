@@ -96,13 +96,13 @@ func clean(s string) string {
 // list, so it holds a value that no column has.
 func in[T ~string](values []T) any {
 	if len(values) == 0 {
-		return bun.In([]string{"\x01none"})
+		return bun.List([]string{"\x01none"})
 	}
 	list := make([]string, len(values))
 	for i, v := range values {
 		list[i] = string(v)
 	}
-	return bun.In(list)
+	return bun.List(list)
 }
 
 // each turns rows into what they stand for.

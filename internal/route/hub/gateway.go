@@ -67,8 +67,8 @@ func (h *Hub) serve(parent context.Context, conn net.Conn) {
 	}()
 	err = h.receive(g, in)
 	cancel()
-	if werr := <-wrote; err == nil || errors.Is(err, net.ErrClosed) {
-		err = werr
+	if werr := <-wrote; errors.Is(err, net.ErrClosed) {
+		err = werr // we closed it because we could not write
 	}
 	if parent.Err() == nil {
 		h.log.InfoContext(parent, "gateway stream ended", "gateway", g.name(), "error", err)
@@ -172,7 +172,7 @@ func (h *Hub) next(ctx context.Context, g *gateway) (*publication, error) {
 	}
 }
 
-// receive takes what the gateway says until the stream ends.
+// receive takes what the gateway says until the stream ends, and says how.
 func (h *Hub) receive(g *gateway, in io.Reader) error {
 	for {
 		m, err := wire.Read(in, h.cfg.MaxFrame)
