@@ -84,7 +84,7 @@ func (r resolving) Build(ctx context.Context, req Request) (Result, error) {
 		if f.name == "" || f.into.Ref != "" {
 			continue
 		}
-		found, err := r.foundations.Resolve(ctx, f.name)
+		found, err := r.resolve(ctx, req, f.name)
 		if err != nil {
 			return Result{}, fmt.Errorf("find foundation %s: %w", f.name, err)
 		}
@@ -104,6 +104,24 @@ func (r resolving) Build(ctx context.Context, req Request) (Result, error) {
 		return Result{}, err
 	}
 	return r.next.Build(ctx, req)
+}
+
+// resolve finds a foundation and says so: one that was never used on this
+// platform is baked first, which takes a while.
+func (r resolving) resolve(ctx context.Context, req Request, name string) (Foundation, error) {
+	tell, start := req.Progress, time.Now()
+	if tell == nil {
+		tell = func(Event) {}
+	}
+	step := "foundation " + name
+	tell(Event{Kind: Started, Step: step, At: start})
+	found, err := r.foundations.Resolve(ctx, name)
+	if err != nil {
+		tell(Event{Kind: StepFailed, Step: step, Text: err.Error(), At: time.Now()})
+		return found, err
+	}
+	tell(Event{Kind: Done, Step: step, Took: time.Since(start), At: time.Now()})
+	return found, nil
 }
 
 // fits refuses a run foundation on which what was built cannot run: both say
