@@ -85,7 +85,7 @@ func (c *cmd) passwd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			old, now, err := c.passwords(stdin)
+			old, now, err := c.passwords(cc.Context(), stdin)
 			if err != nil {
 				return err
 			}
@@ -114,7 +114,7 @@ func keepTokens(ctx context.Context, session *fileSession, tokens client.Tokens)
 }
 
 // passwords reads the present password and the new one.
-func (c *cmd) passwords(stdin bool) (old, now string, err error) {
+func (c *cmd) passwords(ctx context.Context, stdin bool) (old, now string, err error) {
 	const otherwise = "naru passwd --password-stdin < FILE, with the present and the new password on a line each"
 	if stdin {
 		both, err := c.readSecret()
@@ -124,10 +124,10 @@ func (c *cmd) passwords(stdin bool) (old, now string, err error) {
 		}
 		return old, now, err
 	}
-	if old, err = c.password("present password: ", false, otherwise); err != nil {
+	if old, err = c.password(ctx, "present password: ", false, otherwise); err != nil {
 		return "", "", err
 	}
-	now, err = c.newPassword("", false, otherwise)
+	now, err = c.newPassword(ctx, "", false, otherwise)
 	return old, now, err
 }
 

@@ -61,7 +61,7 @@ func (c *cmd) setCredential() *cobra.Command {
 			if _, person := c.person(); !person {
 				stdin = true
 			}
-			if in.Password, err = c.password("password or token for "+args[0]+": ", stdin, "naru credentials set HOST --password-stdin < FILE"); err != nil {
+			if in.Password, err = c.password(cc.Context(), "password or token for "+args[0]+": ", stdin, "naru credentials set HOST --password-stdin < FILE"); err != nil {
 				return err
 			}
 			if in.Password == "" {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -59,8 +60,8 @@ shell's history.`,
   naru set-env my-shop --secret DB_PASSWORD < password.txt
   naru set-env my-shop GREETING=hello --no-restart`,
 		Args: minimum(2, "APP and NAME=VALUE"),
-	}, func(args []string) (client.EnvChange, error) {
-		values, err := c.values(args, secret)
+	}, func(ctx context.Context, args []string) (client.EnvChange, error) {
+		values, err := c.values(ctx, args, secret)
 		if secret {
 			return client.EnvChange{Secret: values}, err
 		}
@@ -76,15 +77,17 @@ func (c *cmd) unsetEnv() *cobra.Command {
 		Short:   "Remove environment values of an app, and restart it without them",
 		Example: "  naru unset-env my-shop GREETING",
 		Args:    minimum(2, "APP and NAME"),
-	}, func(args []string) (client.EnvChange, error) { return client.EnvChange{Unset: args}, nil })
+	}, func(_ context.Context, args []string) (client.EnvChange, error) {
+		return client.EnvChange{Unset: args}, nil
+	})
 }
 
 // envChange makes a command that changes the environment and, unless told
 // otherwise, brings the change to what runs.
-func (c *cmd) envChange(command *cobra.Command, change func(args []string) (client.EnvChange, error)) *cobra.Command {
+func (c *cmd) envChange(command *cobra.Command, change func(ctx context.Context, args []string) (client.EnvChange, error)) *cobra.Command {
 	var stay, verbose, detach bool
 	command.RunE = func(cc *cobra.Command, args []string) error {
-		in, err := change(args[1:])
+		in, err := change(cc.Context(), args[1:])
 		if err != nil {
 			return err
 		}
@@ -116,7 +119,7 @@ func (c *cmd) envChange(command *cobra.Command, change func(args []string) (clie
 
 // values reads NAME=VALUE arguments. A secret without a value is asked for. What
 // cannot be read is named by its place only, for it may be a secret.
-func (c *cmd) values(args []string, secret bool) (map[string]string, error) {
+func (c *cmd) values(ctx context.Context, args []string, secret bool) (map[string]string, error) {
 	values := map[string]string{}
 	if err := c.oneFromInput(args, secret); err != nil {
 		return nil, err
@@ -128,7 +131,7 @@ func (c *cmd) values(args []string, secret bool) (map[string]string, error) {
 			return nil, notAPair(i + 1)
 		case !ok:
 			var err error
-			if value, err = c.secretValue(name); err != nil {
+			if value, err = c.secretValue(ctx, name); err != nil {
 				return nil, err
 			}
 		}
@@ -155,9 +158,9 @@ func (c *cmd) oneFromInput(args []string, secret bool) error {
 	return nil
 }
 
-func (c *cmd) secretValue(name string) (string, error) {
+func (c *cmd) secretValue(ctx context.Context, name string) (string, error) {
 	if f, ok := c.person(); ok {
-		return c.hidden(f, "value of "+name+": ")
+		return c.hidden(ctx, f, "value of "+name+": ")
 	}
 	value, err := c.readSecret()
 	if err == nil && value == "" {

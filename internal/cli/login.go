@@ -77,7 +77,7 @@ func (c *cmd) authenticate(ctx context.Context, cl *client.Client, user, code st
 	if user == "" {
 		user = "admin"
 	}
-	password, err := c.password(fmt.Sprintf("password of %s: ", user), stdin, "use --password-stdin, or --code with the line that naru up printed")
+	password, err := c.password(ctx, fmt.Sprintf("password of %s: ", user), stdin, "use --password-stdin, or --code with the line that naru up printed")
 	if err != nil {
 		return client.Tokens{}, err
 	}

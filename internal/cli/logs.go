@@ -28,6 +28,7 @@ func (c *cmd) logs() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				c.screen.answered()
 				if c.screen.json {
 					if err := c.screen.line(l); err != nil {
 						return err

@@ -43,6 +43,7 @@ type platform struct {
 	mu    sync.Mutex // guards all below
 	creds map[string]vault.Credential
 	inner func(run.ExecSpec) (int, error) // what commands inside do
+	cut   chan struct{}                   // closed by the next upload, which then breaks; nil: it does not
 
 	addr   string
 	server *http.Server

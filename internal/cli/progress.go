@@ -46,7 +46,10 @@ func (c *cmd) follow(ctx context.Context, cl *client.Client, op client.Operation
 func (c *cmd) watch(ctx context.Context, cl *client.Client, op client.Operation, w *watcher) (client.Operation, error) {
 	show, stop := w.show, func() {}
 	if c.screen.json {
-		show = func(p client.Progress) { _ = c.screen.line(p) } // a closed pipe ends the program anyway
+		show = func(p client.Progress) {
+			c.screen.answered()
+			_ = c.screen.line(p) // a closed pipe ends the program anyway
+		}
 	} else {
 		stop = w.animate()
 	}

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -178,5 +179,28 @@ func TestSecretsAreAskedForWithoutEcho(t *testing.T) {
 	must(t, err)
 	if len(a.Draft.Secrets) != 1 || a.Draft.Secrets[0] != "TOKEN" {
 		t.Errorf("secrets of the draft: %v", a.Draft.Secrets)
+	}
+}
+
+func TestInterruptAtAPromptGivesTheTerminalBack(t *testing.T) {
+	p, d, home := newPlatform(t), newDesk(t), t.TempDir()
+	before, err := term.GetState(int(d.program.Fd()))
+	must(t, err)
+	ctx, interrupt := context.WithCancel(t.Context())
+	end := make(chan int, 1)
+	go func() {
+		end <- cli.Run(ctx, cli.World{Args: []string{"login", p.url()}, In: d.program, Out: d.program, Err: d.program, Getenv: func(name string) string {
+			return map[string]string{"NARU_HOME": home}[name]
+		}})
+	}()
+	d.waitFor("password of admin: ")
+	interrupt()
+	if got := <-end; got != 130 {
+		t.Errorf("exit code %d, want 130", got)
+	}
+	after, err := term.GetState(int(d.program.Fd()))
+	must(t, err)
+	if *after != *before {
+		t.Errorf("the terminal is not as it was: %+v, before %+v", after, before)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,6 +90,31 @@ func TestPushSurvivesARestartOfTheServer(t *testing.T) {
 	}
 	if n := strings.Count(errs.String(), "waiting for the server"); n != 1 {
 		t.Errorf("the wait is told %d times:\n%s", n, errs)
+	}
+}
+
+func TestUploadSurvivesARestartOfTheServer(t *testing.T) {
+	p, home := newPlatform(t), t.TempDir()
+	folder(t, home, "shop")
+	for i := range 8 { // more than pipes and sockets hold, so that the upload is in the middle when it breaks
+		must(t, os.WriteFile(filepath.Join(home, "shop", fmt.Sprint(i)), bytes.Repeat([]byte{byte(i)}, 4<<20), 0o644))
+	}
+	cut := make(chan struct{})
+	p.mu.Lock()
+	p.cut = cut
+	p.mu.Unlock()
+	out, errs, end := p.beginNaru(t.Context(), home, "push", "shop", "--path", "shop")
+	<-cut
+	p.halt()
+	p.start()
+	if got := <-end; got != 0 {
+		t.Fatalf("exit code %d:\n%s%s", got, out, errs)
+	}
+	if text := out.String(); !strings.Contains(text, "9 files, 33554434 B, sent 9 files, 32.0 MiB") {
+		t.Errorf("the source step says something else:\n%s", text)
+	}
+	if !strings.Contains(errs.String(), "waiting for the server: ") {
+		t.Errorf("the wait is not told:\n%s", errs)
 	}
 }
 

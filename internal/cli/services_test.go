@@ -213,6 +213,16 @@ func (p *platform) Missing(ctx context.Context, space app.SpaceID, hashes []stri
 }
 
 func (p *platform) Receive(ctx context.Context, space app.SpaceID, tar io.Reader) (source.Received, error) {
+	p.mu.Lock()
+	cut := p.cut
+	p.cut = nil
+	p.mu.Unlock()
+	if cut != nil {
+		_, _ = p.files.Receive(ctx, space, io.LimitReader(tar, 9<<20)) // what came whole is kept
+		close(cut)
+		<-ctx.Done()
+		return source.Received{}, fault.New(fault.Unavailable, "", "the server is stopping")
+	}
 	return p.files.Receive(ctx, space, tar)
 }
 

@@ -125,3 +125,19 @@ func TestEveryCommandHelps(t *testing.T) {
 		}
 	}
 }
+
+func TestTypedLine(t *testing.T) {
+	for typed, want := range map[string]string{
+		"hunter2\r": "hunter2", "hunter2\n": "hunter2", "hunteX\x7fr2\r": "hunter2", "ä\x08a\r": "a", "\x7f\r": "", "wrong\x15right\r": "right",
+	} {
+		if got, err := typedLine(strings.NewReader(typed)); err != nil || got != want {
+			t.Errorf("typedLine(%q) = %q, %v, want %q", typed, got, err, want)
+		}
+	}
+	if _, err := typedLine(strings.NewReader("hun\x03")); err != exitCode(130) {
+		t.Errorf("after Ctrl-C: %v, want exit code 130", err)
+	}
+	if _, err := typedLine(strings.NewReader("hun")); err == nil {
+		t.Error("a terminal that is gone gave a line")
+	}
+}

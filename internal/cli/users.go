@@ -45,7 +45,7 @@ func (c *cmd) createUser() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			password, err := c.newPassword(" of "+args[0], stdin, "naru users create "+args[0]+" --password-stdin < FILE")
+			password, err := c.newPassword(cc.Context(), " of "+args[0], stdin, "naru users create "+args[0]+" --password-stdin < FILE")
 			if err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ func (c *cmd) userPassword() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			password, err := c.newPassword(" of "+args[0], stdin, "naru users passwd "+args[0]+" --password-stdin < FILE")
+			password, err := c.newPassword(cc.Context(), " of "+args[0], stdin, "naru users passwd "+args[0]+" --password-stdin < FILE")
 			if err != nil {
 				return err
 			}
