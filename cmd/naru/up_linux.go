@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,9 +98,14 @@ func assemble(ctx context.Context, cfg config.Config, out io.Writer) (platform.P
 		Teardown: func(ctx context.Context) error { return server.Ask(ctx, cfg, "/teardown", nil) },
 		Ready:    func(ctx context.Context) { greet(ctx, cfg, out) },
 	}
-	if driver == config.Containerd && cfg.Buildkit.Address == "" {
-		if parts.Buildkitd, err = buildDaemon(naru, cfg); err != nil {
+	if cfg.Buildkit.Address == "" {
+		parts.Buildkitd, err = buildDaemon(naru, cfg)
+		if err != nil && driver == config.Containerd {
 			return platform.Parts{}, err
+		}
+		if err != nil || os.Geteuid() != 0 {
+			parts.Buildkitd = nil
+			fmt.Fprintln(out, "note: nothing can be built here, only images be pushed (naru push --image): building needs root and buildkitd")
 		}
 	}
 	return parts, nil
@@ -120,6 +128,9 @@ func buildDaemon(naru string, cfg config.Config) (*platform.Daemon, error) {
 		MemoryMiB:  int(cfg.Build.Memory/config.MiB) * cfg.Build.Parallel,
 		CPUMilli:   int(cfg.Build.CPU*1000) * cfg.Build.Parallel,
 	}
+	if d.Reachable, err = portsHere(cfg.Mirrors); err != nil {
+		return nil, err
+	}
 	files, err := d.Render()
 	if err != nil {
 		return nil, err
@@ -129,6 +140,36 @@ func buildDaemon(naru string, cfg config.Config) (*platform.Daemon, error) {
 		Folders: []string{filepath.Join(cfg.DataDir, "buildkit", "tmp")},
 		Before:  d.Prepare,
 	}, nil
+}
+
+// portsHere are the ports of mirrors that run on this machine, which is
+// otherwise closed to builds.
+func portsHere(m config.Mirrors) ([]int, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	here := map[string]bool{}
+	for _, a := range addrs {
+		if ip, _, err := net.ParseCIDR(a.String()); err == nil && !ip.IsLoopback() {
+			here[ip.String()] = true
+		}
+	}
+	var ports []int
+	for _, mirror := range append(strings.Split(m.GoProxy, ","), m.NPM, m.Pip, m.Maven) {
+		u, err := url.Parse(mirror)
+		if err != nil || !here[u.Hostname()] {
+			continue // direct, off, or elsewhere
+		}
+		port, err := strconv.Atoi(u.Port())
+		if err != nil {
+			port = map[string]int{"http": 80, "https": 443}[u.Scheme]
+		}
+		if port > 0 && !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
+	}
+	return ports, nil
 }
 
 // greet tells whoever started the platform where it is and how to get in.
