@@ -6,10 +6,12 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"naru/internal/atomicfile"
 	"naru/internal/config"
 	"naru/internal/fault"
 	"naru/internal/route/gateway"
@@ -62,15 +64,30 @@ func serverRole() *cobra.Command {
 }
 
 // killAfter ends the process like kill -9 right after a commit of the store, for
-// the tests that try every one of them: NARU_TEST_KILL_AFTER=N.
+// the tests that try every one of them. $NARU_TEST_KILL_FILE names a file that
+// need not be there; once it is, the number in it counts down with every commit.
+// At nought the file goes and the process with it, so that the next one lives.
 func killAfter(getenv func(string) string) func(int64) {
-	n, err := strconv.ParseInt(getenv("NARU_TEST_KILL_AFTER"), 10, 64)
-	if err != nil || n < 1 {
+	file := getenv("NARU_TEST_KILL_FILE")
+	if file == "" {
 		return nil
 	}
-	return func(count int64) {
-		if count == n {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // nothing comes after
+	return func(int64) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return // not armed
+		}
+		left, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil || left < 1 {
+			return
+		}
+		if left > 1 {
+			err = atomicfile.Write(file, []byte(strconv.Itoa(left-1)), 0o600)
+		} else if err = os.Remove(file); err == nil {
+			err = syscall.Kill(os.Getpid(), syscall.SIGKILL) // nothing comes after
+		}
+		if err != nil {
+			panic(err) // a test that does not kill would pass for nothing
 		}
 	}
 }
