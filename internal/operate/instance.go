@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"naru/internal/app"
@@ -18,6 +19,12 @@ import (
 func (k *Keeper) tend(ctx context.Context, g run.Group, i run.Instance) error {
 	if g.ID == "" {
 		return nil // its group is gone; the next pass stops it
+	}
+	// The pass that asks may have looked before an earlier tender was through: what
+	// has ended since must not be started a second time.
+	i, err := k.store.Instance(ctx, i.ID)
+	if err != nil || !i.State.Live() {
+		return err
 	}
 	spec, process, err := k.specs.Spec(ctx, g, i)
 	if err != nil {
@@ -138,22 +145,47 @@ func (k *Keeper) crash(ctx context.Context, id run.InstanceID, exit run.Exit) (r
 		return i, err
 	}
 	k.log.InfoContext(ctx, "instance ended", "instance", id, "reason", exit.Reason)
-	k.bury(ctx, id)
+	select {
+	case k.dead <- id:
+	case <-ctx.Done(): // whoever lets go of it removes it, or the next sweep does
+	}
 	return i, nil
+}
+
+// undertake buries what crash hands over, until ctx ends. Its context is the
+// keeper's: that of who watched over an instance ends with the instance.
+func (k *Keeper) undertake(ctx context.Context) {
+	var graves sync.WaitGroup
+	defer graves.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case id := <-k.dead:
+			graves.Go(func() { k.bury(ctx, id) })
+		}
+	}
 }
 
 // bury removes what is left of an ended instance, but gives its address back
 // only when no gateway sends to it any more. It does not hold up the restart,
-// which has an address of its own. What it cannot finish, the next sweep does.
+// which has an address of its own. What it cannot finish before ctx ends, the
+// next sweep does.
 func (k *Keeper) bury(ctx context.Context, id run.InstanceID) {
-	k.graves.Go(func() {
-		if err := k.router.Sync(ctx); err != nil {
+	retry := backoff.Policy{First: 100 * time.Millisecond, Max: 30 * time.Second}
+	for n := 0; ; n++ {
+		err := k.router.Sync(ctx)
+		if err == nil {
+			err = k.driver.Remove(ctx, id)
+		}
+		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if err := k.driver.Remove(ctx, id); err != nil && ctx.Err() == nil {
-			k.log.WarnContext(ctx, "remove ended instance", "instance", id, "error", err)
+		k.log.WarnContext(ctx, "remove ended instance", "instance", id, "error", err)
+		if retry.Wait(ctx, n) != nil {
+			return
 		}
-	})
+	}
 }
 
 // drain takes an instance out of traffic: out of the table, acknowledged, and
@@ -170,8 +202,8 @@ func (k *Keeper) drain(ctx context.Context, i run.Instance) error {
 	}
 	idle, cancel := context.WithTimeout(ctx, k.opts.DrainTimeout)
 	defer cancel()
-	if err := k.router.Idle(idle, i.ID); err != nil && ctx.Err() != nil {
-		return err
+	if err := k.router.Idle(idle, i.ID); err != nil && (idle.Err() == nil || ctx.Err() != nil) {
+		return fmt.Errorf("wait until the instance is idle: %w", err) // anything but the deadline
 	}
 	_, err := k.store.UpdateInstance(ctx, i.ID, func(i run.Instance, _ time.Time) (run.Instance, error) {
 		i.Drained = true

@@ -23,6 +23,8 @@ type Store interface {
 	Groups(ctx context.Context, id app.ID) ([]run.Group, error)
 	// Instances returns an app's instances that are not Stopped.
 	Instances(ctx context.Context, id app.ID) ([]run.Instance, error)
+	// Instance returns one instance, whatever its state.
+	Instance(ctx context.Context, id run.InstanceID) (run.Instance, error)
 	// HasInstance reports whether an instance, or a task's instance, may still run.
 	HasInstance(ctx context.Context, id run.InstanceID) (bool, error)
 	// AddInstance stores the intent to start an instance. It is a Conflict when
@@ -72,14 +74,14 @@ type Keeper struct {
 	opts   Options
 	log    *slog.Logger
 	starts chan struct{}
-	graves sync.WaitGroup
+	dead   chan run.InstanceID // what crashed and is still to be removed
 }
 
 // NewKeeper makes a keeper; Run does the work.
 func NewKeeper(store Store, driver run.Driver, specs Specs, router Router, opts Options, log *slog.Logger) *Keeper {
 	return &Keeper{
 		store: store, driver: driver, specs: specs, router: router, opts: opts, log: log,
-		starts: make(chan struct{}, max(1, opts.Starts)),
+		starts: make(chan struct{}, max(1, opts.Starts)), dead: make(chan run.InstanceID),
 	}
 }
 
@@ -90,9 +92,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 		k.log.ErrorContext(ctx, "sweep leftovers", "error", err)
 	}
 	var group sync.WaitGroup
-	defer k.graves.Wait()
 	defer group.Wait()
 	group.Go(func() { k.watch(ctx) })
+	group.Go(func() { k.undertake(ctx) })
 
 	changed, stop := k.store.Subscribe()
 	defer stop()
@@ -196,9 +198,6 @@ func (k *Keeper) watch(ctx context.Context) {
 			return
 		}
 		k.log.WarnContext(ctx, "watch instances", "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
+		pause(ctx, time.Second)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/run"
 )
@@ -129,19 +130,44 @@ func (w *ward) act(ctx context.Context, c run.Change, g run.Group, i run.Instanc
 		defer w.wake()
 		defer w.end(key)
 		w.release(c.Instance)
-		if err := w.do(ctx, c, g, i); err != nil && ctx.Err() == nil {
+		err := w.do(ctx, c, g, i)
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case fault.Is(err, fault.Conflict): // it moved on since the pass looked
+			pause(ctx, 20*time.Millisecond)
+		default:
 			w.k.log.ErrorContext(ctx, "change instance", "app", w.app, "act", c.Act, "group", g.Name,
 				"index", c.Index, "instance", c.Instance, "error", err)
-			select { // the next pass tries again, a little later
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
+			pause(ctx, time.Second) // the next pass tries again, a little later
 		}
 	})
 }
 
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
 func (w *ward) do(ctx context.Context, c run.Change, g run.Group, i run.Instance) error {
 	now := time.Now().UTC()
+	if i.ID != "" {
+		// Its tender may have moved it before letting go; then the next pass plans anew.
+		have, err := w.k.store.Instance(ctx, i.ID)
+		if fault.Is(err, fault.NotFound) {
+			return nil // it went with its group
+		}
+		if err != nil {
+			return err
+		}
+		if have.State != i.State || have.Drained != i.Drained {
+			return nil
+		}
+	}
 	switch c.Act {
 	case run.Start:
 		return w.k.store.AddInstance(ctx, run.Instance{
@@ -183,10 +209,7 @@ func (w *ward) tend(ctx context.Context, g run.Group, i run.Instance) {
 		}()
 		if err := w.k.tend(tctx, g, i); err != nil && tctx.Err() == nil {
 			w.k.log.ErrorContext(ctx, "tend instance", "app", w.app, "group", g.Name, "instance", i.ID, "error", err)
-			select {
-			case <-tctx.Done():
-			case <-time.After(time.Second):
-			}
+			pause(tctx, time.Second)
 		}
 	})
 }
