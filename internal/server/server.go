@@ -61,7 +61,7 @@ type Options struct {
 // Run is the control plane: it opens what is stored, starts the parts, and
 // returns when ctx has ended and all of them have stopped. Instances and the
 // gateway do not notice.
-func Run(ctx context.Context, o Options) error {
+func Run(ctx context.Context, o Options) (err error) {
 	cfg, log := o.Config, o.Log
 	if err := makeFolders(cfg); err != nil {
 		return err
