@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -45,7 +46,9 @@ type Runner struct {
 	wake     chan struct{}
 	log      *slog.Logger
 
-	mu   sync.Mutex // guards work
+	taking sync.Mutex // held from taking operations until they are in work, so that a Cancel in between finds them
+
+	mu   sync.Mutex // guards work; never held across the store
 	work map[ID]*Work
 }
 
@@ -67,6 +70,8 @@ func (r *Runner) Wake() {
 
 // Cancel asks a running operation to end early; the caller has stored the wish.
 func (r *Runner) Cancel(id ID) {
+	r.taking.Lock()
+	defer r.taking.Unlock()
 	r.mu.Lock()
 	w := r.work[id]
 	r.mu.Unlock()
@@ -112,14 +117,23 @@ func (r *Runner) Run(ctx context.Context) error {
 // drain starts queued operations until there is none that may run.
 func (r *Runner) drain(ctx context.Context, work *sync.WaitGroup) error {
 	for r.acquire(ctx) {
-		op, ok, err := r.store.TakeOperation(ctx)
-		if err != nil || !ok {
+		if ok, err := r.take(ctx, work); err != nil || !ok {
 			<-r.slots
 			return err
 		}
-		r.start(ctx, work, op)
 	}
 	return ctx.Err()
+}
+
+// take starts the next operation in a slot that was acquired, if there is one.
+func (r *Runner) take(ctx context.Context, work *sync.WaitGroup) (bool, error) {
+	r.taking.Lock()
+	defer r.taking.Unlock()
+	op, ok, err := r.store.TakeOperation(ctx)
+	if err == nil && ok {
+		r.start(ctx, work, op)
+	}
+	return ok, err
 }
 
 // acquire waits for a slot; false when ctx ended first.
@@ -194,6 +208,7 @@ func (r *Runner) carryOut(ctx context.Context, w *Work) {
 func (r *Runner) call(ctx context.Context, w *Work) (result any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			w.Log.ErrorContext(ctx, "operation panicked", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
