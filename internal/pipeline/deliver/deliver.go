@@ -63,6 +63,7 @@ type Store interface {
 	CurrentRelease(ctx context.Context, a app.ID) (release.Release, error)
 
 	StartRollout(ctx context.Context, r rollout.Rollout, evs ...event.Event) (rollout.Rollout, error)
+	Rollout(ctx context.Context, id rollout.ID) (rollout.Rollout, error)
 	Rollouts(ctx context.Context, a app.ID, limit int) ([]rollout.Rollout, error)
 	Groups(ctx context.Context, a app.ID) ([]run.Group, error)
 	Instances(ctx context.Context, a app.ID) ([]run.Instance, error)

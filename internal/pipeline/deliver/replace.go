@@ -10,7 +10,6 @@ import (
 	"naru/internal/artifact"
 	"naru/internal/event"
 	"naru/internal/fault"
-	"naru/internal/id"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
@@ -51,8 +50,19 @@ func (s *Service) cut(ctx context.Context, w *operation.Work, reason string) (cu
 	})
 }
 
-// roll makes a release with pick and starts its rollout; the app is started.
+// roll makes a release with pick and starts its rollout; the app is started. An
+// operation has at most one rollout, of the same id: an attempt that died after
+// the commit is known by it.
 func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx context.Context, a app.App, old *release.Release) (release.Release, error)) (cutting, operation.Outcome, error) {
+	if ro, err := s.store.Rollout(ctx, rollout.ID(w.ID)); err == nil {
+		rel, err := s.store.Release(ctx, ro.Release)
+		return cutting{rel.ID, rel.Number, ro.ID}, operation.Outcome{Text: rel.Name(), Data: rel.Number}, err
+	} else if !fault.Is(err, fault.NotFound) {
+		return cutting{}, operation.Outcome{}, err
+	}
+	if err := s.clear(ctx, w); err != nil {
+		return cutting{}, operation.Outcome{}, err
+	}
 	var c cutting
 	var text string
 	err := s.store.Together(ctx, func(ctx context.Context) error {
@@ -74,7 +84,7 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx con
 			return err
 		}
 		r := rollout.Rollout{
-			ID: rollout.ID(id.New()), App: a.ID, Release: rel.ID, Strategy: rollout.Rolling,
+			ID: rollout.ID(w.ID), App: a.ID, Release: rel.ID, Strategy: rollout.Rolling,
 			MaxInFlight: max(1, a.Count(app.Web)/4), State: rollout.Preparing,
 		}
 		groups, err := s.store.Groups(ctx, a.ID)
@@ -102,6 +112,20 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx con
 		return nil
 	})
 	return c, operation.Outcome{Text: text, Data: c.Number}, err
+}
+
+// clear takes back a rollout whose operation ended without it (it panicked, or
+// was given up): nobody else would, and no other rollout of the app could begin.
+func (s *Service) clear(ctx context.Context, w *operation.Work) error {
+	newest, err := s.store.Rollouts(ctx, w.App, 1)
+	if err != nil || len(newest) == 0 || newest[0].State.Ended() {
+		return err
+	}
+	w.Info(ctx, "release", "an earlier rollout was left unfinished and is taken back first")
+	abort := make(chan struct{})
+	close(abort)
+	_, err = s.rollouts.Run(ctx, newest[0].ID, abort, &listener{w: w})
+	return err
 }
 
 // replace carries the rollout out and tells how it goes. When what ran before

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/backoff"
 	"naru/internal/fault"
 	"naru/internal/release"
 	"naru/internal/run"
@@ -64,7 +65,9 @@ type Listener interface {
 const unseen = 5
 
 // Run carries a rollout to its end, wherever it stands. It returns with ctx's
-// error and goes on when called again, also by another process. When abort is
+// error and goes on when called again, also by another process. Other errors of
+// a move are tried again: a rollout that was left in the middle would be in the
+// way of all that come after it. When abort is
 // closed, it goes back. The rollout it returns is Done, or RolledBack or Failed
 // with a reason.
 func (r *Runner) Run(ctx context.Context, id ID, abort <-chan struct{}, hear Listener) (Rollout, error) {
@@ -85,9 +88,23 @@ func (r *Runner) Run(ctx context.Context, id ID, abort <-chan struct{}, hear Lis
 	defer stop()
 	tick := time.NewTicker(5 * time.Second) // what a change did not announce is seen all the same
 	defer tick.Stop()
-	for !ro.State.Ended() {
-		if ro, err = r.step(ctx, ro, hear); err != nil || ro.State.Ended() {
-			return ro, err
+	retry := backoff.Policy{First: 50 * time.Millisecond, Max: 5 * time.Second}
+	for failures := 0; !ro.State.Ended(); {
+		next, err := r.step(ctx, ro, hear)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ro, ctx.Err()
+			}
+			r.log.WarnContext(ctx, "move rollout", "rollout", id, "state", ro.State, "error", err)
+			if retry.Wait(ctx, failures) != nil {
+				return ro, ctx.Err()
+			}
+			failures++
+			continue
+		}
+		if failures = 0; next.State != ro.State {
+			ro = next
+			continue // its next move need not wait for a change
 		}
 		select {
 		case <-ctx.Done():
@@ -96,7 +113,7 @@ func (r *Runner) Run(ctx context.Context, id ID, abort <-chan struct{}, hear Lis
 			abort = nil
 			if ro.State == Shifting {
 				if ro, err = r.store.MoveRollout(ctx, id, Aborting, "canceled"); err != nil {
-					return ro, err
+					return ro, fmt.Errorf("abort rollout: %w", err)
 				}
 			}
 		case <-changed:
