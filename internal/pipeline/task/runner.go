@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/backoff"
 	"naru/internal/event"
 	"naru/internal/fault"
 	"naru/internal/id"
@@ -54,14 +55,20 @@ type Runner struct {
 	log    *slog.Logger
 
 	mu      sync.Mutex // guards what follows
-	cancels map[ID]context.CancelFunc
+	holders map[ID]*holder
 	base    context.Context // of tasks in the background; nil until Run
 	work    sync.WaitGroup
 }
 
+// holder is who works on a task at the moment.
+type holder struct {
+	cancel context.CancelFunc
+	waits  bool // only for somebody to attach
+}
+
 // NewRunner makes a runner.
 func NewRunner(store Store, driver run.Driver, specs Specs, limits Limits, log *slog.Logger) *Runner {
-	return &Runner{store: store, driver: driver, specs: specs, limits: limits, log: log, cancels: map[ID]context.CancelFunc{}}
+	return &Runner{store: store, driver: driver, specs: specs, limits: limits, log: log, holders: map[ID]*holder{}}
 }
 
 // Run takes up the tasks that an earlier process left, then lets new ones begin,
@@ -91,15 +98,19 @@ func (r *Runner) goOn(t Task) {
 		return // Run takes it up
 	}
 	ctx, cancel := context.WithCancel(base)
-	r.hold(t.ID, cancel)
+	h := &holder{cancel: cancel, waits: t.Attach && t.State == Pending}
+	if !r.hold(t.ID, h) {
+		cancel() // somebody attached before the wait for them began
+		return
+	}
 	r.work.Go(func() {
-		defer r.letGo(t.ID, cancel)
+		defer r.letGo(t.ID, h)
 		switch {
 		case t.Attach && t.State == Running:
 			// Whoever was attached is gone with the process that served them.
 			r.end(ctx, t, 0, "the connection to it was lost")
 		case t.Attach:
-			r.expire(ctx, t)
+			r.expire(ctx, t, h)
 		default:
 			if _, err := r.carryOut(ctx, t, nil); err != nil && ctx.Err() == nil {
 				r.log.WarnContext(ctx, "task failed", "task", t.ID, "error", err)
@@ -109,13 +120,19 @@ func (r *Runner) goOn(t Task) {
 }
 
 // expire ends a task that nobody attaches to.
-func (r *Runner) expire(ctx context.Context, t Task) {
+func (r *Runner) expire(ctx context.Context, t Task, h *holder) {
 	timer := time.NewTimer(r.limits.Attach)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-		r.end(ctx, t, 0, "nobody attached to it")
+		r.mu.Lock()
+		late := r.holders[t.ID] != h
+		h.waits = false // from here on nobody may attach
+		r.mu.Unlock()
+		if !late {
+			r.end(ctx, t, 0, "nobody attached to it")
+		}
 	}
 }
 
@@ -161,15 +178,13 @@ func (r *Runner) Attach(ctx context.Context, tid ID, io run.IO) (int, error) {
 		return 0, fault.New(fault.Conflict, "task", "task %d is %s and does not wait for anybody", t.Number, t.State).
 			WithTry("naru logs APP --source TASK")
 	}
-	r.mu.Lock()
-	cancel := r.cancels[tid] // of the wait
-	r.mu.Unlock()
-	if cancel != nil {
-		cancel()
-	}
 	ctx, stop := context.WithCancel(ctx)
-	r.hold(tid, stop)
-	defer r.letGo(tid, stop)
+	h := &holder{cancel: stop}
+	if !r.hold(tid, h) {
+		stop()
+		return 0, fault.New(fault.Conflict, "task", "somebody else attached to task %d", t.Number)
+	}
+	defer r.letGo(tid, h)
 	return r.carryOut(ctx, t, &io)
 }
 
@@ -186,10 +201,10 @@ func (r *Runner) Cancel(ctx context.Context, by operation.Ask, tid ID) (Task, er
 		return t, err
 	}
 	r.mu.Lock()
-	cancel := r.cancels[tid]
+	h := r.holders[tid]
 	r.mu.Unlock()
-	if cancel != nil {
-		cancel()
+	if h != nil {
+		h.cancel()
 	}
 	return t, r.remove(ctx, t)
 }
@@ -197,7 +212,11 @@ func (r *Runner) Cancel(ctx context.Context, by operation.Ask, tid ID) (Task, er
 // carryOut starts the task's instance, or finds it running, and waits for its
 // end. A task is never tried twice: when nobody saw how it ended, it failed.
 func (r *Runner) carryOut(ctx context.Context, t Task, io *run.IO) (int, error) {
-	ctx, stop := context.WithTimeout(ctx, r.limits.Timeout)
+	began := time.Now()
+	if t.State == Running {
+		began = t.Started // by an earlier process, whose time counts
+	}
+	ctx, stop := context.WithDeadline(ctx, began.Add(r.limits.Timeout))
 	defer stop()
 	if t.State == Pending {
 		if err := r.begin(ctx, &t, io); err != nil {
@@ -207,7 +226,7 @@ func (r *Runner) carryOut(ctx context.Context, t Task, io *run.IO) (int, error) 
 			return 0, err
 		}
 	}
-	exit, err := r.driver.Wait(ctx, t.Instance)
+	exit, err := r.ended(ctx, t.Instance)
 	switch {
 	case err == nil:
 		r.end(ctx, t, exit.Code, exit.Reason)
@@ -221,6 +240,21 @@ func (r *Runner) carryOut(ctx context.Context, t Task, io *run.IO) (int, error) 
 		r.end(ctx, t, -1, "whoever was attached left")
 	}
 	return -1, err
+}
+
+// ended waits for the end of a task's instance, also through a restart of what
+// runs it below.
+func (r *Runner) ended(ctx context.Context, id run.InstanceID) (run.Exit, error) {
+	retry := backoff.Policy{First: 100 * time.Millisecond, Max: 2 * time.Second}
+	for n := 0; ; n++ {
+		exit, err := r.driver.Wait(ctx, id)
+		if err == nil || fault.Is(err, fault.NotFound) || ctx.Err() != nil {
+			return exit, err
+		}
+		if retry.Wait(ctx, n) != nil {
+			return exit, err
+		}
+	}
 }
 
 func (r *Runner) begin(ctx context.Context, t *Task, io *run.IO) error {
@@ -315,15 +349,27 @@ func (r *Runner) find(ctx context.Context, a app.ID, process string, index int) 
 	return best, nil
 }
 
-func (r *Runner) hold(t ID, cancel context.CancelFunc) {
+// hold makes h work on a task; whoever only waited there leaves. It is false
+// when somebody works on it already.
+func (r *Runner) hold(t ID, h *holder) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cancels[t] = cancel
+	if before := r.holders[t]; before != nil {
+		if !before.waits {
+			return false
+		}
+		before.cancel()
+	}
+	r.holders[t] = h
+	return true
 }
 
-func (r *Runner) letGo(t ID, cancel context.CancelFunc) {
-	cancel()
+// letGo ends the hold, unless somebody else has taken the task over.
+func (r *Runner) letGo(t ID, h *holder) {
+	h.cancel()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.cancels, t)
+	if r.holders[t] == h {
+		delete(r.holders, t)
+	}
 }
