@@ -230,8 +230,9 @@ func connect(cmd *exec.Cmd, x run.IO) (deliver func(), err error) {
 	if x.Resize != nil {
 		resize(own, <-x.Resize)
 	}
-	done := make(chan struct{})
+	done, resizing := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(resizing)
 		for {
 			select {
 			case <-done:
@@ -263,6 +264,7 @@ func connect(cmd *exec.Cmd, x run.IO) (deliver func(), err error) {
 		case <-time.After(5 * time.Second):
 		}
 		close(done)
+		<-resizing // it uses the terminal's number, which closing gives away
 		own.Close()
 	}, nil
 }

@@ -58,6 +58,9 @@ func load(t *testing.T) config.Config {
 // needIsolation skips where this machine cannot run containers, saying why.
 func needIsolation(t *testing.T, c config.Config) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("no containers in a short run: built for the race detector, this program does not run inside one")
+	}
 	for _, f := range doctor.Failed(doctor.Run(t.Context(), doctor.NewEnv(c), doctor.Isolation(doctor.Checks()))) {
 		t.Skipf("no containers here: %s: %s", f.Check, f.Cause)
 	}
