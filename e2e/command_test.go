@@ -78,7 +78,7 @@ func (p *platform) user(t testing.TB, name, space string) home {
 		t.Fatalf("users create: %s", out)
 	}
 	p.admin.do(t, "spaces", "create", space)
-	p.admin.do(t, "roles", "grant", name, "developer", "--space", space)
+	p.admin.do(t, "users", "grant", name, "space_developer", "--space", space)
 	h := home{p: p, dir: filepath.Join(p.dir, "home-"+name)}
 	if out, code := h.run(t, password, "login", "http://"+p.api, "--user", name, "--password-stdin", "--space", space); code != 0 {
 		t.Fatalf("login: %s", out)
