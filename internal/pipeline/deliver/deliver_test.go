@@ -228,6 +228,42 @@ func TestKilledAtAnyCommitItGoesOn(t *testing.T) {
 	w.empty(t)
 }
 
+func TestKilledAtEachCommitAPushGoesOn(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	op, err := p.Push(t.Context(), by, w.space, push("serve"))
+	p.done(t, op, err)
+	kills := 0
+	for n := int64(1); ; n++ {
+		op, err := p.Push(t.Context(), by, w.space, push("serve "+[]string{"a", "b"}[n%2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.down()
+		w.killAt = n
+		p = w.up(t)
+		w.killAt = 0
+		p.untilEnd(t, op.ID)
+		p.down()
+		killed := p.kill.Load() <= 0
+		p = w.up(t)
+		if end := p.await(t, op); end.State != operation.Done {
+			t.Fatalf("killed at commit %d the push is %s: %v", n, end.State, end.Error)
+		}
+		if got := p.healthy(t, op.App); got[app.Web] != 1 {
+			t.Fatalf("killed at commit %d: %v", n, got)
+		}
+		if !killed {
+			break
+		}
+		kills++
+	}
+	if kills < 10 {
+		t.Errorf("only %d commits: nothing was tried", kills)
+	}
+	t.Logf("%d commits", kills)
+}
+
 // untilEnd returns when an operation has ended or the platform is dead.
 func (p *platform) untilEnd(t *testing.T, id operation.ID) {
 	t.Helper()

@@ -2,6 +2,8 @@ package deliver
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -395,15 +397,28 @@ func (s *Service) repository(ctx context.Context, a app.App) (string, error) {
 }
 
 // Repository is the image repository of an app in a space named ORG/SPACE, whose
-// names may hold characters that a repository may not.
+// names may hold characters that a repository may not. Two spaces never share
+// one: who may push to a repository follows from its name.
 func Repository(space, slug string) (string, error) {
 	org, sp, ok := strings.Cut(space, "/")
-	orgSlug, err1 := app.Slug(org)
-	spaceSlug, err2 := app.Slug(sp)
+	orgPart, err1 := repositoryPart(org)
+	spacePart, err2 := repositoryPart(sp)
 	if !ok || err1 != nil || err2 != nil {
 		return "", errors.Join(fmt.Errorf("space %q has no repository", space), err1, err2)
 	}
-	return orgSlug + "/" + spaceSlug + "/" + slug, nil
+	return orgPart + "/" + spacePart + "/" + slug, nil
+}
+
+// repositoryPart is a name as part of a repository. Different names may have the
+// same slug ("Ops", "ops"), and the platform's own folder is taken; such names
+// get a mark that no slug can end in.
+func repositoryPart(name string) (string, error) {
+	slug, err := app.Slug(name)
+	if err != nil || slug == name && name != "foundations" {
+		return slug, err
+	}
+	sum := sha256.Sum256([]byte(name))
+	return slug + "_" + hex.EncodeToString(sum[:8]), nil
 }
 
 // size prints bytes as people read them.

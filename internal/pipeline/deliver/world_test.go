@@ -43,6 +43,7 @@ type world struct {
 	driver  *runtest.Fake
 	gateway *routetest.Gateway
 	space   app.SpaceID
+	killAt  int64 // the commit at which the next platform dies; 0: it does not
 }
 
 // platform is one life of the control plane.
@@ -97,6 +98,7 @@ func (w *world) up(t *testing.T) *platform {
 		t.Fatal(err)
 	}
 	w.space, p.store = space.ID, st
+	p.kill.Store(w.killAt)
 	ring, err := secret.LoadKeyring(filepath.Join(w.dir, "key"))
 	if err != nil {
 		t.Fatal(err)
