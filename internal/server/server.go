@@ -157,7 +157,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, KeepReleases: cfg.Keep.Releases,
 		URL: func(host, path string) string { return appsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
 	}, log)
-	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, keep: cfg.Keep, wake: wake, log: log}
+	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, baked: baker, keep: cfg.Keep, wake: wake, log: log}
 	ops = operation.NewRunner(st, handlers(delivery.Handlers(), foundations.Handlers(), care.handlers()), 16, log)
 	oneOff := task.NewRunner(st, driver, launcher, task.Limits{Timeout: cfg.Instance.TaskTimeout, Attach: time.Minute}, log)
 

@@ -36,9 +36,15 @@ type upkeep struct {
 	registry artifact.Shelf
 	driver   run.Driver
 	frozen   *source.Store
+	baked    cache
 	keep     config.Keep
 	wake     func()
 	log      *slog.Logger
+}
+
+// cache is what may be made or fetched again, up to its own limit.
+type cache interface {
+	Prune() (freed int64, err error)
 }
 
 func (u *upkeep) handlers() map[operation.Kind]operation.Handler {
@@ -141,6 +147,13 @@ func (u *upkeep) collect(ctx context.Context, w *operation.Work) (any, error) {
 	_, err = operation.Step(ctx, w, "source", func(ctx context.Context) (int64, operation.Outcome, error) {
 		freed, err := u.sweepSource(ctx)
 		return freed, operation.Outcome{Text: fmt.Sprintf("%d MiB freed", freed>>20)}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = operation.Step(ctx, w, "packages", func(context.Context) (int64, operation.Outcome, error) {
+		freed, err := u.baked.Prune()
+		return freed, operation.Outcome{Text: fmt.Sprintf("%d MiB of fetched packages removed", freed>>20)}, err
 	})
 	return got, err
 }
