@@ -286,3 +286,18 @@ func (p *platform) untilEnd(t *testing.T, id operation.ID) {
 		}
 	}
 }
+
+func TestScaleToFifty(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	op, err := p.Push(t.Context(), by, w.space, push("serve"))
+	p.done(t, op, err)
+	before := p.kill.Load()
+	began := time.Now()
+	op, err = p.Scale(t.Context(), by, op.App, map[string]int{app.Web: 50})
+	p.done(t, op, err)
+	if got := p.healthy(t, op.App); got[app.Web] != 50 {
+		t.Errorf("healthy: %v", got)
+	}
+	t.Logf("1 to 50 in %s with %d commits", time.Since(began).Round(time.Millisecond), before-p.kill.Load())
+}
