@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"hash/fnv"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -60,7 +61,7 @@ func BuildSubnet(c config.Config) (string, error) {
 // instances: both are chosen before either has a bridge.
 var buildRange = netip.MustParsePrefix("10.127.0.0/16")
 
-// chooseSubnet takes the first prefix of a size that nothing on the machine uses,
+// chooseSubnet takes a prefix of a size that nothing on the machine uses,
 // and keeps it in a file: instances live on while naru is restarted.
 func chooseSubnet(file string, bits int) (netip.Prefix, error) {
 	if text, err := os.ReadFile(file); err == nil {
@@ -82,7 +83,11 @@ func chooseSubnet(file string, bits int) (netip.Prefix, error) {
 	if bits > 20 {
 		from = buildRange
 	}
-	p, ok := freePrefix(from, bits, used)
+	// Two platforms may choose before either has a bridge that the other could
+	// see, so each begins to look at a place of its own.
+	place := fnv.New32a()
+	place.Write([]byte(file)) // never fails
+	p, ok := freePrefix(from, bits, place.Sum32(), used)
 	if !ok {
 		return p, fault.New(fault.Unsupported, "subnet", "no /%d of %s is free on this machine", bits, from).
 			WithTry("name one: naru up --subnet 10.200.0.0/20")
@@ -93,14 +98,15 @@ func chooseSubnet(file string, bits int) (netip.Prefix, error) {
 	return p, os.WriteFile(file, []byte(p.String()), 0o644)
 }
 
-// freePrefix returns the first prefix of a size in a range that overlaps none of
-// those used.
-func freePrefix(from netip.Prefix, bits int, used []netip.Prefix) (netip.Prefix, bool) {
+// freePrefix returns a prefix of a size in a range that overlaps none of those
+// used: the first at or after the place to begin at, which wraps around.
+func freePrefix(from netip.Prefix, bits int, begin uint32, used []netip.Prefix) (netip.Prefix, bool) {
 	step := uint32(1) << (32 - bits)
 	a := from.Masked().Addr().As4()
 	base := uint32(a[0])<<24 | uint32(a[1])<<16 | uint32(a[2])<<8 | uint32(a[3])
-	for n := range uint32(1) << (bits - from.Bits()) {
-		at := base + n*step
+	count := uint32(1) << (bits - from.Bits())
+	for n := range count {
+		at := base + (begin%count+n)%count*step
 		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(at >> 24), byte(at >> 16), byte(at >> 8), byte(at)}), bits)
 		free := true
 		for _, u := range used {
