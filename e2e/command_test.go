@@ -80,9 +80,10 @@ func (p *platform) user(t testing.TB, name, space string) home {
 	p.admin.do(t, "spaces", "create", space)
 	p.admin.do(t, "users", "grant", name, "space_developer", "--space", space)
 	h := home{p: p, dir: filepath.Join(p.dir, "home-"+name)}
-	if out, code := h.run(t, password, "login", "http://"+p.api, "--user", name, "--password-stdin", "--space", space); code != 0 {
+	if out, code := h.run(t, password, "login", "http://"+p.api, "--user", name, "--password-stdin"); code != 0 {
 		t.Fatalf("login: %s", out)
 	}
+	h.do(t, "target", "-s", space)
 	return h
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,12 +32,21 @@ func TestKillsAtCommits(t *testing.T) {
 	h := p.admin
 	h.do(t, "push", "kill", "--path", dir)
 	seen := p.watch(t, "kill")
+	var before int
+	remember := func(t *testing.T, _ int) { before = p.version(t, "kill") }
+	once := func(t *testing.T) {
+		if now := p.version(t, "kill"); now != before+1 {
+			t.Errorf("release %d follows release %d: not done exactly once", now, before)
+		}
+	}
 	for _, k := range []killed{
 		{
-			name: "push",
-			args: func(n int) []string { return []string{"push", "kill", "--path", dir, "--env", fmt.Sprint("ROUND=", n)} },
+			name:    "push",
+			prepare: remember,
+			args:    func(n int) []string { return []string{"push", "kill", "--path", dir, "--env", fmt.Sprint("ROUND=", n)} },
 			check: func(t *testing.T, n int) {
 				mustSay(t, h.do(t, "env", "kill"), fmt.Sprint("ROUND=", n), "ROUND  "+fmt.Sprint(n))
+				once(t)
 			},
 		},
 		{
@@ -46,9 +56,13 @@ func TestKillsAtCommits(t *testing.T) {
 			check:   func(t *testing.T, _ int) { mustSay(t, h.do(t, "apps"), "web 2/2") },
 		},
 		{
-			name:  "rollback",
-			args:  func(int) []string { return []string{"rollback", "kill"} },
-			check: func(t *testing.T, _ int) { mustSay(t, h.do(t, "app", "kill"), "(rollback to ") },
+			name:    "rollback",
+			prepare: remember,
+			args:    func(int) []string { return []string{"rollback", "kill"} },
+			check: func(t *testing.T, _ int) {
+				mustSay(t, h.do(t, "app", "kill"), "(rollback to ")
+				once(t)
+			},
 		},
 		{
 			name: "delete",
@@ -103,6 +117,23 @@ func (p *platform) killEverywhere(t *testing.T, k killed) {
 		t.Logf("commit %3d of %d: %s%s", n, total, took, map[bool]string{true: ", not killed: fewer commits this time"}[left > 0])
 		k.check(t, n)
 	}
+}
+
+var releaseLine = regexp.MustCompile(`(?m)^release +v(\d+) `)
+
+// version is the number of the release that runs.
+func (p *platform) version(t testing.TB, app string) int {
+	t.Helper()
+	out, code := p.admin.run(t, "", "app", app)
+	found := releaseLine.FindStringSubmatch(out)
+	if code != 0 || found == nil {
+		t.Fatalf("no release of %s:\n%s", app, out)
+	}
+	n, err := strconv.Atoi(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // armed has the server killed after so many commits from now.

@@ -36,6 +36,22 @@ type platform struct {
 // nothing of it may be left on the machine.
 func start(t *testing.T, settings ...string) *platform {
 	t.Helper()
+	p := prepare(t, settings...)
+	p.begin(t)
+	return p
+}
+
+// begin starts a prepared platform and logs in.
+func (p *platform) begin(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() { p.stop(t) })
+	p.run(t)
+	p.admin = p.login(t)
+}
+
+// prepare is start without starting.
+func prepare(t *testing.T, settings ...string) *platform {
+	t.Helper()
 	bin := able(t)
 	dir, err := os.MkdirTemp("", "naru-e2e")
 	if err != nil {
@@ -51,16 +67,14 @@ func start(t *testing.T, settings ...string) *platform {
 	})
 	p := &platform{bin: bin, dir: dir, settings: settings}
 	free(t, &p.api, &p.registry, &p.apps)
-	for _, mine := range []string{p.data(), config.Config{DataDir: p.data()}.Hash()} {
+	for _, mine := range []string{p.data(), p.hash()} {
 		t.Cleanup(runtest.Leftovers(t, mine))
 	}
-	t.Cleanup(func() { p.stop(t) })
-	p.run(t)
-	p.admin = p.login(t)
 	return p
 }
 
 func (p *platform) data() string { return filepath.Join(p.dir, "data") }
+func (p *platform) hash() string { return config.Config{DataDir: p.data()}.Hash() }
 func (p *platform) arm() string  { return filepath.Join(p.dir, "kill") }
 
 // run is naru up until it says how to log in.
@@ -156,7 +170,8 @@ func (p *platform) pid(t testing.TB, argv ...string) int {
 		if filepath.Base(args[0]) != argv[0] || len(argv) > 1 && (len(args) < 2 || args[1] != argv[1]) {
 			continue
 		}
-		if bytes.Contains(append(line, env...), []byte(p.data())) {
+		mine := append(line, env...)
+		if bytes.Contains(mine, []byte(p.data())) || bytes.Contains(mine, []byte(p.hash())) {
 			return pid
 		}
 	}
