@@ -164,12 +164,12 @@ func leaves(p, target string) error {
 
 func tooManyFiles(l Limits) error {
 	return fault.New(fault.TooLarge, "source", "the source has more than %d files", l.MaxFiles).
-		WithTry("leave out what the build makes or fetches itself with .cfignore, or raise source.max_files")
+		WithTry("leave out what the build makes or fetches itself with .cfignore, or raise upload.files")
 }
 
 func tooManyBytes(l Limits) error {
 	return fault.New(fault.TooLarge, "source", "the source is over the limit of %s", inMiB(l.MaxBytes)).
-		WithTry("leave out what the build makes or fetches itself with .cfignore, or raise source.max_bytes")
+		WithTry("leave out what the build makes or fetches itself with .cfignore, or raise upload.unpacked")
 }
 
 func tooBigFile(p string, size int64, l Limits) error {
