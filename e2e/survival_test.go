@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An app that logs 1 MB/s neither blocks nor loses a line while the control
+// plane is away.
+func TestLogsSurvive(t *testing.T) {
+	slow(t)
+	p := start(t)
+	p.admin.do(t, "push", "chatty", "--path", probe(t), "--env", "RATE=1000000")
+	server := p.pid(t, "naru", "server")
+	if err := syscall.Kill(server, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	before := p.written(t)
+	began := time.Now()
+	eventually(t, 30*time.Second, "10 MB are written with nobody there to read", func() error {
+		if n := p.written(t) - before; n < 100_000 {
+			return fmt.Errorf("%d lines in %s", n, time.Since(began).Round(time.Millisecond))
+		}
+		return nil
+	})
+	t.Logf("%d lines in %s without a server", p.written(t)-before, time.Since(began).Round(time.Millisecond))
+	p.kill(t, "naru", "server")
+	p.admin.do(t, "stop", "chatty")
+	var lines, last int
+	eventually(t, 30*time.Second, "all lines are there", func() error {
+		out, code := p.admin.run(t, "", "logs", "chatty", "--source", "APP", "-n", "1000000")
+		if code != 0 {
+			return errorText(lastLines(out, 3))
+		}
+		lines, last = 0, 0
+		for line := range strings.Lines(out) {
+			_, text, ok := strings.Cut(line, " line ")
+			if !ok {
+				continue
+			}
+			n, err := strconv.Atoi(text[:8])
+			if err != nil {
+				t.Fatalf("a broken line: %q", line)
+			}
+			if last > 0 && n != last+1 {
+				t.Fatalf("line %d follows line %d", n, last)
+			}
+			lines, last = lines+1, n
+		}
+		if last < before+100_000 {
+			return fmt.Errorf("%d lines, the last is %d", lines, last)
+		}
+		return nil
+	})
+	t.Logf("%d lines without a gap, up to %d", lines, last)
+	if lines < 100_000 {
+		t.Errorf("only %d lines were kept", lines)
+	}
+}
+
+func (p *platform) written(t testing.TB) int {
+	t.Helper()
+	n, err := strconv.Atoi(p.asks(t, "chatty", "/written"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A backup in an empty folder is the same platform: users, apps, secrets,
+// images.
+func TestBackup(t *testing.T) {
+	slow(t)
+	p := start(t)
+	p.admin.do(t, "push", "kept", "--path", "../examples/static")
+	p.admin.do(t, "set-env", "kept", "WORD=precious")
+	backup := filepath.Join(t.TempDir(), "naru.backup")
+	p.admin.do(t, "backup", backup, "--with-key")
+	p.admin.refused(t, []string{"restore", backup, "--data-dir", p.data()}, "naru down")
+
+	q := start(t)
+	q.stop(t)
+	if err := os.RemoveAll(q.data()); err != nil {
+		t.Fatal(err)
+	}
+	q.admin.do(t, "restore", backup, "--data-dir", q.data())
+	q.run(t)
+	q.admin = q.login(t)
+	mustSay(t, q.admin.do(t, "env", "kept"), "precious")
+	eventually(t, 30*time.Second, "the app runs from the restored image", func() error {
+		got, err := q.visit(t, "kept", "/")
+		if err == nil && got.status != 200 {
+			err = fmt.Errorf("%d %s", got.status, got.body)
+		}
+		return err
+	})
+	q.says(t, "kept", "/", "Hello from static files")
+	p.says(t, "kept", "/", "Hello from static files")
+}
