@@ -58,12 +58,7 @@ func (k *Keeper) start(ctx context.Context, i run.Instance, spec run.Spec) (run.
 			return i, ctx.Err()
 		}
 		k.log.WarnContext(ctx, "start instance", "instance", i.ID, "error", err)
-		f := fault.Of(err)
-		reason := f.Message
-		if f.Kind == fault.Internal {
-			reason = "could not start: " + err.Error()
-		}
-		return k.crash(ctx, i.ID, run.Exit{Code: -1, Reason: reason, At: time.Now().UTC()})
+		return k.crash(ctx, i.ID, refusal(err))
 	}
 	return k.store.UpdateInstance(ctx, i.ID, func(i run.Instance, _ time.Time) (run.Instance, error) {
 		i.Started = status.Started
@@ -72,6 +67,24 @@ func (k *Keeper) start(ctx context.Context, i run.Instance, spec run.Spec) (run.
 		}
 		return i, nil
 	})
+}
+
+// cannotRun is the exit code of what was never started because the image or its
+// command does not allow it, as a shell has it.
+const cannotRun = 126
+
+// stopCode is the exit code of what the stop signal ended: 128 + SIGTERM.
+const stopCode = 128 + 15
+
+// refusal describes a start that failed. A fault is about the release, which
+// will not start the next time either; anything else is about the machine, which
+// may (code -1).
+func refusal(err error) run.Exit {
+	f := fault.Of(err)
+	if f.Kind == fault.Internal || f.Kind == fault.Unavailable {
+		return run.Exit{Code: -1, Reason: "could not start: " + err.Error(), At: time.Now().UTC()}
+	}
+	return run.Exit{Code: cannotRun, Reason: f.Message, At: time.Now().UTC()}
 }
 
 // watchOver follows the health of an instance that runs, until it ends.
@@ -112,7 +125,9 @@ func (k *Keeper) watchOver(ctx context.Context, i run.Instance, spec run.Spec, p
 	if err := k.driver.Stop(ctx, i.ID, process.StopGrace.Std()); err != nil {
 		return fmt.Errorf("stop instance that never became healthy: %w", err)
 	}
-	exit := run.Exit{Code: -1, Reason: unhealthy.Reason, At: time.Now().UTC()}
+	// We ended it, and its release is the reason: the code must not be that of an
+	// end nobody saw, which a rollout would try again.
+	exit := run.Exit{Code: stopCode, Reason: unhealthy.Reason, At: time.Now().UTC()}
 	if e, err := k.driver.Wait(ctx, i.ID); err == nil {
 		exit.LastLines = e.LastLines
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,6 +155,9 @@ func explain(ctx context.Context, see Listener, t Target, last error) string {
 	for _, a := range addrs {
 		names = append(names, a.String())
 		local = local && a.Addr().IsLoopback()
+	}
+	if slices.ContainsFunc(addrs, func(a netip.AddrPort) bool { return int(a.Port()) == t.Port && !a.Addr().IsLoopback() }) {
+		return fmt.Sprintf("not healthy after %s: it listens on port %d, but %s cannot be reached: %s", wait, t.Port, t.Addr, last)
 	}
 	text += "; it listens on " + strings.Join(names, ", ")
 	if local {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"naru/internal/config"
 	"naru/internal/fault"
@@ -25,7 +26,7 @@ func newDriver(ctx context.Context, c config.Config, log *slog.Logger) (run.Driv
 	subnet := c.Subnet.Prefix
 	if !subnet.IsValid() {
 		var err error
-		if subnet, err = chooseSubnet(filepath.Join(c.DataDir, "cni", "subnet"), 20); err != nil {
+		if subnet, err = chooseSubnet(filepath.Join(c.DataDir, "cni", "subnet"), 20, "nr"+c.Hash(), "nab"+c.Hash()); err != nil {
 			return nil, err
 		}
 	}
@@ -53,7 +54,7 @@ var instanceRange = netip.MustParsePrefix("10.64.0.0/10")
 
 // BuildSubnet is the network that the commands of builds are on.
 func BuildSubnet(c config.Config) (string, error) {
-	p, err := chooseSubnet(filepath.Join(c.DataDir, "cni", "build-subnet"), 24)
+	p, err := chooseSubnet(filepath.Join(c.DataDir, "cni", "build-subnet"), 24, "nr"+c.Hash(), "nab"+c.Hash())
 	return p.String(), err
 }
 
@@ -63,20 +64,15 @@ var buildRange = netip.MustParsePrefix("10.127.0.0/16")
 
 // chooseSubnet takes a prefix of a size that nothing on the machine uses,
 // and keeps it in a file: instances live on while naru is restarted.
-func chooseSubnet(file string, bits int) (netip.Prefix, error) {
-	if text, err := os.ReadFile(file); err == nil {
-		if p, err := netip.ParsePrefix(string(text)); err == nil {
-			return p, nil
-		}
-	}
-	addrs, err := net.InterfaceAddrs()
+func chooseSubnet(file string, bits int, bridges ...string) (netip.Prefix, error) {
+	used, err := usedPrefixes(bridges)
 	if err != nil {
 		return netip.Prefix{}, err
 	}
-	var used []netip.Prefix
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			used = append(used, p.Masked())
+	if text, err := os.ReadFile(file); err == nil {
+		// Kept, unless another interface took it while we had no bridge.
+		if p, err := netip.ParsePrefix(string(text)); err == nil && !slices.ContainsFunc(used, p.Overlaps) {
+			return p, nil
 		}
 	}
 	from := instanceRange
@@ -96,6 +92,31 @@ func chooseSubnet(file string, bits int) (netip.Prefix, error) {
 		return p, err
 	}
 	return p, os.WriteFile(file, []byte(p.String()), 0o644)
+}
+
+// usedPrefixes are the networks of the machine's interfaces, but for our own
+// bridges.
+func usedPrefixes(own []string) ([]netip.Prefix, error) {
+	links, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	var used []netip.Prefix
+	for _, l := range links {
+		if slices.Contains(own, l.Name) {
+			continue
+		}
+		addrs, err := l.Addrs()
+		if err != nil {
+			continue // it went away meanwhile
+		}
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				used = append(used, p.Masked())
+			}
+		}
+	}
+	return used, nil
 }
 
 // freePrefix returns a prefix of a size in a range that overlaps none of those

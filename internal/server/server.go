@@ -232,11 +232,17 @@ func web(ln net.Listener, h http.Handler, grace time.Duration) func(ctx context.
 			return err
 		case <-ctx.Done():
 		}
+		// What is short ends by itself; streams end with their context after that.
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(grace, time.Second))
+		defer cancel()
+		if srv.Shutdown(short) == nil {
+			return nil
+		}
 		stop()
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 		if err := srv.Shutdown(end); err != nil {
-			return errors.Join(srv.Close())
+			return srv.Close()
 		}
 		return nil
 	}
