@@ -320,14 +320,16 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// steps lists the titles of events of a kind, up to the colon.
+// steps lists the titles of a build's steps with an event of a kind, up to the
+// colon; finding the foundations is no step of it.
 func steps(events []build.Event, kind build.EventKind) []string {
 	var out []string
 	for _, e := range events {
-		if e.Kind == kind {
-			title, _, _ := strings.Cut(e.Step, ":")
-			out = append(out, title)
+		if e.Kind != kind || strings.HasPrefix(e.Step, "foundation ") {
+			continue
 		}
+		title, _, _ := strings.Cut(e.Step, ":")
+		out = append(out, title)
 	}
 	return out
 }
