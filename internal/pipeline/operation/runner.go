@@ -189,18 +189,22 @@ func (r *Runner) carryOut(ctx context.Context, w *Work) {
 		w.Log.ErrorContext(ctx, "encode result of an operation", "error", err)
 		end = nil
 	}
-	ctx = context.WithoutCancel(ctx)
 	lines := w.take()
 	retry := backoff.Policy{First: 50 * time.Millisecond, Max: 5 * time.Second}
-	for n := range 10 {
-		if err = r.store.EndOperation(ctx, w.ID, to, why, end, lines); err == nil {
+	for n := 0; ; n++ {
+		if err = r.store.EndOperation(context.WithoutCancel(ctx), w.ID, to, why, end, lines); err == nil {
 			return
 		}
+		if n%10 == 0 {
+			w.Log.ErrorContext(ctx, "store the end of an operation", "error", err)
+		}
+		if kind := fault.Of(err).Kind; kind == fault.NotFound || kind == fault.Conflict {
+			return // trying again changes nothing
+		}
 		if retry.Wait(ctx, n) != nil {
-			break
+			return // it stays Running, and the next process ends it
 		}
 	}
-	w.Log.ErrorContext(ctx, "store the end of an operation", "error", err)
 }
 
 // call runs the handler of an operation; a panic is an error of that operation
