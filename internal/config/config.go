@@ -43,7 +43,7 @@ type Listen struct {
 	API      string `key:"api" doc:"control plane: API and console"`
 	Registry string `key:"registry" doc:"image registry"`
 	Apps     string `key:"apps" doc:"gateway, plain HTTP: all apps"`
-	AppsTLS  string `key:"apps_tls" doc:"gateway, HTTPS; empty means none"`
+	AppsTLS  string `key:"apps_tls" doc:"gateway, HTTPS: reserved, not served yet; leave it empty and put a TLS proxy in front"`
 }
 
 // Engine is a daemon that naru starts for itself, or one that is there already.

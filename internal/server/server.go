@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"naru/internal/api"
 	"naru/internal/artifact"
 	"naru/internal/auth"
@@ -154,7 +156,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		},
 		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, log), Wake: wake,
 	}, deliver.Config{
-		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, KeepReleases: cfg.Keep.Releases,
+		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases,
 		URL: func(host, path string) string { return appsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
 	}, log)
 	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, baked: baker, keep: cfg.Keep, wake: wake, log: log}
@@ -273,6 +275,20 @@ func sayReady(ctx context.Context, n notify.Notifier, h *hub.Hub, cfg config.Con
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// maxMemory is what one instance may ask for, in MiB: as configured, else what
+// the machine has without the reserve; 0 where neither is known.
+func maxMemory(cfg config.Config) int {
+	if cfg.Instance.MaxMemory > 0 {
+		return int(cfg.Instance.MaxMemory / config.MiB)
+	}
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	total := uint64(info.Totalram) * uint64(info.Unit) / (1 << 20)
+	return int(total) * (100 - cfg.Reserve.MemoryPercent) / 100
 }
 
 // bootID names this start of the machine.

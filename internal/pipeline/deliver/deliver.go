@@ -125,6 +125,7 @@ type Config struct {
 	URL          func(host, path string) string // where people reach a route
 	WorkDir      string                         // for checked-out sources
 	MaxInstances int                            // of one process type
+	MaxMemoryMiB int                            // of one instance; 0: no bound
 	KeepReleases int
 }
 

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -66,8 +67,9 @@ func (s *Service) SetEnv(ctx context.Context, by operation.Ask, id app.ID, chang
 
 // SetProcesses replaces the draft's overrides of the named process types.
 func (s *Service) SetProcesses(ctx context.Context, by operation.Ask, id app.ID, processes map[string]app.Overrides) (app.App, error) {
-	for process := range processes {
-		if err := app.CheckProcessType("processes."+process, process); err != nil {
+	for process, o := range processes {
+		field := "processes." + process
+		if err := errors.Join(app.CheckProcessType(field, process), s.checkMemory(field+".memory_mib", o.MemoryMiB)); err != nil {
 			return app.App{}, err
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
+	"naru/internal/run"
 	"naru/internal/source"
 )
 
@@ -76,6 +77,9 @@ func (s *Service) checkPush(ctx context.Context, space app.SpaceID, in client.Pu
 		if err := app.CheckProcessType(field, process); err != nil {
 			return err
 		}
+		if err := s.checkMemory(field+".memory_mib", in.Processes[process].MemoryMiB); err != nil {
+			return err
+		}
 		if n := in.Processes[process].Instances; n != nil {
 			if err := s.checkCount(field+".instances", *n); err != nil {
 				return err
@@ -107,6 +111,16 @@ func (s *Service) checkCount(field string, n int) error {
 	if n < 0 || n > s.cfg.MaxInstances {
 		return fault.New(fault.Invalid, field, "%d is not a number of instances from 0 to %d", n, s.cfg.MaxInstances).
 			WithTry("the platform's limit is the setting instance.max")
+	}
+	return nil
+}
+
+// checkMemory refuses more than the machine has for one instance: it would be
+// promised and never there.
+func (s *Service) checkMemory(field string, mib int) error {
+	if s.cfg.MaxMemoryMiB > 0 && mib > s.cfg.MaxMemoryMiB {
+		return fault.New(fault.Invalid, field, "an instance may have at most %s here (asked for %s)", run.MiB(s.cfg.MaxMemoryMiB), run.MiB(mib)).
+			WithTry("ask for less; the platform's limit is the setting instance.max_memory")
 	}
 	return nil
 }
