@@ -51,7 +51,8 @@ $(BIN)/staticcheck: tools/lint/go.mod
 generate: ## reference pages from the code
 	NARU_UPDATE=1 go test ./internal/api ./internal/cli ./internal/config -run 'Reference|Generated' -count=1
 
-bench: install-deps build ## the figures of the project, each with its peer in the same run
+bench: build ## the figures of the project, each with its peer in the same run
+	@scripts/install-deps bench
 	@scripts/bench
 
 release: ## reproducible binaries, packages, checksums and SBOM in dist/
