@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -52,6 +53,7 @@ func (c *cmd) login() *cobra.Command {
 				}
 				kept = Target{Server: cl.Address(), Org: info.DefaultOrg, Space: info.DefaultSpace}
 			}
+			kept.Org, kept.Space = cmp.Or(c.flags.org, kept.Org), cmp.Or(c.flags.space, kept.Space)
 			if err := saveTarget(c.world.Getenv, kept); err != nil {
 				return err
 			}

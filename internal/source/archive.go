@@ -123,7 +123,7 @@ func (g *guard) Read(p []byte) (int, error) {
 
 func bomb(l Limits) error {
 	return fault.New(fault.TooLarge, "source", "the archive unpacks to more than %d times its size", l.MaxRatio).
-		WithTry("send the files as a directory, or raise source.max_ratio")
+		WithTry("send the files as a directory instead")
 }
 
 // counter counts what is read through it.

@@ -97,7 +97,7 @@ func (in *Intake) checkDeclared(z *zip.Reader) error {
 		}
 		if e.UncompressedSize64 > uint64(l.MaxFile) {
 			return fault.New(fault.TooLarge, e.Name, "the entry unpacks to more than %s", inMiB(l.MaxFile)).
-				WithTry("leave it out, or raise source.max_file")
+				WithTry("leave it out of what you push")
 		}
 		if total += e.UncompressedSize64; total > uint64(l.MaxBytes) {
 			return tooManyBytes(l)

@@ -174,5 +174,5 @@ func tooManyBytes(l Limits) error {
 
 func tooBigFile(p string, size int64, l Limits) error {
 	return fault.New(fault.TooLarge, p, "the file has %s, at most %s are allowed", inMiB(size), inMiB(l.MaxFile)).
-		WithTry("leave it out with a line in .cfignore, or raise source.max_file")
+		WithTry("leave it out with a line in .cfignore")
 }

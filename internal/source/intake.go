@@ -46,7 +46,7 @@ func (in *Intake) Add(ctx context.Context, path string, mode fs.FileMode, r io.R
 	switch {
 	case errors.Is(err, errOver) && l.MaxFile <= left:
 		return File{}, fault.New(fault.TooLarge, path, "the file has more than %s", inMiB(l.MaxFile)).
-			WithTry("leave it out, or raise source.max_file")
+			WithTry("leave it out of what you push")
 	case errors.Is(err, errOver):
 		return File{}, tooManyBytes(l)
 	case err != nil:

@@ -144,7 +144,7 @@ func takeIn(ctx context.Context, repo repository, commit string, in *source.Inta
 // known before.
 func (c *Client) fetchBounded(ctx context.Context, repo repository, dir string, at Location, creds Credentials) (string, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, c.opts.Timeout, fault.New(fault.Failed, "git", "fetching %s took longer than %s", at, c.opts.Timeout).
-		WithTry("push a smaller repository, or raise source.git_timeout"))
+		WithTry("push the directory instead: naru push --path DIR"))
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
@@ -180,7 +180,7 @@ func (c *Client) watchSize(ctx context.Context, dir string, at Location, cancel 
 
 func tooBig(at Location, limit int64) error {
 	return fault.New(fault.TooLarge, "git", "the repository %s is over the limit of %d MiB", at, limit>>20).
-		WithTry("push the directory instead, or raise source.git_max_bytes")
+		WithTry("push the directory instead: naru push --path DIR")
 }
 
 // sizeOf sums the files below dir; what vanishes meanwhile does not count.
