@@ -62,6 +62,9 @@ func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
 		return errors.New("gateway: no listener")
 	}
 	if err := g.load(ctx); err != nil {
+		for _, ln := range listeners { // or clients would wait in their queues for ever
+			err = errors.Join(err, ln.Close())
+		}
 		return err
 	}
 	g.conns.allow(max(g.cfg.Connections, len(listeners)))

@@ -44,7 +44,9 @@ func named(t testing.TB, name string) string {
 // get asks for shop.test's root.
 func (r *running) get(t testing.TB) (int, string, http.Header) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.addr+"/", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addr+"/", nil)
 	must(t, err)
 	req.Host = "shop.test"
 	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
@@ -340,6 +342,9 @@ func TestTableFileIsReadAgain(t *testing.T) {
 
 func TestTableFileIsWatched(t *testing.T) {
 	r := start(t, tableOf(named(t, "one")), gateway.Config{Poll: time.Millisecond})
+	if _, body, _ := r.get(t); body != "one" { // also: the first file has been read
+		t.Fatalf("answered %q", body)
+	}
 	next := tableOf(named(t, "number two"))
 	next.Version = 2
 	writeTable(t, r.file, next)
