@@ -1,0 +1,81 @@
+// Package disk says how full a disk is, and keeps a part of it from those who
+// may wait.
+package disk
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"naru/internal/fault"
+	"naru/internal/size"
+)
+
+// Room is how much of a disk there is and how much of it is free, in bytes.
+type Room struct {
+	Free  int64 // for this process: root may use what file systems keep for it
+	Total int64
+}
+
+// Full reports whether an error says that a disk had no room.
+func Full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// Error is a full disk as people read it: which, how full, and the way out.
+func Error(path string) *fault.Error {
+	free := ""
+	if room, err := Of(path); err == nil {
+		free = ": " + size.Text(room.Free) + " of " + size.Text(room.Total) + " free"
+	}
+	return fault.New(fault.Unavailable, "", "the disk is full at %s%s", path, free).WithTry("%s", wayOut)
+}
+
+const wayOut = "naru gc, naru delete APP of what is not needed, or make room on that disk; then ask again, naru need not be restarted"
+
+// Reserve is the part of a disk that only the platform itself may use.
+type Reserve struct {
+	Path    string // a folder on the disk
+	Percent int    // of the disk; 0 keeps nothing
+}
+
+// Check refuses work that takes room when less than the reserve is free. what
+// names the work: "builds". A disk that cannot be looked at refuses nothing.
+func (r Reserve) Check(what string) error {
+	room, err := Of(r.Path)
+	if err != nil || r.Percent == 0 || room.Free >= r.bytes(room) {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "", "the disk is nearly full at %s: %s of %s free, and the last %s (%d%%) are for naru itself; %s must wait",
+		r.Path, size.Text(room.Free), size.Text(room.Total), size.Text(r.bytes(room)), r.Percent, what).
+		WithTry("%s; the part kept is the setting reserve.disk_percent", wayOut)
+}
+
+func (r Reserve) bytes(room Room) int64 { return room.Total / 100 * int64(r.Percent) }
+
+// Guard returns a context that ends when work eats into the second half of the
+// reserve, with a cause that says so. stop ends the looking.
+func (r Reserve) Guard(ctx context.Context, what string) (guarded context.Context, stop func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	half := Reserve{r.Path, (r.Percent + 1) / 2}
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			room, err := Of(half.Path)
+			if err == nil && room.Free < half.bytes(room) {
+				full := Error(r.Path)
+				full.Message += "; " + what + " was stopped before it took the rest"
+				end(full)
+				return
+			}
+		}
+	}()
+	return ctx, func() { end(nil); <-looked }
+}
