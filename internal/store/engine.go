@@ -29,6 +29,14 @@ type engine interface {
 	// something about, nil for others.
 	explain(err error) *fault.Error
 
+	// makeRoom is called before every write, and refill after every one that went
+	// well: what is kept of the disk for the store is given back and taken again.
+	makeRoom()
+	refill()
+
+	// spare refuses a write that may wait while the disk is full.
+	spare(ctx context.Context) error
+
 	// backup writes a consistent copy while the store is in use.
 	backup(ctx context.Context, w io.Writer) error
 }

@@ -92,6 +92,11 @@ func (postgresEngine) explain(err error) *fault.Error {
 	return nil
 }
 
+// The database's disk is the database's own business.
+func (postgresEngine) makeRoom()                   {}
+func (postgresEngine) refill()                     {}
+func (postgresEngine) spare(context.Context) error { return nil }
+
 func (postgresEngine) backup(context.Context, io.Writer) error {
 	return fault.New(fault.Unsupported, "", "naru does not copy a PostgreSQL database").
 		WithTry("pg_dump --format=custom DATABASE")

@@ -34,8 +34,14 @@ func (r progressRow) progress() operation.Progress {
 
 // ReportOperation appends progress lines, which get their Seq and, where it is
 // zero, their Time, and replaces the operation's memory when memory is not nil.
-// An operation that has ended reports nothing more: a Conflict.
+// An operation that has ended reports nothing more: a Conflict. Lines alone are
+// refused while the disk is full: they may wait, what must be written may not.
 func (s *Store) ReportOperation(ctx context.Context, id operation.ID, memory json.RawMessage, lines []operation.Progress) error {
+	if memory == nil {
+		if err := s.engine.spare(ctx); err != nil {
+			return err
+		}
+	}
 	return s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		row, err := operationByID(ctx, t.Tx, id)
 		if err != nil {

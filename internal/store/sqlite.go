@@ -15,12 +15,16 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"naru/internal/disk"
 	"naru/internal/fault"
 )
 
 // sqliteEngine is SQLite in a file: one connection writes, others read beside it
 // (WAL), and a commit is on disk before it returns (synchronous FULL).
-type sqliteEngine struct{ path string }
+type sqliteEngine struct {
+	path    string
+	ballast *ballast
+}
 
 func openSQLite(ctx context.Context, path string, opts Options) (engine, *bun.DB, *bun.DB, error) {
 	path, err := filepath.Abs(path)
@@ -36,7 +40,7 @@ func openSQLite(ctx context.Context, path string, opts Options) (engine, *bun.DB
 	if err := f.Close(); err != nil {
 		return nil, nil, nil, err
 	}
-	e := sqliteEngine{path}
+	e := sqliteEngine{path, newBallast(path+".reserve", opts.Log)}
 	writer, err := e.connect(opts, "immediate", 1)
 	if err != nil {
 		return nil, nil, nil, err
@@ -111,9 +115,12 @@ func (e sqliteEngine) explain(err error) *fault.Error {
 		return fault.New(fault.Conflict, "", "what it belongs to is gone, or something still belongs to it")
 	}
 	switch se.Code() & 0xff {
+	case sqlite3.SQLITE_IOERR: // a full disk may also show when a file is mapped or synced
+		if room, err := disk.Of(filepath.Dir(e.path)); err == nil && room.Free < tight {
+			return disk.Error(filepath.Dir(e.path))
+		}
 	case sqlite3.SQLITE_FULL:
-		return fault.New(fault.Unavailable, "", "the disk of the data directory is full").
-			WithTry("free space under %s, then repeat the command", filepath.Dir(e.path))
+		return disk.Error(filepath.Dir(e.path))
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return fault.New(fault.Unavailable, "", "another process holds the database %s", e.path).
 			WithTry("naru doctor")

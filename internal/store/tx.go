@@ -106,6 +106,7 @@ func (s *Store) begin(ctx context.Context, do func(ctx context.Context, t *tx) e
 // commit has the turn and gives it back, also when do panics.
 func (s *Store) commit(ctx context.Context, do func(ctx context.Context, t *tx) error) (*tx, error) {
 	defer func() { s.turn <- struct{}{} }()
+	s.engine.makeRoom()
 	raw, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("begin: %w", err))
@@ -130,6 +131,7 @@ func (s *Store) commit(ctx context.Context, do func(ctx context.Context, t *tx) 
 		return nil, s.explain(fmt.Errorf("commit: %w", err))
 	}
 	done = true
+	s.engine.refill()
 	s.count++
 	if s.opts.AfterCommit != nil {
 		s.opts.AfterCommit(s.count)

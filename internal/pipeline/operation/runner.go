@@ -195,6 +195,9 @@ func (r *Runner) carryOut(ctx context.Context, w *Work) {
 		if err = r.store.EndOperation(context.WithoutCancel(ctx), w.ID, to, why, end, lines); err == nil {
 			return
 		}
+		if n == 1 {
+			lines = thinned(lines) // what does not fit on a full disk in whole may fit without most of its output
+		}
 		if n%10 == 0 {
 			w.Log.ErrorContext(ctx, "store the end of an operation", "error", err)
 		}
@@ -228,4 +231,34 @@ func (r *Runner) call(ctx context.Context, w *Work) (result any, err error) {
 		return nil, context.Canceled
 	}
 	return handler(ctx, w)
+}
+
+// thinned leaves the last lines of output, and all lines that tell of steps.
+func thinned(lines []Progress) []Progress {
+	const last = 100
+	output := 0
+	for _, l := range lines {
+		if l.Status == StepLog {
+			output++
+		}
+	}
+	if output <= last {
+		return lines
+	}
+	left := output - last
+	var kept []Progress
+	for _, l := range lines {
+		if l.Status == StepLog {
+			if output--; output >= last {
+				continue
+			}
+			if output == last-1 {
+				note := l
+				note.Text = fmt.Sprintf("(%d lines of output could not be stored)", left)
+				kept = append(kept, note)
+			}
+		}
+		kept = append(kept, l)
+	}
+	return kept
 }
