@@ -14,6 +14,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
+	"naru/internal/size"
 	"naru/internal/source"
 )
 
@@ -66,7 +67,7 @@ func (s *Service) freeze(ctx context.Context, w *operation.Work, a app.App, in c
 }
 
 func describeSource(snap source.Snapshot) string {
-	text := fmt.Sprintf("%d files, %s", snap.Files, size(snap.Bytes))
+	text := fmt.Sprintf("%d files, %s", snap.Files, size.Text(snap.Bytes))
 	if c := snap.Origin.Commit; c != "" {
 		text = c[:min(10, len(c))] + ", " + text
 		if snap.Origin.Dirty {

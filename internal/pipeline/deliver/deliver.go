@@ -13,9 +13,11 @@ import (
 	"naru/internal/app"
 	"naru/internal/artifact"
 	"naru/internal/build"
+	"naru/internal/disk"
 	"naru/internal/event"
 	"naru/internal/id"
 	"naru/internal/observe/logs"
+	"naru/internal/pipeline/admit"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
@@ -40,6 +42,7 @@ const (
 // Store is what delivering reads and writes. Each call is one transaction;
 // Together makes one of several.
 type Store interface {
+	admit.Store
 	Together(ctx context.Context, do func(ctx context.Context) error) error
 	AppendEvents(ctx context.Context, evs ...event.Event) error
 
@@ -127,6 +130,9 @@ type Config struct {
 	MaxInstances int                            // of one process type
 	MaxMemoryMiB int                            // of one instance; 0: no bound
 	KeepReleases int
+	Memory       admit.Limits // what may be promised to all instances and tasks
+	Disk         disk.Reserve // what may not be taken from the disk
+	Defaults     app.Process  // what a process gets where neither its image nor its app says; zero fields: app's own
 }
 
 // Service carries out what people ask of apps.
@@ -140,6 +146,7 @@ type Service struct {
 	router   Router
 	logs     Logs
 	rollouts *rollout.Runner
+	room     *admit.Desk
 	wake     func() // tells the operation runner that there is work
 	cfg      Config
 	log      *slog.Logger
@@ -164,6 +171,7 @@ func New(p Parts, cfg Config, log *slog.Logger) *Service {
 	return &Service{
 		store: p.Store, sources: p.Sources, git: p.Git, images: p.Images, builds: p.Builds, secrets: p.Secrets,
 		router: p.Router, logs: p.Logs, rollouts: p.Rollouts, wake: p.Wake, cfg: cfg, log: log,
+		room: admit.NewDesk(p.Store, cfg.Memory, cfg.Disk),
 	}
 }
 

@@ -68,6 +68,9 @@ func (s *Service) Scale(ctx context.Context, by operation.Ask, id app.ID, proces
 				WithTry("naru app %s", a.Name)
 		}
 	}
+	if err := s.checkScale(ctx, a, processes); err != nil {
+		return operation.Operation{}, err
+	}
 	return s.submit(ctx, by, KindScale, a, processes, nil)
 }
 
@@ -196,11 +199,7 @@ func (s *Service) scale(ctx context.Context, w *operation.Work) (any, error) {
 		detail[process] = n
 	}
 	return nil, s.resize(ctx, w, event.Event{Kind: "app.scaled", Actor: w.Actor, Detail: detail}, func(a *app.App) {
-		a.Scale = maps.Clone(a.Scale)
-		if a.Scale == nil {
-			a.Scale = map[string]int{}
-		}
-		maps.Copy(a.Scale, processes)
+		a.Scale = scaled(*a, processes)
 	})
 }
 
@@ -208,13 +207,16 @@ func (s *Service) scale(ctx context.Context, w *operation.Work) (any, error) {
 // transaction, and waits until that is so.
 func (s *Service) resize(ctx context.Context, w *operation.Work, ev event.Event, change func(*app.App)) error {
 	_, err := operation.Step(ctx, w, "scale", func(ctx context.Context) (bool, operation.Outcome, error) {
-		return true, operation.Outcome{Text: "stored"}, s.store.Together(ctx, func(ctx context.Context) error {
+		return true, operation.Outcome{Text: "stored"}, s.whenThereIsRoom(ctx, w, "scale", func(ctx context.Context) error {
 			a, err := s.store.App(ctx, w.App)
 			if err != nil {
 				return err
 			}
 			ev.Subject = a.Name
 			if a, err = s.store.UpdateApp(ctx, w.App, func(a *app.App) error { change(a); return nil }, ev); err != nil {
+				return err
+			}
+			if err := s.room.Resize(ctx, a); err != nil {
 				return err
 			}
 			groups, err := s.store.Groups(ctx, w.App)

@@ -19,6 +19,7 @@ import (
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
 	"naru/internal/run"
+	"naru/internal/size"
 	"naru/internal/source"
 )
 
@@ -38,6 +39,9 @@ func (s *Service) Push(ctx context.Context, by operation.Ask, space app.SpaceID,
 		if a, err = newApp(space, in.App); err != nil {
 			return operation.Operation{}, err
 		}
+	}
+	if err := s.checkRoom(ctx, a, in); err != nil {
+		return operation.Operation{}, err
 	}
 	return s.submit(ctx, by, KindPush, a, in, func(ctx context.Context) error {
 		if !known {
@@ -194,7 +198,7 @@ func (s *Service) keepImage(ctx context.Context, w *operation.Work, a app.App, i
 			return err
 		})
 		return kept.ID, operation.Outcome{
-			Text: fmt.Sprintf("%s@%s, %s", img.Ref.Repository, img.Ref.Short(), size(img.Bytes)), Data: img.Ref.String(),
+			Text: fmt.Sprintf("%s@%s, %s", img.Ref.Repository, img.Ref.Short(), size.Text(img.Bytes)), Data: img.Ref.String(),
 		}, err
 	})
 	return err
@@ -285,17 +289,4 @@ func repositoryPart(name string) (string, error) {
 	}
 	sum := sha256.Sum256([]byte(name))
 	return slug + "_" + hex.EncodeToString(sum[:8]), nil
-}
-
-// size prints bytes as people read them.
-func size(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d B", n)
 }

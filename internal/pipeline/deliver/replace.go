@@ -35,6 +35,7 @@ func (s *Service) cut(ctx context.Context, w *operation.Work, reason string) (cu
 			if err != nil {
 				return release.Release{}, err
 			}
+			img = s.filled(a, img)
 			now := time.Now().UTC()
 			next, err := release.Cut(a, img, 0, reason, w.Actor, now)
 			if err != nil {
@@ -65,7 +66,7 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx con
 	}
 	var c cutting
 	var text string
-	err := s.store.Together(ctx, func(ctx context.Context) error {
+	err := s.whenThereIsRoom(ctx, w, "release", func(ctx context.Context) error {
 		a, err := s.store.UpdateApp(ctx, w.App, func(a *app.App) error {
 			a.State = app.Started
 			return nil
@@ -85,7 +86,10 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx con
 		}
 		r := rollout.Rollout{
 			ID: rollout.ID(w.ID), App: a.ID, Release: rel.ID, Strategy: rollout.Rolling,
-			MaxInFlight: max(1, a.Count(app.Web)/4), State: rollout.Preparing,
+			State: rollout.Preparing,
+		}
+		if r.MaxInFlight, err = s.room.Rollout(ctx, a, rel.Processes, max(1, a.Count(app.Web)/4)); err != nil {
+			return err
 		}
 		groups, err := s.store.Groups(ctx, a.ID)
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 	"naru/internal/id"
 	"naru/internal/observe/logs"
 	"naru/internal/operate"
+	"naru/internal/pipeline/admit"
 	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
@@ -43,6 +44,7 @@ type world struct {
 	driver  *runtest.Fake
 	gateway *routetest.Gateway
 	space   app.SpaceID
+	memory  admit.Limits
 	killAt  int64 // the commit at which the next platform dies; 0: it does not
 }
 
@@ -120,7 +122,7 @@ func (w *world) up(t *testing.T) *platform {
 		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: traffic,
 		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, log), Wake: func() { ops.Wake() },
 	}, deliver.Config{
-		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10,
+		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10, Memory: w.memory,
 		URL: func(host, path string) string { return "http://" + host + path },
 	}, log)
 	ops = operation.NewRunner(st, p.Handlers(), 4, log)

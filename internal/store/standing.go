@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"naru/internal/app"
+	"naru/internal/pipeline/rollout"
+	"naru/internal/release"
+	"naru/internal/run"
+)
+
+// AllGroups lists the groups of all apps.
+func (s *Store) AllGroups(ctx context.Context) ([]run.Group, error) {
+	var rows []groupRow
+	if err := s.read(ctx).NewSelect().Model(&rows).Order("app_id", "process", "sequence").Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list all groups: %w", err)
+	}
+	return each(rows, groupRow.group), nil
+}
+
+// OpenRollouts lists the rollouts of all apps that have not ended.
+func (s *Store) OpenRollouts(ctx context.Context) ([]rollout.Rollout, error) {
+	var rows []rolloutRow
+	if err := s.read(ctx).NewSelect().Model(&rows).Where("active").Order("app_id").Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list open rollouts: %w", err)
+	}
+	return each(rows, rolloutRow.rollout), nil
+}
+
+// ProcessesOf returns what releases say about their processes; releases that are
+// gone are left out.
+func (s *Store) ProcessesOf(ctx context.Context, releases ...release.ID) (map[release.ID][]app.Process, error) {
+	out := make(map[release.ID][]app.Process, len(releases))
+	for some := range slices.Chunk(releases, 500) {
+		var rows []struct {
+			ID        release.ID         `bun:"id"`
+			Processes doc[[]app.Process] `bun:"processes"`
+		}
+		err := s.read(ctx).NewRaw("SELECT id, processes FROM releases WHERE id IN (?)", in(some)).Scan(ctx, &rows)
+		if err != nil {
+			return nil, fmt.Errorf("read processes of releases: %w", err)
+		}
+		for _, r := range rows {
+			out[r.ID] = r.Processes.V
+		}
+	}
+	return out, nil
+}
