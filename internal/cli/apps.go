@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"naru/internal/client"
+	"naru/internal/size"
 )
 
 func (c *cmd) apps() *cobra.Command {
@@ -104,7 +105,7 @@ func (c *cmd) showApp(d client.AppDetail, usage []client.Usage) {
 			u := used[i.ID]
 			row := []string{"  #" + strconv.Itoa(i.Index), s.health(i.State), age(i.Since), strconv.Itoa(i.Restarts), "-", "-", ""}
 			if u.Instance != "" {
-				row[4], row[5] = memory(u), size(u.DiskBytes)
+				row[4], row[5] = memory(u), size.Text(u.DiskBytes)
 			}
 			if i.LastExit != nil && (i.State == "crashed" || i.Restarts > 0) {
 				row[6] = s.paint(bad, i.LastExit.Reason)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"naru/internal/fault"
+	"naru/internal/size"
 )
 
 func (c *cmd) backup() *cobra.Command {
@@ -39,7 +40,7 @@ Put it back with naru restore FILE on an empty data folder.`,
 			if err := errors.Join(cl.Backup(cc.Context(), n, withKey), f.Sync(), f.Close()); err != nil {
 				return errors.Join(err, os.Remove(args[0])) // half a backup is none
 			}
-			c.screen.say("wrote %s, %s", args[0], size(n.bytes))
+			c.screen.say("wrote %s, %s", args[0], size.Text(n.bytes))
 			return nil
 		},
 	}

@@ -12,6 +12,7 @@ import (
 
 	"naru/internal/client"
 	"naru/internal/fault"
+	"naru/internal/size"
 )
 
 // maxSpec bounds a foundation's specification, in bytes.
@@ -31,7 +32,7 @@ func (c *cmd) foundations() *cobra.Command {
 				return err
 			}
 			return list(c.screen, all, "no foundations yet; bake one: naru bake FILE", []string{"NAME", "SIZE", "BAKED", "ABI", "DIGEST"}, func(f client.Foundation) []string {
-				return []string{f.Name, size(f.Bytes), age(f.CreatedAt) + " ago", dash(f.ABI), short(f.Digest)}
+				return []string{f.Name, size.Text(f.Bytes), age(f.CreatedAt) + " ago", dash(f.ABI), short(f.Digest)}
 			})
 		},
 	}, &cobra.Command{
@@ -48,7 +49,7 @@ func (c *cmd) foundations() *cobra.Command {
 			if c.screen.json {
 				return c.screen.data(f)
 			}
-			c.screen.say("%s  %s, baked %s ago", c.screen.paint(strong, f.Name), size(f.Bytes), age(f.CreatedAt))
+			c.screen.say("%s  %s, baked %s ago", c.screen.paint(strong, f.Name), size.Text(f.Bytes), age(f.CreatedAt))
 			for _, line := range [][2]string{{"image", f.Ref}, {"abi", f.ABI}, {"lock", f.Lock}, {"sbom", f.SBOM}} {
 				if line[1] != "" {
 					c.screen.say("%s %s", pad(line[0]), line[1])

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"naru/internal/client"
+	"naru/internal/size"
 	"naru/internal/version"
 )
 
@@ -114,7 +115,7 @@ func (c *cmd) stats() *cobra.Command {
 				return err
 			}
 			return list(c.screen, all, "no instance of "+args[0]+" runs", []string{"INSTANCE", "MEMORY", "DISK", "CPU TIME", "PROCESSES"}, func(u client.Usage) []string {
-				return []string{instance(u.Process, u.Index), memory(u), size(u.DiskBytes), seconds(u.CPUSeconds), itoa(u.PIDs)}
+				return []string{instance(u.Process, u.Index), memory(u), size.Text(u.DiskBytes), seconds(u.CPUSeconds), itoa(u.PIDs)}
 			})
 		},
 	}

@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"naru/internal/client"
+	"naru/internal/size"
 )
 
 // age prints how long ago something was, in one unit.
@@ -34,23 +34,6 @@ func count(n int, thing string) string {
 		return "1 " + thing
 	}
 	return strconv.Itoa(n) + " " + thing + "s"
-}
-
-// size prints bytes as people read them.
-func size(n int64) string {
-	for _, unit := range []struct {
-		bytes int64
-		name  string
-	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
-		switch {
-		case n < unit.bytes:
-		case n%unit.bytes == 0:
-			return fmt.Sprintf("%d %s", n/unit.bytes, unit.name)
-		default:
-			return fmt.Sprintf("%.1f %s", float64(n)/float64(unit.bytes), unit.name)
-		}
-	}
-	return fmt.Sprintf("%d B", n)
 }
 
 // took prints a duration to what matters.
@@ -179,9 +162,9 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // memory is what an instance has of what it may have.
 func memory(u client.Usage) string {
 	if u.MemoryLimit > 0 {
-		return size(u.MemoryBytes) + " of " + size(u.MemoryLimit)
+		return size.Text(u.MemoryBytes) + " of " + size.Text(u.MemoryLimit)
 	}
-	return size(u.MemoryBytes)
+	return size.Text(u.MemoryBytes)
 }
 
 func seconds(s float64) string {

@@ -8,14 +8,6 @@ import (
 	"naru/internal/client"
 )
 
-func TestSize(t *testing.T) {
-	for want, n := range map[string]int64{"0 B": 0, "1023 B": 1023, "1 KiB": 1024, "1.5 KiB": 1536, "256 MiB": 256 << 20, "2.3 GiB": 2469606195} {
-		if got := size(n); got != want {
-			t.Errorf("size(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
 func TestTook(t *testing.T) {
 	for want, d := range map[string]time.Duration{"": 0, "1ms": 20 * time.Microsecond, "340ms": 340 * time.Millisecond, "2.5s": 2460 * time.Millisecond, "1m4s": 64 * time.Second} {
 		if got := took(client.Duration(d)); got != want {

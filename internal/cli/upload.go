@@ -16,6 +16,7 @@ import (
 
 	"naru/internal/client"
 	"naru/internal/fault"
+	"naru/internal/size"
 	"naru/internal/source"
 )
 
@@ -35,7 +36,7 @@ func (s sending) String() string {
 	if s.files == 0 {
 		return "nothing new to send"
 	}
-	return fmt.Sprintf("sent %s, %s", count(s.files, "file"), size(s.bytes))
+	return fmt.Sprintf("sent %s, %s", count(s.files, "file"), size.Text(s.bytes))
 }
 
 // uploader brings source to a space and shows how far it is.
@@ -124,7 +125,7 @@ func (u *uploader) folder(ctx context.Context, dir, cache string) (client.Snapsh
 		Limits:   source.Limits{MaxBytes: u.limits.SourceBytes, MaxFile: u.limits.SourceFile, MaxFiles: u.limits.SourceFiles},
 		CacheDir: cache,
 		Progress: every(func(p source.Progress) {
-			u.draw(fmt.Sprintf("read %s, %s", count(p.Files, "file"), size(p.Bytes)))
+			u.draw(fmt.Sprintf("read %s, %s", count(p.Files, "file"), size.Text(p.Bytes)))
 		}),
 	})
 	if err != nil {
@@ -184,7 +185,7 @@ func (u *uploader) send(ctx context.Context, dir string, tree source.Manifest) (
 		total := lacking(tree, missing)
 		if try == 0 {
 			sent.files, sent.bytes = len(missing), total
-			u.say(client.StepInfo, fmt.Sprintf("%d of %s to send, %s", len(missing), count(len(tree), "file"), size(total)))
+			u.say(client.StepInfo, fmt.Sprintf("%d of %s to send, %s", len(missing), count(len(tree), "file"), size.Text(total)))
 		}
 		err = u.stream(ctx, dir, tree, missing, total)
 		if err == nil || try+1 == uploads || ctx.Err() != nil || !fault.Is(err, fault.Unavailable) {
@@ -210,7 +211,7 @@ func lacking(tree source.Manifest, missing []string) (total int64) {
 func (u *uploader) stream(ctx context.Context, dir string, tree source.Manifest, missing []string, total int64) error {
 	r, w := io.Pipe()
 	meter := &meter{r: r, moved: func(n int64) {
-		u.draw(fmt.Sprintf("sending %s of %s", size(min(n, total)), size(total)))
+		u.draw(fmt.Sprintf("sending %s of %s", size.Text(min(n, total)), size.Text(total)))
 	}}
 	wrote := make(chan error, 1)
 	go func() {
@@ -230,7 +231,7 @@ func (u *uploader) archive(ctx context.Context, path string, kind client.Archive
 	if u.limits.UploadBytes > 0 && length > u.limits.UploadBytes {
 		return snap, sent, tooLarge(path, length, u.limits.UploadBytes)
 	}
-	u.say(client.StepInfo, "sending "+filepath.Base(path)+", "+size(length))
+	u.say(client.StepInfo, "sending "+filepath.Base(path)+", "+size.Text(length))
 	for try := 0; ; try++ {
 		snap, err = u.archiveOnce(ctx, path, kind, length)
 		if err == nil || try+1 == uploads || ctx.Err() != nil || !fault.Is(err, fault.Unavailable) {
@@ -251,12 +252,12 @@ func (u *uploader) archiveOnce(ctx context.Context, path string, kind client.Arc
 	}
 	defer f.Close()
 	return u.in.UploadArchive(ctx, kind, &meter{r: f, moved: func(n int64) {
-		u.draw(fmt.Sprintf("sending %s of %s", size(n), size(length)))
+		u.draw(fmt.Sprintf("sending %s of %s", size.Text(n), size.Text(length)))
 	}})
 }
 
 func tooLarge(path string, have, most int64) error {
-	return fault.New(fault.TooLarge, "path", "%s has %s, the server takes at most %s", path, size(have), size(most)).
+	return fault.New(fault.TooLarge, "path", "%s has %s, the server takes at most %s", path, size.Text(have), size.Text(most)).
 		WithTry("leave out what is not source, or have the setting upload.bytes raised")
 }
 

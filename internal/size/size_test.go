@@ -4,7 +4,7 @@ import "testing"
 
 func TestText(t *testing.T) {
 	for bytes, want := range map[int64]string{
-		0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 512 << 20: "512 MiB", 3 << 29: "1.5 GiB",
+		0: "0 B", 2469606195: "2.3 GiB", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 512 << 20: "512 MiB", 3 << 29: "1.5 GiB",
 		64<<20 + 1: "64.0 MiB", 1 << 40: "1 TiB", -5: "-5 B",
 	} {
 		if got := Text(bytes); got != want {
