@@ -14,9 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"naru/internal/backup"
 	"naru/internal/build/buildkit"
 	"naru/internal/config"
 	"naru/internal/doctor"
+	"naru/internal/fault"
 	"naru/internal/server"
 	"naru/internal/supervise"
 	"naru/internal/supervise/platform"
@@ -83,6 +85,10 @@ func assemble(ctx context.Context, cfg config.Config, out io.Writer) (platform.P
 	naru, err := os.Executable()
 	if err != nil {
 		return platform.Parts{}, err
+	}
+	if backup.Interrupted(cfg.DataDir) {
+		return platform.Parts{}, fault.New(fault.Conflict, "data_dir", "a restore into %s was interrupted", cfg.DataDir).
+			WithTry("naru restore FILE, which goes on")
 	}
 	findings := doctor.Run(ctx, doctor.NewEnv(cfg), doctor.Isolation(doctor.Checks()))
 	driver, notice, err := platform.Decide(cfg.Driver, findings)
@@ -183,16 +189,20 @@ func greet(ctx context.Context, cfg config.Config, out io.Writer) {
 	if err != nil {
 		port = "80"
 	}
+	admin := "password in " + cfg.AdminPath()
+	if _, err := os.Stat(cfg.AdminPath()); err != nil {
+		admin = "has the password it had when the backup was made" // the file is in none without the key
+	}
 	fmt.Fprintf(out, `
 naru is up
   API        %s
   apps       http://NAME.%s:%s
   registry   %s
-  admin      password in %s
+  admin      %s
 
   %s
 
-`, cfg.APIURL(), cfg.AppsDomain, port, cfg.Listen.Registry, cfg.AdminPath(), login)
+`, cfg.APIURL(), cfg.AppsDomain, port, cfg.Listen.Registry, admin, login)
 }
 
 func doctorCommand() *cobra.Command {

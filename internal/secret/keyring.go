@@ -127,6 +127,11 @@ func (r *Keyring) Newest() *Keyring { return &Keyring{keys: r.keys[:1]} }
 // KeyID names the key that Seal uses.
 func (r *Keyring) KeyID() string { return r.keys[0].id }
 
+// Holds reports whether the key of that id is in the ring.
+func (r *Keyring) Holds(id string) bool {
+	return slices.ContainsFunc(r.keys, func(k key) bool { return k.id == id })
+}
+
 // SealedWithNewest reports whether a sealed value needs no new sealing.
 func (r *Keyring) SealedWithNewest(sealed string) bool {
 	return strings.HasPrefix(sealed, r.keys[0].id+".")

@@ -1,25 +1,19 @@
 package server
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/backup"
 	"naru/internal/build"
 	"naru/internal/client"
 	"naru/internal/config"
 	"naru/internal/doctor"
 	"naru/internal/run"
+	"naru/internal/secret"
 	"naru/internal/source"
 	"naru/internal/store"
 	"naru/internal/version"
@@ -103,73 +97,15 @@ func (p *platform) Builders(context.Context) ([]client.Builder, error) {
 	return out, nil
 }
 
-// Backup writes a gzipped tar of everything that cannot be made again: the store,
-// the registry, sources, foundations' papers, keys of tokens, the configuration;
-// and, when asked, the key of secrets.
-func (p *platform) Backup(ctx context.Context, w io.Writer, withKey bool) (err error) {
-	gz := gzip.NewWriter(w)
-	out := tar.NewWriter(gz)
-	defer func() { err = errors.Join(err, out.Close(), gz.Close()) }()
-	// The store first: what it names is older than the folders read after it, and
-	// nothing that it names is removed meanwhile, for garbage is younger.
-	tmp, err := os.CreateTemp(p.cfg.DataDir, "backup-*.db")
+// Backup writes everything that cannot be made again; keys and passwords only
+// where asked.
+func (p *platform) Backup(ctx context.Context, w io.Writer, withKey bool) error {
+	ring, err := secret.LoadKeyring(p.cfg.KeyPath())
 	if err != nil {
-		return fmt.Errorf("back up store: %w", err)
-	}
-	defer func() { err = errors.Join(err, tmp.Close(), os.Remove(tmp.Name())) }()
-	if err := p.store.Backup(ctx, tmp); err != nil {
 		return err
 	}
-	if err := addFile(out, tmp.Name(), "store.db"); err != nil {
-		return err
-	}
-	for _, dir := range []string{"registry", "source", "foundations", "keys", "secrets", "config.yaml"} {
-		if err := addTree(ctx, out, p.cfg.DataDir, dir, withKey, p.cfg.KeyPath()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func addTree(ctx context.Context, out *tar.Writer, root, dir string, withKey bool, key string) error {
-	return filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return fmt.Errorf("back up %s: %w", dir, err)
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case !d.Type().IsRegular(), path == key && !withKey, strings.Contains(path, "/_uploads/"):
-			return nil
-		}
-		name, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		return addFile(out, path, name)
+	return backup.Write(ctx, w, backup.Source{
+		Dir: p.cfg.DataDir, Store: p.store.Backup, Settings: p.cfg.Written(), KeyPath: p.cfg.KeyPath(),
+		About: backup.About{Naru: version.Version, Made: time.Now().UTC(), KeyID: ring.KeyID(), WithKey: withKey},
 	})
-}
-
-func addFile(out *tar.Writer, path, name string) (err error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // removed while we walked
-	}
-	if err != nil {
-		return fmt.Errorf("back up %s: %w", name, err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("back up %s: %w", name, err)
-	}
-	h := &tar.Header{Name: filepath.ToSlash(name), Mode: int64(info.Mode().Perm()), Size: info.Size(), ModTime: info.ModTime(), Typeflag: tar.TypeReg}
-	if err := out.WriteHeader(h); err != nil {
-		return fmt.Errorf("back up %s: %w", name, err)
-	}
-	if _, err := io.CopyN(out, f, info.Size()); err != nil {
-		return fmt.Errorf("back up %s: %w", name, err)
-	}
-	return nil
 }
