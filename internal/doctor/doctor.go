@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"naru/internal/config"
+	"naru/internal/store"
 )
 
 // Check looks at one thing.
@@ -56,7 +57,8 @@ type Env struct {
 	// Proc and Sys are where the kernel's files are: /proc and /sys.
 	Proc, Sys string
 	// Schema returns the version of the store's schema and the one that this
-	// program writes. It may be nil, where there is no store to ask.
+	// program writes; an error where the two cannot work together, or the store
+	// cannot be read. It wraps fs.ErrNotExist where there is no store yet.
 	Schema func(ctx context.Context) (have, want int, err error)
 	// NamesUsed are hosts that naru downloads from.
 	NamesUsed []string
@@ -67,6 +69,7 @@ func NewEnv(c config.Config) Env {
 	return Env{
 		Config: c, UID: os.Getuid(), Resolver: net.DefaultResolver, LookPath: exec.LookPath, Now: time.Now,
 		Proc: "/proc", Sys: "/sys", NamesUsed: namesUsed(c),
+		Schema: func(ctx context.Context) (have, want int, err error) { return store.Inspect(ctx, c.StorePath()) },
 	}
 }
 

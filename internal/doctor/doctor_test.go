@@ -5,8 +5,8 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"naru/internal/config"
+	"naru/internal/store"
 	"naru/internal/supervise"
 )
 
@@ -93,9 +94,10 @@ func TestTheCauseIsNamed(t *testing.T) {
 		"key readable by others":        {"key", Fail, writeKey(strings.Repeat("A", 43)+"=\n", 0o644, "can be read by others (mode 644)")},
 		"key garbled":                   {"key", Fail, writeKey("not a key\n", 0o600, "cannot be read")},
 		"key gone, store there":         {"key", Fail, loseKey},
-		"schema of an older naru":       {"schema", Warn, setSchema(3, 7, nil, "has schema 3, this naru writes 7")},
-		"schema of a newer naru":        {"schema", Fail, setSchema(9, 7, nil, "has schema 9, this naru knows only up to 7")},
-		"store broken":                  {"schema", Fail, setSchema(0, 0, errors.New("file is not a database"), "file is not a database")},
+		"schema of an older naru":       {"schema", Warn, olderSchema},
+		"schema of the next naru":       {"schema", Warn, newerSchema(0, "of a newer naru")},
+		"schema of a naru far ahead":    {"schema", Fail, newerSchema(99, "needs a naru that knows schema 99")},
+		"store broken":                  {"schema", Fail, brokenStore},
 		"configured buildkitd dead":     {"buildkitd", Fail, deadBuildkit},
 		"own buildkitd died":            {"buildkitd", Fail, diedBuildkit},
 		"no buildkitd":                  {"buildkitd", Warn, hidePrograms("naru-buildkitd", "buildkitd")},
@@ -265,11 +267,39 @@ func loseKey(t *testing.T, env *Env) []string {
 	return []string{env.Config.KeyPath() + " is gone"}
 }
 
-func setSchema(have, want int, err error, cause string) func(*testing.T, *Env) []string {
-	return func(_ *testing.T, env *Env) []string {
-		env.Schema = func(context.Context) (int, int, error) { return have, want, err }
-		return []string{cause}
+// olderSchema is what a naru left that knew one migration less.
+func olderSchema(t *testing.T, env *Env) []string {
+	inStore(t, env, "DELETE FROM migrations WHERE number = ?", store.Schema())
+	return []string{fmt.Sprintf("has schema %d, this naru writes %d", store.Schema()-1, store.Schema())}
+}
+
+// newerSchema is what a naru left that knows one migration more, which serves
+// narus from some schema on.
+func newerSchema(serves int, cause string) func(*testing.T, *Env) []string {
+	return func(t *testing.T, env *Env) []string {
+		inStore(t, env, "INSERT INTO migrations (number, name, sum, serves, applied) VALUES (?, 'later', '', ?, 0)", store.Schema()+1, serves)
+		return []string{fmt.Sprintf("schema %d", store.Schema()+1), cause}
 	}
+}
+
+// inStore changes a store of this naru.
+func inStore(t *testing.T, env *Env, statement string, args ...any) {
+	st, err := store.Open(t.Context(), env.Config.StorePath(), store.Options{})
+	must(t, err)
+	must(t, st.Close())
+	if f := find(t, *env, "schema"); f.Level != OK {
+		t.Errorf("before: %+v", f)
+	}
+	db, err := sql.Open("sqlite", env.Config.StorePath())
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	_, err = db.ExecContext(t.Context(), statement, args...)
+	must(t, err)
+}
+
+func brokenStore(t *testing.T, env *Env) []string {
+	must(t, os.WriteFile(env.Config.StorePath(), []byte(strings.Repeat("no database ", 100)), 0o600))
+	return []string{env.Config.StorePath() + " cannot be read", "damaged"}
 }
 
 func deadBuildkit(t *testing.T, env *Env) []string {

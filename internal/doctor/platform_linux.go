@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 
+	"naru/internal/fault"
 	"naru/internal/secret"
 	"naru/internal/supervise"
 )
@@ -81,15 +82,17 @@ func checkKey(_ context.Context, env Env) Finding {
 }
 
 func checkSchema(ctx context.Context, env Env) Finding {
-	if env.Schema == nil {
-		return skipped("no store to ask")
-	}
 	have, want, err := env.Schema(ctx)
+	wrong := fault.Of(err)
 	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return ok("will be made at the first start")
+	case err != nil && wrong.Kind == fault.Unsupported:
+		return fail(wrong.Try, "the store does not fit this naru: %s", wrong.Message)
 	case err != nil:
 		return fail("read "+env.Config.LogDir()+"/server.log, or put it back from a backup: naru restore FILE", "the store %s cannot be read: %v", env.Config.StorePath(), err)
 	case have > want:
-		return fail("install the naru that wrote it, or a newer one", "the store has schema %d, this naru knows only up to %d", have, want)
+		return warn("install the naru that wrote it, or a newer one", "the store has schema %d of a newer naru, this one writes %d and can work on it", have, want)
 	case have < want:
 		return warn("naru up, which brings it up to date; take a naru backup before", "the store has schema %d, this naru writes %d", have, want)
 	}
