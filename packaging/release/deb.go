@@ -14,7 +14,7 @@ import (
 
 // depends is what the units and the containerd driver need. buildkitd comes
 // with the package.
-const depends = "systemd, containerd (>= 1.6), runc (>= 1.1), containernetworking-plugins, nftables, iptables, ca-certificates"
+const depends = "systemd, containerd (>= 1.6) | containerd.io, runc (>= 1.1) | containerd.io, containernetworking-plugins, nftables, iptables, ca-certificates"
 
 // deb writes a Debian package: an ar archive of a version, a tar that says what
 // it is, and a tar of files.
@@ -112,7 +112,7 @@ Architecture: %s
 Maintainer: The naru project
 Installed-Size: %d
 Depends: %s
-Recommends: libnss-myhostname
+Recommends: git, libnss-myhostname
 Section: admin
 Priority: optional
 Description: self-hosted application platform
