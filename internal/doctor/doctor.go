@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -60,13 +61,20 @@ type Env struct {
 	// program writes; an error where the two cannot work together, or the store
 	// cannot be read. It wraps fs.ErrNotExist where there is no store yet.
 	Schema func(ctx context.Context) (have, want int, err error)
+	// Beside is the folder of this program, where its helpers are looked for.
+	Beside string
 	// NamesUsed are hosts that naru downloads from.
 	NamesUsed []string
 }
 
 // NewEnv is the machine that this runs on.
 func NewEnv(c config.Config) Env {
+	naru, err := os.Executable()
+	if err != nil {
+		naru = os.Args[0]
+	}
 	return Env{
+		Beside: filepath.Dir(naru),
 		Config: c, UID: os.Getuid(), Resolver: net.DefaultResolver, LookPath: exec.LookPath, Now: time.Now,
 		Proc: "/proc", Sys: "/sys", NamesUsed: namesUsed(c),
 		Schema: func(ctx context.Context) (have, want int, err error) { return store.Inspect(ctx, c.StorePath()) },

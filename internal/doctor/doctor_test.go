@@ -384,6 +384,21 @@ func unresolved(t *testing.T, env *Env) []string {
 	return []string{"*.localhost resolves for browsers and curl only"}
 }
 
+// TestHelpersOfThePackageAreFound: they are in no PATH.
+func TestHelpersOfThePackageAreFound(t *testing.T) {
+	env := healthy(t)
+	hidePrograms("naru-buildkitd", "buildkitd")(t, &env)
+	root := t.TempDir()
+	env.Beside = filepath.Join(root, "bin")
+	helper := filepath.Join(root, "lib", "naru", "naru-buildkitd")
+	must(t, os.MkdirAll(env.Beside, 0o755))
+	must(t, os.MkdirAll(filepath.Dir(helper), 0o755))
+	must(t, os.WriteFile(helper, []byte("#!/bin/sh\n"), 0o755))
+	if f := find(t, env, "buildkitd"); f.Level != OK || f.Cause != helper {
+		t.Errorf("got %+v", f)
+	}
+}
+
 // TestAHealthyMachine is the other half: without it, a check that always fails
 // would pass the table above.
 func TestAHealthyMachine(t *testing.T) {

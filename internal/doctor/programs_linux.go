@@ -146,10 +146,12 @@ func checkBuildkitd(ctx context.Context, env Env) Finding {
 		return ok("%s", path)
 	}
 	for _, name := range BuildkitNames {
-		if path, err := env.LookPath(name); err == nil {
-			return ok("%s", path)
+		for _, place := range []string{filepath.Join(env.Beside, name), filepath.Join(env.Beside, "..", "lib", "naru", name), name} {
+			if path, err := env.LookPath(place); err == nil {
+				return ok("%s", path)
+			}
 		}
 	}
-	return warn("make buildkitd, install the naru package, or name one with --buildkit-binary or --buildkit-address",
+	return warn("make build, install the naru package, or name one with --buildkit-binary or --buildkit-address",
 		"there is no buildkitd, so only ready images (--image) can be deployed to containers")
 }
