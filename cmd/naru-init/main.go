@@ -34,6 +34,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 type options struct {
 	dir, log, spool string
 	bound, rate     int64
+	line            int
 	tty, attached   bool
 	signal          int
 	chdir           string
@@ -48,6 +49,7 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.spool, "spool", "", "folder of the instance's output")
 	flags.Int64Var(&o.bound, "bound", 0, "bytes of output kept")
 	flags.Int64Var(&o.rate, "rate", 0, "bytes of output kept a second")
+	flags.IntVar(&o.line, "line", 0, "bytes of the longest line kept in one piece")
 	flags.BoolVar(&o.attached, "attached", false, "the command has this program's input and output")
 	flags.BoolVar(&o.tty, "tty", false, "they are a terminal")
 	flags.IntVar(&o.signal, "signal", int(syscall.SIGTERM), "signal that asks the command to stop")
@@ -160,7 +162,7 @@ func connect(cmd *exec.Cmd, o options) (logger *exec.Cmd, err error) {
 	if err != nil {
 		return nil, err
 	}
-	logger = exec.Command(o.log, "--dir", o.spool, "--bound", strconv.FormatInt(o.bound, 10), "--rate", strconv.FormatInt(o.rate, 10))
+	logger = exec.Command(o.log, "--dir", o.spool, "--bound", strconv.FormatInt(o.bound, 10), "--rate", strconv.FormatInt(o.rate, 10), "--line", strconv.Itoa(o.line))
 	logger.ExtraFiles = []*os.File{outR, errR, readyW}
 	logger.Env = []string{}
 	logger.SysProcAttr = loggerAttr()

@@ -27,6 +27,7 @@ func run(args []string, first uintptr) int {
 	dir := flags.String("dir", "", "the instance's folder in the spool")
 	bound := flags.Int64("bound", 0, "bytes kept until they are read; 0: 128 MiB")
 	rate := flags.Int64("rate", 0, "bytes kept a second in the long run; 0: all")
+	line := flags.Int("line", 0, "bytes of the longest line kept in one piece; 0: 16 KiB")
 	if err := flags.Parse(args); err != nil || *dir == "" {
 		return 2
 	}
@@ -44,7 +45,7 @@ func run(args []string, first uintptr) int {
 	if ready := os.NewFile(first+2, "ready"); ready != nil {
 		ready.Close() // closing is the message
 	}
-	if err := spool.Copy(*dir, reader(stdout), reader(stderr), spool.Options{Bound: *bound, Rate: *rate}); err != nil {
+	if err := spool.Copy(*dir, reader(stdout), reader(stderr), spool.Options{Bound: *bound, Rate: *rate, Line: *line}); err != nil {
 		return 1
 	}
 	return 0

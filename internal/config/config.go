@@ -75,7 +75,7 @@ type Mirrors struct {
 	Pip        string   `key:"pip" doc:"Python package index (PEP 503)"`
 	Maven      string   `key:"maven" doc:"Maven repository"`
 	Debian     string   `key:"debian" doc:"Debian mirror; empty means the host's own apt sources, then deb.debian.org"`
-	Registries []string `key:"registries" doc:"image registry mirrors, each as HOST=URL"`
+	Registries []string `key:"registries" doc:"image registries that builds ask instead of HOST, each as HOST=URL"`
 }
 
 // Proxy is for the outgoing connections of naru and its builds.
@@ -95,11 +95,11 @@ type Upload struct {
 // Build limits what one build may take.
 type Build struct {
 	Timeout  time.Duration `key:"timeout" doc:"a build is stopped after this time"`
-	Memory   Bytes         `key:"memory" doc:"memory of one build"`
+	Memory   Bytes         `key:"memory" doc:"memory of one build; all at once never have more than half of what reserve.memory_percent leaves"`
 	CPU      float64       `key:"cpu" doc:"processors of one build; fractions allowed"`
 	Parallel int           `key:"parallel" doc:"builds at once on this machine; a space has one at a time"`
 	Cache    Bytes         `key:"cache" doc:"size to which the build cache is cut back"`
-	LogBytes Bytes         `key:"log_bytes" doc:"build log kept; what is over is dropped from its middle"`
+	LogBytes Bytes         `key:"log_bytes" doc:"output of one build that is kept; what is over is counted and dropped, and the build goes on"`
 }
 
 // Instance has what an instance gets when its app asks for nothing, and what
@@ -108,11 +108,11 @@ type Instance struct {
 	Memory       Bytes         `key:"memory" doc:"memory when the app names none"`
 	MaxMemory    Bytes         `key:"max_memory" doc:"most memory an instance may ask for; 0 means what the machine has without the reserve"`
 	Disk         Bytes         `key:"disk" doc:"writable disk when the app names none"`
-	CPU          float64       `key:"cpu" doc:"processors an instance may use; 0 means no limit"`
-	Pids         int           `key:"pids" doc:"processes and threads in an instance"`
+	CPU          float64       `key:"cpu" doc:"processors of an instance when its app names none; fractions allowed"`
+	Pids         int           `key:"pids" doc:"processes and threads in an instance when its app names none"`
 	Max          int           `key:"max" doc:"most instances of one process of an app"`
-	StartTimeout time.Duration `key:"start_timeout" doc:"time in which an instance must become healthy"`
-	StopTimeout  time.Duration `key:"stop_timeout" doc:"time between the stop signal and the kill"`
+	StartTimeout time.Duration `key:"start_timeout" doc:"time in which an instance must become healthy, when its app names none"`
+	StopTimeout  time.Duration `key:"stop_timeout" doc:"time between the stop signal and the kill, when its app names none"`
 	Starts       int           `key:"starts" doc:"starts at once on this machine"`
 	TaskTimeout  time.Duration `key:"task_timeout" doc:"a one-off task is stopped after this time"`
 }
@@ -121,21 +121,32 @@ type Instance struct {
 type Logs struct {
 	Spool     Bytes `key:"spool" doc:"output of one instance kept on disk while nobody reads it; what is over is dropped and counted"`
 	Rate      Bytes `key:"rate" doc:"output of one instance per second; what is over is dropped and counted"`
-	LineBytes Bytes `key:"line_bytes" doc:"longest line; the rest is cut off"`
+	LineBytes Bytes `key:"line_bytes" doc:"longest line kept in one piece, at most 1MiB; longer ones are kept in parts"`
 	Days      int   `key:"days" doc:"days for which lines are searchable"`
 	Process   Bytes `key:"process" doc:"log file of each of naru's own processes; two are kept"`
 }
 
 // Keep says how much of the past stays.
 type Keep struct {
-	Releases int   `key:"releases" doc:"releases kept of an app, the running ones always"`
-	Registry Bytes `key:"registry" doc:"size above which unreferenced images are removed early; 0 means only by age"`
+	Releases int `key:"releases" doc:"releases kept of an app, the running ones always"`
 }
 
 // Reserve is what instances and builds cannot take.
 type Reserve struct {
-	MemoryPercent int `key:"memory_percent" doc:"part of the machine's memory kept free"`
-	DiskPercent   int `key:"disk_percent" doc:"part of the data folder's disk kept free"`
+	MemoryPercent    int     `key:"memory_percent" doc:"part of the machine's memory that is promised to nobody"`
+	MemoryOvercommit float64 `key:"memory_overcommit" doc:"how many times the memory left beside reserve and builds may be promised to instances and tasks: 1 promises only what is there, 0 promises without looking"`
+	DiskPercent      int     `key:"disk_percent" doc:"part of the data folder's disk that uploads, images, builds and new instances cannot take"`
+}
+
+// BuildMemory is what all builds at once may take of a machine's memory: what is
+// configured, and never more than half of what the reserve leaves, so that a
+// small machine has room for what it builds.
+func (c Config) BuildMemory(machine Bytes) Bytes {
+	most := c.Build.Memory * Bytes(c.Build.Parallel)
+	if machine > 0 {
+		most = min(most, machine*Bytes(100-c.Reserve.MemoryPercent)/100/2)
+	}
+	return most
 }
 
 // Tokens says how long logins last.

@@ -41,6 +41,7 @@ func Default(uid int, getenv func(string) string) Config {
 		Instance: Instance{
 			Memory:       256 * MiB,
 			Disk:         GiB,
+			CPU:          1,
 			Pids:         512,
 			Max:          500,
 			StartTimeout: time.Minute,
@@ -51,8 +52,8 @@ func Default(uid int, getenv func(string) string) Config {
 		// 1 MB/s for a minute without a control plane is the promise; the
 		// spool holds twice that.
 		Logs:    Logs{Spool: 128 * MiB, Rate: 8 * MiB, LineBytes: 64 * KiB, Days: 7, Process: 16 * MiB},
-		Keep:    Keep{Releases: 20, Registry: 50 * GiB},
-		Reserve: Reserve{MemoryPercent: 10, DiskPercent: 10},
+		Keep:    Keep{Releases: 20},
+		Reserve: Reserve{MemoryPercent: 10, MemoryOvercommit: 1, DiskPercent: 10},
 		Tokens:  Tokens{Access: 10 * time.Minute, Refresh: 30 * 24 * time.Hour},
 		Proxy: Proxy{
 			HTTP:  either(getenv, "HTTP_PROXY", "http_proxy"),

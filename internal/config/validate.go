@@ -36,10 +36,13 @@ func (c Config) complaints() []error {
 		webURL("proxy.https", c.Proxy.HTTPS),
 		within("reserve.memory_percent", c.Reserve.MemoryPercent, 0, 90),
 		within("reserve.disk_percent", c.Reserve.DiskPercent, 0, 90),
+		factor("reserve.memory_overcommit", c.Reserve.MemoryOvercommit, 100),
 		within("instance.pids", c.Instance.Pids, 1, 4_000_000),
 		within("logs.days", c.Logs.Days, 1, 3650),
 		notBelow("instance.memory", c.Instance.Memory, 4*MiB),
 		notBelow("logs.line_bytes", c.Logs.LineBytes, KiB),
+		notAbove("logs.line_bytes", c.Logs.LineBytes, MiB),
+		notBelow("build.log_bytes", c.Build.LogBytes, 64*KiB),
 		notBelow("logs.process", c.Logs.Process, 64*KiB),
 		notBelow("gateway.header_bytes", c.Gateway.HeaderBytes, 4*KiB),
 	}
@@ -94,7 +97,7 @@ func (l Listen) complaints() []error {
 
 // positives checks the settings that mean nothing at zero or below.
 func (c Config) positives() []error {
-	mayBeZero := []string{"instance.max_memory", "instance.cpu", "keep.registry"}
+	mayBeZero := []string{"instance.max_memory"}
 	var list []error
 	for _, f := range Fields() {
 		text := f.Value(c)
@@ -185,6 +188,20 @@ func subnet(key string, p Prefix) error {
 func within(key string, got, low, high int) error {
 	if got < low || got > high {
 		return fmt.Errorf("%s: must be from %d to %d (got %d)", key, low, high, got)
+	}
+	return nil
+}
+
+func factor(key string, got, most float64) error {
+	if !(got >= 0 && got <= most) { // not a number is neither
+		return fmt.Errorf("%s: must be from 0 to %v (got %v)", key, most, got)
+	}
+	return nil
+}
+
+func notAbove(key string, got, high Bytes) error {
+	if got > high {
+		return fmt.Errorf("%s: must be at most %v (got %v)", key, high, got)
 	}
 	return nil
 }

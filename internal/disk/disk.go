@@ -5,6 +5,9 @@ package disk
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -23,11 +26,34 @@ func Full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(e
 
 // Error is a full disk as people read it: which, how full, and the way out.
 func Error(path string) *fault.Error {
-	free := ""
-	if room, err := Of(path); err == nil {
-		free = ": " + size.Text(room.Free) + " of " + size.Text(room.Total) + " free"
+	where := ""
+	if path != "" {
+		where = " at " + path
 	}
-	return fault.New(fault.Unavailable, "", "the disk is full at %s%s", path, free).WithTry("%s", wayOut)
+	if room, err := Of(path); err == nil {
+		where += ": " + size.Text(room.Free) + " of " + size.Text(room.Total) + " free"
+	}
+	return fault.New(fault.Unavailable, "", "the disk is full%s", where).WithTry("%s", wayOut)
+}
+
+// Explain gives an error that came of a full disk the words people need,
+// whatever it says; other errors pass. path is on that disk; "" takes the one
+// that the error names.
+func Explain(err error, path string) error {
+	if !Full(err) {
+		return err
+	}
+	var named *fs.PathError
+	if path == "" && errors.As(err, &named) {
+		path = named.Path
+		for path != filepath.Dir(path) {
+			if _, err := os.Stat(path); err == nil {
+				break
+			}
+			path = filepath.Dir(path)
+		}
+	}
+	return Error(path).WithCause(err)
 }
 
 const wayOut = "naru gc, naru delete APP of what is not needed, or make room on that disk; then ask again, naru need not be restarted"

@@ -69,6 +69,12 @@ func TestAFullDiskIsKnown(t *testing.T) {
 	if Full(nil) || Full(os.ErrNotExist) {
 		t.Error("other errors are no full disk")
 	}
+	if got := Explain(err, "").Error(); !strings.Contains(got, "the disk is full at "+dir+"/film: 0 B of 1 MiB free") {
+		t.Errorf("Explain() = %q", got)
+	}
+	if got := Explain(os.ErrNotExist, dir); got != os.ErrNotExist {
+		t.Errorf("Explain() of another error = %v", got)
+	}
 	if got := Error(dir).Message; !strings.Contains(got, "0 B of 1 MiB free") || !strings.Contains(got, dir) {
 		t.Errorf("Error() = %q", got)
 	}

@@ -130,6 +130,7 @@ type Limits struct {
 	DiskMiB   int // written by the instance; measured, above it the instance is stopped
 
 	LogBytesPerSecond int // of output kept, in the long run; more is dropped and counted
+	LogLineBytes      int // of the longest line kept in one piece; 0: 16 KiB
 	LogSpoolMiB       int // output kept until it was read; the oldest is dropped and counted. 0: DefaultLogSpoolMiB
 }
 
@@ -144,7 +145,7 @@ func (l Limits) check() error {
 		least int
 	}{
 		{"memory", l.MemoryMiB, 4}, {"cpu", l.CPUMilli, 10}, {"pids", l.PIDs, 2}, {"disk", l.DiskMiB, 1},
-		{"log_rate", l.LogBytesPerSecond, 1024}, {"log_spool", l.LogSpoolMiB, 1},
+		{"log_rate", l.LogBytesPerSecond, 1024}, {"log_spool", l.LogSpoolMiB, 1}, {"log_line", l.LogLineBytes, 128},
 	} {
 		if v.value < 0 || v.value > 0 && v.value < v.least {
 			return fault.New(fault.Invalid, "limits."+v.field, "must be at least %d (got %d)", v.least, v.value)

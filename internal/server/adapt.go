@@ -16,6 +16,7 @@ import (
 	"naru/internal/auth/vault"
 	"naru/internal/build"
 	"naru/internal/client"
+	"naru/internal/disk"
 	"naru/internal/event"
 	"naru/internal/fault"
 	"naru/internal/id"
@@ -34,18 +35,30 @@ import (
 // sources freezes what is uploaded and keeps a record of it.
 type sources struct {
 	*source.Store
-	store *store.Store
+	store   *store.Store
+	reserve disk.Reserve
+}
+
+func (s sources) Receive(ctx context.Context, space app.SpaceID, body io.Reader) (source.Received, error) {
+	if err := s.reserve.Check("uploads"); err != nil {
+		return source.Received{}, err
+	}
+	got, err := s.Store.Receive(ctx, space, body)
+	return got, disk.Explain(err, s.reserve.Path)
 }
 
 func (s sources) Freeze(ctx context.Context, by operation.Ask, space app.SpaceID, m source.Manifest, from source.Origin) (source.Snapshot, error) {
 	snap, err := s.Store.Freeze(ctx, space, m, from)
-	return s.record(ctx, by, snap, err)
+	return s.record(ctx, by, snap, disk.Explain(err, s.reserve.Path))
 }
 
 func (s sources) Unpack(ctx context.Context, by operation.Ask, space app.SpaceID, kind client.ArchiveType, archive io.Reader) (source.Snapshot, error) {
 	names := map[client.ArchiveType]string{client.Zip: "upload.zip", client.Tar: "upload.tar", client.TarGz: "upload.tar.gz"}
+	if err := s.reserve.Check("uploads"); err != nil {
+		return source.Snapshot{}, err
+	}
 	snap, err := s.FromArchive(ctx, space, archive, names[kind], source.ArchiveOptions{})
-	return s.record(ctx, by, snap, err)
+	return s.record(ctx, by, snap, disk.Explain(err, s.reserve.Path))
 }
 
 func (s sources) record(ctx context.Context, by operation.Ask, snap source.Snapshot, err error) (source.Snapshot, error) {
@@ -68,9 +81,10 @@ func (s sources) Snapshot(ctx context.Context, space app.SpaceID, ref string) (s
 
 // cloner fetches repositories with the credentials of a space.
 type cloner struct {
-	git    *git.Client
-	source *source.Store
-	vault  *vault.Vault
+	git     *git.Client
+	source  *source.Store
+	vault   *vault.Vault
+	reserve disk.Reserve
 }
 
 func (c cloner) Clone(ctx context.Context, space app.SpaceID, url, ref, _ string, _ func(string)) (source.Snapshot, error) {
@@ -87,7 +101,11 @@ func (c cloner) Clone(ctx context.Context, space app.SpaceID, url, ref, _ string
 	if ref != "" {
 		url += "#" + ref
 	}
-	return c.git.Snapshot(ctx, c.source, space, url, creds)
+	if err := c.reserve.Check("uploads"); err != nil {
+		return source.Snapshot{}, err
+	}
+	snap, err := c.git.Snapshot(ctx, c.source, space, url, creds)
+	return snap, disk.Explain(err, c.reserve.Path)
 }
 
 // imports brings images of other registries in, with the credentials of a space.

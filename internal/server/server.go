@@ -18,8 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"naru/internal/api"
 	"naru/internal/artifact"
 	"naru/internal/auth"
@@ -126,7 +124,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{book: book, log: log}}, log)
 	traffic := operate.NewTraffic(routing{Store: st, boot: bootID()}, gateways, log)
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
-		launch.Bounds{LogBytesPerSecond: int(cfg.Logs.Rate), LogSpoolMiB: int(cfg.Logs.Spool / config.MiB)})
+		launch.Bounds{LogBytesPerSecond: int(cfg.Logs.Rate), LogLineBytes: int(cfg.Logs.LineBytes), LogSpoolMiB: int(cfg.Logs.Spool / config.MiB)})
 	keeper := operate.NewKeeper(st, driver, launcher, traffic, operate.Options{
 		Policy: run.DefaultPolicy(), Starts: cfg.Instance.Starts, DrainTimeout: cfg.Gateway.DrainTimeout,
 		FullPass: 30 * time.Second, SweepPatience: 15 * time.Second,
@@ -134,6 +132,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	// What people ask for.
 	limits := source.Limits{MaxBytes: int64(cfg.Upload.Unpacked), MaxFiles: cfg.Upload.Files}
+	reserve := diskReserve(cfg)
 	frozen := source.New(filepath.Join(cfg.DataDir, "source"), limits)
 	var ops *operation.Runner
 	wake := func() { ops.Wake() }
@@ -143,25 +142,26 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	foundations := foundry.New(st, baker, foundationImages{images}, cfg.Listen.Registry, filepath.Join(cfg.DataDir, "foundations"), wake, log)
+	foundations := foundry.New(st, roomyBaker{baker, reserve}, foundationImages{images}, cfg.Listen.Registry, filepath.Join(cfg.DataDir, "foundations"), wake, log)
 	builder := build.Limiting(build.Logging(buildkit.New(buildkit.Options{
-		Address: cfg.BuildkitAddress(), StaticServer: beside("naru-static"),
+		Address: cfg.BuildkitAddress(), StaticServer: beside("naru-static"), LogBytes: int64(cfg.Build.LogBytes),
 	}, log), log), cfg.Build.Parallel)
 	delivery := deliver.New(deliver.Parts{
-		Store: st, Sources: frozen, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe},
-		Images: imports{images, safe},
-		Builds: builds{
+		Store: st, Sources: frozen, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
+		Images: roomyImports{imports{images, safe}, reserve},
+		Builds: roomyBuilds{builds{
 			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout,
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
-		},
+		}, reserve},
 		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, log), Wake: wake,
 	}, deliver.Config{
 		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases,
+		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
 		URL: func(host, path string) string { return appsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
 	}, log)
 	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, baked: baker, keep: cfg.Keep, wake: wake, log: log}
 	ops = operation.NewRunner(st, handlers(delivery.Handlers(), foundations.Handlers(), care.handlers()), 16, log)
-	oneOff := task.NewRunner(st, driver, launcher, task.Limits{Timeout: cfg.Instance.TaskTimeout, Attach: time.Minute}, log)
+	oneOff := task.NewRunner(roomyTasks{st, delivery}, driver, launcher, task.Limits{Timeout: cfg.Instance.TaskTimeout, Attach: time.Minute}, log)
 
 	// Doors.
 	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
@@ -171,8 +171,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	handler := api.New(api.Services{
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Meter: driver,
-		Routes: st, Sources: sources{frozen, st}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
-		Foundations: foundations, Credentials: safe, Platform: about,
+		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
+		Foundations: foundations, Credentials: safe, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: appsURL(cfg, cfg.AppsDomain)}.From(cfg), log)
 
 	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)
@@ -195,7 +195,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	return serve.Ordered(ctx,
 		serve.Part{Name: "sockets", Run: o.Sockets.Serve},
 		serve.Part{Name: "logs", Run: importer.Run},
-		serve.Part{Name: "registry", Run: web(registryLn, registry, 0)}, // before the keeper: instances are pulled from it
+		serve.Part{Name: "registry", Run: web(registryLn, roomyRegistry(registry, reserve), 0)}, // before the keeper: instances are pulled from it
 		serve.Part{Name: "hub", Run: func(ctx context.Context) error { return gateways.Run(ctx, controlLn) }},
 		serve.Part{Name: "traffic", Run: traffic.Run},
 		serve.Part{Name: "keeper", Run: keeper.Run},
@@ -275,20 +275,6 @@ func sayReady(ctx context.Context, n notify.Notifier, h *hub.Hub, cfg config.Con
 	}
 	<-ctx.Done()
 	return nil
-}
-
-// maxMemory is what one instance may ask for, in MiB: as configured, else what
-// the machine has without the reserve; 0 where neither is known.
-func maxMemory(cfg config.Config) int {
-	if cfg.Instance.MaxMemory > 0 {
-		return int(cfg.Instance.MaxMemory / config.MiB)
-	}
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
-		return 0
-	}
-	total := uint64(info.Totalram) * uint64(info.Unit) / (1 << 20)
-	return int(total) * (100 - cfg.Reserve.MemoryPercent) / 100
 }
 
 // bootID names this start of the machine.

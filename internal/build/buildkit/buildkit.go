@@ -4,6 +4,7 @@
 package buildkit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Builder struct {
 type Options struct {
 	Address      string // "unix:///run/naru/x/buildkitd.sock"
 	StaticServer string // path of the naru-static program; "": static sites cannot be built
+	LogBytes     int64  // of the output of one build, what is over is counted and dropped; 0: DefaultLogBytes
 }
 
 // New returns a Builder on a daemon. It connects when it builds.
@@ -76,7 +78,7 @@ func (b *Builder) Build(ctx context.Context, req build.Request) (build.Result, e
 	}
 	defer c.Close()
 
-	follow := newFollower(req.Progress)
+	follow := newFollower(req.Progress, cmp.Or(b.opts.LogBytes, DefaultLogBytes))
 	digest, err := b.solve(ctx, c, req, follow)
 	if err != nil {
 		return build.Result{}, explain(ctx, err, req, limit, follow)

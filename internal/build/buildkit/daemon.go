@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -25,6 +26,7 @@ type Daemon struct {
 	CPUMilli    int          // thousandths of a core, of all commands together; 0: no limit
 	Reachable   []int        // TCP ports of this machine that commands may reach: a mirror that runs here
 	Parallel    int          // commands at a time; 0: number of processors
+	LogBytes    int64        // of the output of one build; 0: DefaultLogBytes
 	CacheMaxMiB int          // of everything the daemon keeps; 0: 10 GiB
 	MinFreeMiB  int          // of the disk, below which it throws away more; 0: 1 GiB
 	Nameservers []string     // of the commands; none: the host's
@@ -79,11 +81,12 @@ func (d Daemon) Args() []string {
 }
 
 // Env are the variables of buildkitd, besides the machine's own: they bound the
-// log of one step and keep the daemon's files in its folder.
+// log of one step and keep the daemon's files in its folder. The builder's own
+// bound comes first and counts; this one keeps the daemon from storing without end.
 func (d Daemon) Env() []string {
 	return []string{
-		"BUILDKIT_STEP_LOG_MAX_SIZE=" + strconv.Itoa(16<<20),
-		"BUILDKIT_STEP_LOG_MAX_SPEED=" + strconv.Itoa(1<<20),
+		"BUILDKIT_STEP_LOG_MAX_SIZE=" + strconv.FormatInt(4*cmp.Or(d.LogBytes, DefaultLogBytes), 10),
+		"BUILDKIT_STEP_LOG_MAX_SPEED=" + strconv.Itoa(maxLogSpeed),
 		"TMPDIR=" + filepath.Join(d.root(), "tmp"),
 	}
 }

@@ -22,6 +22,7 @@ const (
 // a failure needs. It is used by one goroutine until run returns.
 type follower struct {
 	emit  func(build.Event)
+	log   logBound
 	steps map[digest.Digest]*stepState
 	order []digest.Digest
 	warns []build.Hint
@@ -37,11 +38,11 @@ type stepState struct {
 	tail    []string
 }
 
-func newFollower(emit func(build.Event)) *follower {
+func newFollower(emit func(build.Event), logBytes int64) *follower {
 	if emit == nil {
 		emit = func(build.Event) {}
 	}
-	return &follower{emit: emit, steps: map[digest.Digest]*stepState{}}
+	return &follower{emit: emit, log: logBound{most: logBytes}, steps: map[digest.Digest]*stepState{}}
 }
 
 // run reads reports until the daemon has no more.
@@ -59,6 +60,9 @@ func (f *follower) run(status <-chan *bkclient.SolveStatus) {
 	}
 	for _, d := range f.order {
 		f.flush(f.steps[d])
+	}
+	if news, ok := f.log.end(); ok {
+		f.emit(build.Event{Kind: build.Warning, Text: news, At: time.Now()})
 	}
 }
 
@@ -152,7 +156,13 @@ func (f *follower) line(s *stepState, raw []byte, at time.Time) {
 	if s.tail = append(s.tail, text); len(s.tail) > tailLines {
 		s.tail = s.tail[1:]
 	}
-	f.emit(build.Event{Kind: build.Line, Step: s.name, Text: text, At: at})
+	keep, news := f.log.take(text)
+	if keep {
+		f.emit(build.Event{Kind: build.Line, Step: s.name, Text: text, At: at})
+	}
+	if news != "" {
+		f.emit(build.Event{Kind: build.Warning, Text: news, At: at})
+	}
 }
 
 // clean makes a line of output safe to show: the last state of a line that a

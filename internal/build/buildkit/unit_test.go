@@ -53,7 +53,7 @@ func report(f *follower, name string, failure string, lines ...string) {
 
 func TestFollower(t *testing.T) {
 	var got []string
-	f := newFollower(func(e build.Event) { got = append(got, string(e.Kind)+" "+e.Text) })
+	f := newFollower(func(e build.Event) { got = append(got, string(e.Kind)+" "+e.Text) }, 1<<20)
 	report(f, "compile: make", "process \"x\" did not complete successfully: exit code: 2", "one\ntw", "o\nthree")
 	report(f, "[internal] read the source", "")
 	want := "started |line one|line two|line three|failed exit 2"
@@ -84,7 +84,7 @@ func TestExplain(t *testing.T) {
 		"program":     {[]string{"sh: 1: cargo: not found"}, 127, "no such program"},
 		"unknown":     {[]string{"boom"}, 9, "clean checkout"},
 	} {
-		f := newFollower(nil)
+		f := newFollower(nil, 1<<20)
 		report(f, "step: command", "failed", strings.Join(tc.lines, "\n"))
 		err := explain(t.Context(), fmt.Errorf("solve: %w", &gatewaypb.ExitError{ExitCode: tc.exit}), build.Request{}, time.Minute, f)
 		got := fault.Of(err)
@@ -97,18 +97,18 @@ func TestExplain(t *testing.T) {
 func TestExplainTimeoutAndCancel(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errTimeout)
-	if err := explain(ctx, errors.New("canceled"), build.Request{}, time.Minute, newFollower(nil)); !fault.Is(err, fault.Failed) || !strings.Contains(err.Error(), "stopped after 1m0s") {
+	if err := explain(ctx, errors.New("canceled"), build.Request{}, time.Minute, newFollower(nil, 1<<20)); !fault.Is(err, fault.Failed) || !strings.Contains(err.Error(), "stopped after 1m0s") {
 		t.Errorf("timeout: %v", err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if err := explain(ctx, errors.New("canceled"), build.Request{}, time.Minute, newFollower(nil)); !errors.Is(err, context.Canceled) {
+	if err := explain(ctx, errors.New("canceled"), build.Request{}, time.Minute, newFollower(nil, 1<<20)); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
 
 func TestTailIsBounded(t *testing.T) {
-	f := newFollower(nil)
+	f := newFollower(nil, 1<<20)
 	report(f, "s", "failed", strings.Repeat("line\n", 1000)+"last\n")
 	if s := f.failed(); len(s.tail) != tailLines || s.tail[tailLines-1] != "last" {
 		t.Errorf("kept %d lines, last %q", len(s.tail), s.tail[len(s.tail)-1])

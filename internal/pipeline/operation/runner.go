@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"naru/internal/backoff"
+	"naru/internal/disk"
 	"naru/internal/fault"
 )
 
@@ -180,6 +181,9 @@ func (r *Runner) carryOut(ctx context.Context, w *Work) {
 		to, why = Canceled, fault.New(fault.Conflict, "", "canceled")
 	case err != nil:
 		to, why = Failed, fault.Of(err)
+		if why.Kind == fault.Internal {
+			why = fault.Of(disk.Explain(err, ""))
+		}
 	}
 	if why != nil && why.Kind == fault.Internal {
 		w.Log.ErrorContext(ctx, "operation failed", "error", err)

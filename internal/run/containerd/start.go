@@ -154,6 +154,9 @@ func (d *Driver) output(spec run.Spec) cio.Creator {
 	if n := spec.Limits.LogBytesPerSecond; n > 0 {
 		args["--rate"] = strconv.Itoa(n)
 	}
+	if n := spec.Limits.LogLineBytes; n > 0 {
+		args["--line"] = strconv.Itoa(n)
+	}
 	return func(string) (cio.IO, error) {
 		u := &url.URL{Scheme: "binary", Path: d.cfg.LogBinary}
 		q := u.Query()

@@ -37,6 +37,7 @@ type Registry struct {
 // Bounds are the platform's limits of an instance's output.
 type Bounds struct {
 	LogBytesPerSecond int
+	LogLineBytes      int
 	LogSpoolMiB       int
 }
 
@@ -114,7 +115,7 @@ func (l *Launcher) base(ctx context.Context, rel release.Release, process app.Pr
 	}
 	maps.Copy(env, open)
 	limits := run.LimitsOf(process)
-	limits.LogBytesPerSecond, limits.LogSpoolMiB = l.bounds.LogBytesPerSecond, l.bounds.LogSpoolMiB
+	limits.LogBytesPerSecond, limits.LogLineBytes, limits.LogSpoolMiB = l.bounds.LogBytesPerSecond, l.bounds.LogLineBytes, l.bounds.LogSpoolMiB
 	return run.Spec{
 		App: a.ID, AppName: a.Slug, Space: a.Space, Release: rel.ID, Process: process.Type,
 		Image: run.Image{Ref: rel.Image, Host: l.registry.Host, Credentials: l.registry.Credentials},

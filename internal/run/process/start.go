@@ -156,7 +156,8 @@ func (d *Driver) command(spec run.Spec, addr netip.AddrPort) (*exec.Cmd, error) 
 			bound = run.DefaultLogSpoolMiB
 		}
 		args = append(args, "--log", d.cfg.LogBinary, "--spool", d.spool(spec.ID),
-			"--bound", strconv.Itoa(bound<<20), "--rate", strconv.Itoa(spec.Limits.LogBytesPerSecond))
+			"--bound", strconv.Itoa(bound<<20), "--rate", strconv.Itoa(spec.Limits.LogBytesPerSecond),
+			"--line", strconv.Itoa(spec.Limits.LogLineBytes))
 	} else {
 		args = append(args, "--attached")
 		if spec.IO.TTY {

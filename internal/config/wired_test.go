@@ -1,0 +1,110 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// wired says for every setting where it is read: a file from the project's root,
+// and what stands there. A setting that nobody reads is a promise nobody keeps.
+var wired = map[string][2]string{
+	"data_dir":                  {"internal/server/server.go", "cfg.DataDir"},
+	"run_dir":                   {"internal/config/config.go", "c.RunDir"},
+	"listen.api":                {"internal/server/server.go", "cfg.Listen.API"},
+	"listen.registry":           {"internal/server/server.go", "cfg.Listen.Registry"},
+	"listen.apps":               {"internal/supervise/platform/platform.go", "c.Listen.Apps"},
+	"listen.apps_tls":           {"internal/supervise/platform/platform.go", "c.Listen.AppsTLS"},
+	"apps_domain":               {"internal/server/server.go", "cfg.AppsDomain"},
+	"external_url":              {"internal/config/config.go", "return c.ExternalURL"},
+	"driver":                    {"internal/server/driver.go", "c.Driver"},
+	"subnet":                    {"internal/server/driver.go", "c.Subnet"},
+	"ca_bundle":                 {"internal/server/trust.go", "c.CABundle"},
+	"key_file":                  {"internal/config/config.go", "return c.KeyFile"},
+	"ephemeral":                 {"internal/supervise/platform/spec_linux.go", "Ephemeral"},
+	"log_level":                 {"cmd/naru/roles_linux.go", ".LogLevel"},
+	"containerd.address":        {"internal/config/config.go", "engineSocket(c.Containerd,"},
+	"containerd.binary":         {"internal/supervise/platform/containerd_linux.go", "p.Config.Containerd"},
+	"buildkit.address":          {"internal/config/config.go", "engineSocket(c.Buildkit,"},
+	"buildkit.binary":           {"cmd/naru/up_linux.go", "Find(naru, cfg.Buildkit"},
+	"cni.plugin_dir":            {"internal/server/driver.go", "c.CNI.PluginDir"},
+	"gateway.user":              {"internal/config/user.go", "c.Gateway.User"},
+	"gateway.header_bytes":      {"cmd/naru/roles_linux.go", ".Gateway.HeaderBytes"},
+	"gateway.header_timeout":    {"cmd/naru/roles_linux.go", ".Gateway.HeaderTimeout"},
+	"gateway.idle_timeout":      {"cmd/naru/roles_linux.go", ".Gateway.IdleTimeout"},
+	"gateway.drain_timeout":     {"internal/server/server.go", "cfg.Gateway.DrainTimeout"},
+	"gateway.connections":       {"cmd/naru/roles_linux.go", ".Gateway.Connections"},
+	"mirrors.npm":               {"internal/server/trust.go", "c.Mirrors.NPM"},
+	"mirrors.goproxy":           {"internal/server/trust.go", "c.Mirrors.GoProxy"},
+	"mirrors.pip":               {"internal/server/trust.go", "c.Mirrors.Pip"},
+	"mirrors.maven":             {"internal/server/trust.go", "c.Mirrors.Maven"},
+	"mirrors.debian":            {"internal/server/server.go", "cfg.Mirrors.Debian"},
+	"mirrors.registries":        {"cmd/naru/up_linux.go", "cfg.Mirrors.Registries"},
+	"proxy.http":                {"internal/server/trust.go", "c.Proxy.HTTP"},
+	"proxy.https":               {"internal/server/trust.go", "c.Proxy.HTTPS"},
+	"proxy.no":                  {"internal/server/trust.go", "c.Proxy.No"},
+	"upload.bytes":              {"internal/api/api.go", "Upload.Bytes"},
+	"upload.unpacked":           {"internal/server/server.go", "cfg.Upload.Unpacked"},
+	"upload.files":              {"internal/server/server.go", "cfg.Upload.Files"},
+	"build.timeout":             {"internal/server/server.go", "cfg.Build.Timeout"},
+	"build.memory":              {"internal/config/config.go", "c.Build.Memory"},
+	"build.cpu":                 {"cmd/naru/up_linux.go", "cfg.Build.CPU"},
+	"build.parallel":            {"internal/server/server.go", "cfg.Build.Parallel"},
+	"build.cache":               {"cmd/naru/up_linux.go", "cfg.Build.Cache"},
+	"build.log_bytes":           {"internal/server/server.go", "cfg.Build.LogBytes"},
+	"instance.memory":           {"internal/server/room.go", "c.Instance.Memory"},
+	"instance.max_memory":       {"internal/server/room.go", "c.Instance.MaxMemory"},
+	"instance.disk":             {"internal/server/room.go", "c.Instance.Disk"},
+	"instance.cpu":              {"internal/server/room.go", "c.Instance.CPU"},
+	"instance.pids":             {"internal/server/room.go", "c.Instance.Pids"},
+	"instance.max":              {"internal/server/server.go", "cfg.Instance.Max"},
+	"instance.start_timeout":    {"internal/server/room.go", "c.Instance.StartTimeout"},
+	"instance.stop_timeout":     {"internal/server/room.go", "c.Instance.StopTimeout"},
+	"instance.starts":           {"internal/server/server.go", "cfg.Instance.Starts"},
+	"instance.task_timeout":     {"internal/server/server.go", "cfg.Instance.TaskTimeout"},
+	"logs.spool":                {"internal/server/server.go", "cfg.Logs.Spool"},
+	"logs.rate":                 {"internal/server/server.go", "cfg.Logs.Rate"},
+	"logs.line_bytes":           {"internal/server/server.go", "cfg.Logs.LineBytes"},
+	"logs.days":                 {"internal/server/server.go", "cfg.Logs.Days"},
+	"logs.process":              {"internal/supervise/platform/spec_linux.go", "Logs.Process"},
+	"keep.releases":             {"internal/server/upkeep.go", "u.keep.Releases"},
+	"reserve.memory_percent":    {"internal/server/room.go", "c.Reserve.MemoryPercent"},
+	"reserve.memory_overcommit": {"internal/server/room.go", "c.Reserve.MemoryOvercommit"},
+	"reserve.disk_percent":      {"internal/server/room.go", "c.Reserve.DiskPercent"},
+	"tokens.access":             {"internal/server/server.go", "cfg.Tokens.Access"},
+	"tokens.refresh":            {"internal/server/server.go", "cfg.Tokens.Refresh"},
+}
+
+func TestEverySettingIsRead(t *testing.T) {
+	known := map[string]bool{}
+	for _, f := range Fields() {
+		known[f.Key] = true
+		where, ok := wired[f.Key]
+		if !ok {
+			t.Errorf("%s: say here where it is read", f.Key)
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("../..", where[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), where[1]) {
+			t.Errorf("%s: %s does not have %q any more", f.Key, where[0], where[1])
+		}
+	}
+	for key := range wired {
+		if !known[key] {
+			t.Errorf("%s is no setting", key)
+		}
+	}
+}
+
+func TestBuildsLeaveHalfOfASmallMachine(t *testing.T) {
+	c := Default(0, func(string) string { return "" })
+	for machine, want := range map[Bytes]Bytes{0: 4 * GiB, 64 * GiB: 4 * GiB, 2000 * MiB: 900 * MiB} {
+		if got := c.BuildMemory(machine); got != want {
+			t.Errorf("of %v builds get %v, want %v", machine, got, want)
+		}
+	}
+}
