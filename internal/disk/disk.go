@@ -58,6 +58,14 @@ func Explain(err error, path string) error {
 
 const wayOut = "naru gc, naru delete APP of what is not needed, or make room on that disk; then ask again, naru need not be restarted"
 
+// Tight reports that so little of the disk is free that output must leave it to
+// what the platform cannot do without: the least of 4 MiB and a sixteenth. A disk
+// that cannot be looked at is not tight.
+func Tight(path string) bool {
+	room, err := Of(path)
+	return err == nil && room.Free < min(4<<20, room.Total/16)
+}
+
 // Reserve is the part of a disk that only the platform itself may use.
 type Reserve struct {
 	Path    string // a folder on the disk

@@ -18,6 +18,7 @@ import (
 	_ "modernc.org/sqlite" // the engine of the day files
 
 	"naru/internal/app"
+	"naru/internal/disk"
 	"naru/internal/run/spool"
 )
 
@@ -101,6 +102,9 @@ func (b *Book) day(ctx context.Context, day int, make bool) (*sql.DB, error) {
 func (b *Book) Append(ctx context.Context, lines []Line, offsets map[string]spool.Offset) error {
 	if len(lines) == 0 && len(offsets) == 0 {
 		return nil
+	}
+	if disk.Tight(b.dir) { // what is not taken waits in its spool
+		return disk.Error(b.dir)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/fault"
 	"naru/internal/run/spool"
 )
 
@@ -49,9 +50,14 @@ func (im *Importer) Run(ctx context.Context) error {
 	if err := im.book.Prune(ctx); err != nil {
 		im.log.WarnContext(ctx, "remove old logs", "error", err)
 	}
+	said := ""
 	for {
 		more, err := im.Import(ctx)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err == nil:
+			said = ""
+		case ctx.Err() == nil && !sameTrouble(said, err):
+			said = fault.Of(err).Message
 			im.log.ErrorContext(ctx, "import log lines", "error", err)
 		}
 		if more && err == nil {
@@ -67,6 +73,14 @@ func (im *Importer) Run(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// sameTrouble reports that an error was told already: on a full disk it comes
+// several times a second, and the numbers in it change.
+func sameTrouble(said string, err error) bool {
+	before, _, _ := strings.Cut(said, ":")
+	now, _, _ := strings.Cut(fault.Of(err).Message, ":")
+	return said != "" && before == now
 }
 
 // Import carries over what there is now, at most one batch of every spool; more

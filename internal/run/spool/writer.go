@@ -7,7 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"naru/internal/disk"
 )
+
+var errTight = errors.New("the disk is full but for what others need")
 
 // Writer appends encoded records to an instance's files. It is used by one
 // goroutine.
@@ -52,8 +56,12 @@ func OpenWriter(dir string, bound int64) (w *Writer, seq uint64, ns int64, err e
 }
 
 // Append writes whole records, the first of which has the sequence number first.
-// After an error nothing of them is in the spool.
+// After an error nothing of them is in the spool. The last of a disk is left to
+// those who cannot drop what they have.
 func (w *Writer) Append(records []byte, first uint64) error {
+	if disk.Tight(w.dir) {
+		return errTight
+	}
 	if w.file == nil || w.size+int64(len(records)) > w.segment && w.size > headerSize {
 		if err := w.rotate(first); err != nil {
 			return err
