@@ -92,6 +92,16 @@ func (g *Group) problem() *problem {
 	if g.Weight < 0 || g.Weight > MaxShare {
 		return &problem{".weight", fmt.Sprintf("%d is not between 0 and %d", g.Weight, MaxShare)}
 	}
+	if g.Guard != nil {
+		if p := g.Guard.problem(); p != nil {
+			return &problem{".guard" + p.key, p.what}
+		}
+	}
+	if g.Match != nil {
+		if p := g.Match.problem(); p != nil {
+			return &problem{".match" + p.key, p.what}
+		}
+	}
 	for i, in := range g.Instances {
 		if in.ID == "" {
 			return (&problem{".id", "is missing"}).under(".instances", i)

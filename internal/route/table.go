@@ -39,10 +39,12 @@ const MaxShare = 10_000
 // relative to the entry's other groups that have an instance; 0 takes none.
 type Group struct {
 	ID        string     `json:"id"`
-	Name      string     `json:"name"`          // shop-v042
-	App       *App       `json:"app,omitempty"` // nil: the entry's app
-	Weight    int        `json:"weight"`        // 0 to MaxShare
-	Instances []Instance `json:"instances"`     // healthy ones, sorted by index
+	Name      string     `json:"name"`            // shop-v042
+	App       *App       `json:"app,omitempty"`   // nil: the entry's app
+	Weight    int        `json:"weight"`          // 0 to MaxShare
+	Guard     *Guard     `json:"guard,omitempty"` // nil: nothing takes the weight away
+	Match     *Match     `json:"match,omitempty"` // requests that come here whatever the weights say
+	Instances []Instance `json:"instances"`       // healthy ones, sorted by index
 }
 
 // Instance is one address that answers. The id is fresh per start, so that an

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"naru/internal/route"
 	"naru/internal/route/wire"
 )
 
@@ -57,6 +58,12 @@ func (h *Hub) serve(parent context.Context, conn net.Conn) {
 	}
 	_ = conn.SetReadDeadline(time.Time{})
 	g := h.join(*first.Hello, who, conn)
+	if err := h.tripped(ctx, g, first.Hello.Trips); err != nil {
+		h.log.WarnContext(ctx, "trips of guards not taken", "gateway", g.name(), "error", err)
+		_ = conn.Close()
+		h.part(parent, g)
+		return
+	}
 	h.log.InfoContext(ctx, "gateway connected", "gateway", g.name(), "version", g.hello.Version)
 
 	wrote := make(chan error, 1)
@@ -65,7 +72,7 @@ func (h *Hub) serve(parent context.Context, conn net.Conn) {
 		cancel() // closes the connection, which ends receive
 		wrote <- err
 	}()
-	err = h.receive(g, in)
+	err = h.receive(ctx, g, in)
 	cancel()
 	if werr := <-wrote; errors.Is(err, net.ErrClosed) {
 		err = werr // we closed it because we could not write
@@ -173,7 +180,7 @@ func (h *Hub) next(ctx context.Context, g *gateway) (*publication, error) {
 }
 
 // receive takes what the gateway says until the stream ends, and says how.
-func (h *Hub) receive(g *gateway, in io.Reader) error {
+func (h *Hub) receive(ctx context.Context, g *gateway, in io.Reader) error {
 	for {
 		m, err := wire.Read(in, h.cfg.MaxFrame)
 		if err != nil {
@@ -196,6 +203,10 @@ func (h *Hub) receive(g *gateway, in io.Reader) error {
 			})
 		case m.State != nil:
 			h.update(func() { g.draining = m.State.Draining })
+		case m.Trips != nil:
+			if err := h.tripped(ctx, g, m.Trips); err != nil {
+				return err
+			}
 		case h.cfg.Observer == nil:
 		case m.Counters != nil:
 			h.cfg.Observer.Counters(g.hello.Generation, m.Counters)
@@ -205,6 +216,20 @@ func (h *Hub) receive(g *gateway, in io.Reader) error {
 			h.cfg.Observer.Ejected(g.hello.Generation, m.Ejected)
 		}
 	}
+}
+
+// tripped hands on what guards did.
+func (h *Hub) tripped(ctx context.Context, g *gateway, trips []route.Trip) error {
+	if len(trips) == 0 || h.cfg.Tripped == nil {
+		return nil
+	}
+	for i := range trips {
+		trips[i].Gateway = g.hello.Generation
+	}
+	if err := h.cfg.Tripped(ctx, trips); err != nil {
+		return fmt.Errorf("take trips of guards: %w", err)
+	}
+	return nil
 }
 
 func (h *Hub) acked(g *gateway, ack *wire.Ack) {

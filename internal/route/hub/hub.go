@@ -17,6 +17,7 @@ import (
 // Config of a hub; zero fields take the defaults named beside them.
 type Config struct {
 	Observer   Observer      // nil: what gateways report is dropped
+	Tripped    Tripped       // nil: trips of guards are dropped
 	GatewayUID int           // a second user id that may connect; 0 or less: only our own
 	Interval   time.Duration // least time between two tables to one gateway: 50ms
 	Settle     time.Duration // after the start, time for gateways to dial again before anything counts as acked by all: 1s
@@ -48,6 +49,11 @@ type Observer interface {
 	Access(gateway string, records []route.Access, dropped uint64)
 	Ejected(gateway string, ejections []route.Ejection)
 }
+
+// Tripped takes trips of guards. They are said again on every connection, so
+// most of them are known already. An error ends the stream: the gateway dials
+// again and says them once more.
+type Tripped func(ctx context.Context, trips []route.Trip) error
 
 // Hub holds the newest table and the streams to all gateway processes.
 type Hub struct {

@@ -23,6 +23,7 @@ type Message struct {
 	Counters []route.Counter  `json:"counters,omitempty"` // gateway: those that changed
 	Access   *Access          `json:"access,omitempty"`   // gateway
 	Ejected  []route.Ejection `json:"ejected,omitempty"`  // gateway
+	Trips    []route.Trip     `json:"trips,omitempty"`    // gateway: guards that took a weight away
 	State    *State           `json:"state,omitempty"`    // gateway: begins to drain, or leaves
 	Table    json.RawMessage  `json:"table,omitempty"`    // control plane: a whole route.Table
 }
@@ -34,6 +35,8 @@ type Hello struct {
 	PID        int    `json:"pid"`
 	Version    uint64 `json:"version"`            // of the table it serves; 0: none
 	Draining   bool   `json:"draining,omitempty"` // it takes no new connections
+	// Trips are those it holds to; each is also sent as a message when it happens.
+	Trips []route.Trip `json:"trips,omitempty"`
 }
 
 // Ack says that new requests use a table, or why they do not.
