@@ -5,6 +5,7 @@ package bake
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -124,10 +125,11 @@ type Result struct {
 }
 
 // Bake makes the image of a Spec. Killed at any instant, the next bake goes on
-// with what is in the cache.
+// with what is in the cache. Of equal bakes at once, in this process or another
+// with the same cache, one works and the others wait for its result.
 func (b *Baker) Bake(ctx context.Context, spec Spec, opt Options) (Result, error) {
 	r := &run{Baker: b, spec: spec, tell: opt.Progress}
-	if err := b.fetch.Sweep(24*time.Hour, b.cfg.Now()); err != nil {
+	if err := b.fetch.Sweep(); err != nil {
 		b.log.WarnContext(ctx, "remains of earlier bakes stay", "error", err)
 	}
 	res, err := r.bake(ctx, opt.Lock)
@@ -145,6 +147,7 @@ type run struct {
 	*Baker
 	spec  Spec
 	steps []StepTime
+	lacks []string // what the image lacks of what its packages expect
 
 	mu         sync.Mutex // guards tell and what follows
 	tell       func(Event)
@@ -165,12 +168,36 @@ func (r *run) bake(ctx context.Context, lock *Lock) (Result, error) {
 	if res, ok := r.recall(ctx, key, *lock); ok {
 		return res, nil
 	}
-	made, err := r.make(ctx, *lock)
-	if err != nil {
-		return Result{}, err
-	}
-	err = r.step("image", func() error { return r.remember(ctx, key, made) })
+	var made Result
+	err := r.alone(ctx, "bake-"+key, func() error {
+		if res, ok := r.recall(ctx, key, *lock); ok {
+			made = res // of an equal bake that ended meanwhile
+			return nil
+		}
+		var err error
+		if made, err = r.make(ctx, *lock); err != nil {
+			return err
+		}
+		return r.step("image", func() error { return r.remember(ctx, key, made) })
+	})
 	return made, err
+}
+
+// alone does what equal bakes must not do at once: they wait here for the first,
+// and do it themselves if it failed or was killed.
+func (r *run) alone(ctx context.Context, name string, do func() error) error {
+	var began time.Time
+	h, err := r.fetch.Hold(ctx, name, func() {
+		began = time.Now()
+		r.event(Event{Kind: Begun, Step: "waiting"})
+	})
+	if !began.IsZero() {
+		r.ended("waiting", began)
+	}
+	if err != nil {
+		return fmt.Errorf("wait for an equal bake: %w", err)
+	}
+	return errors.Join(do(), h.Discard())
 }
 
 // step times and reports a part of the bake.
@@ -178,13 +205,17 @@ func (r *run) step(name string, do func() error) error {
 	start := time.Now()
 	r.event(Event{Kind: Begun, Step: name})
 	err := do()
-	took := time.Since(start)
-	r.steps = append(r.steps, StepTime{name, took})
-	r.event(Event{Kind: Ended, Step: name, Took: took})
+	r.ended(name, start)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+func (r *run) ended(name string, start time.Time) {
+	took := time.Since(start)
+	r.steps = append(r.steps, StepTime{name, took})
+	r.event(Event{Kind: Ended, Step: name, Took: took})
 }
 
 func (r *run) event(e Event) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"naru/internal/build/bake"
 )
@@ -83,6 +84,7 @@ func BenchmarkBake(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Run("naru-cold", func(b *testing.B) {
+		steps := map[string]time.Duration{}
 		for b.Loop() {
 			dir := b.TempDir()
 			res, err := fresh(dir).Bake(b.Context(), spec, bake.Options{})
@@ -94,7 +96,13 @@ func BenchmarkBake(b *testing.B) {
 			}
 			b.StopTimer()
 			_ = os.RemoveAll(dir)
+			for _, s := range res.Steps {
+				steps[s.Name] += s.Took
+			}
 			b.StartTimer()
+		}
+		for name, took := range steps {
+			b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "ms-"+name)
 		}
 	})
 	b.Run("naru-warm-packages", func(b *testing.B) {

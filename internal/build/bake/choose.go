@@ -10,10 +10,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"naru/internal/atomicfile"
 	"naru/internal/build/bake/apt"
 	"naru/internal/build/bake/deb"
 	"naru/internal/build/bake/npm"
@@ -39,27 +39,41 @@ func (r *run) choose(ctx context.Context) (*Lock, error) {
 		lock.Suites = append(lock.Suites, LockedSuite{s.URI, s.Suite, s.Release.Date, s.SHA256})
 	}
 	remembered := r.choicePath(*lock)
-	if raw, err := os.ReadFile(remembered); err == nil && json.Unmarshal(raw, &lock.Packages) == nil && lock.check() == nil {
+	if lock.choose(remembered) {
 		return lock, nil
 	}
+	err := r.alone(ctx, "choice-"+filepath.Base(remembered), func() error {
+		if lock.choose(remembered) {
+			return nil // an equal bake has resolved it meanwhile
+		}
+		return r.resolve(ctx, lock, suites, remembered)
+	})
+	return lock, err
+}
+
+// choose fills in the packages that an earlier bake chose.
+func (l *Lock) choose(remembered string) bool {
+	raw, err := os.ReadFile(remembered)
+	return err == nil && json.Unmarshal(raw, &l.Packages) == nil && l.check() == nil
+}
+
+// resolve fills in the newest packages, and remembers them.
+func (r *run) resolve(ctx context.Context, lock *Lock, suites []apt.Suite, remembered string) error {
 	err := r.step("resolve", func() (err error) {
 		lock.Packages, err = r.packages(ctx, suites)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := lock.check(); err != nil {
-		return nil, fault.New(fault.Invalid, "from.mirror", "%s", err)
+		return fault.New(fault.Invalid, "from.mirror", "%s", err)
 	}
 	raw, err := json.Marshal(lock.Packages)
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(remembered), 0o755)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = atomicfile.Write(remembered, raw, 0o644)
-	}
-	return lock, err
+	return r.keep(ctx, remembered, raw)
 }
 
 // choicePath is where the answer to "these suites, this wish" is kept: while no
@@ -76,14 +90,23 @@ func (r *run) releases(ctx context.Context) ([]apt.Suite, error) {
 		return nil, err
 	}
 	suites := make([]apt.Suite, len(sources))
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	for i, src := range sources {
 		g.Go(func() (err error) {
-			suites[i], err = r.apt.Release(ctx, src)
+			suites[i], err = r.apt.Release(gctx, src)
 			return err
 		})
 	}
-	return suites, g.Wait()
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for _, s := range suites {
+		if end := s.Release.ValidUntil; !end.IsZero() && r.cfg.Now().After(end) {
+			r.warn(ctx, "suite %s of %s ran out on %s and is taken since from.check_valid_until is false: later security updates are not in it",
+				s.Suite, s.URI, end.Format(time.DateOnly))
+		}
+	}
+	return suites, nil
 }
 
 // sources says which mirror serves which suite.

@@ -2,9 +2,8 @@ package bake
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +53,7 @@ func (r *run) make(ctx context.Context, lock Lock) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	m.userless(ctx)
 	return m.result()
 }
 
@@ -126,13 +126,16 @@ func (m *making) download(ctx context.Context, all []wanted) error {
 				m.event(Event{Kind: Downloaded, Step: "layers", Name: w.name, Bytes: bytes, TotalBytes: total, Done: files, Total: len(all)})
 				mu.Unlock() // not before: the numbers must not be heard in another order
 			}
-			path, _, err := m.fetch.Blob(ctx, w.blob, w.addresses, func(n int) { m.count(n); tell(n, 0) })
+			path, from, err := m.fetch.Blob(ctx, w.blob, w.addresses, func(n int) { m.count(n); tell(n, 0) })
 			if fetch.Missing(err) {
 				err = fault.New(fault.NotFound, "from.mirror", "the mirror no longer has %s", w.addresses[0]).
 					WithTry("bake without the lock file to take the newest packages, or name an archive of that day under from.mirror").WithCause(err)
 			}
 			if err != nil {
 				return err
+			}
+			if from != "" && from != w.addresses[0] {
+				m.warn(ctx, "%s is not there, it was taken from %s", w.addresses[0], from)
 			}
 			m.files[w.name] <- path
 			tell(0, 1)
@@ -172,19 +175,14 @@ func (m *making) unpack(ctx context.Context) error {
 }
 
 // layer writes one layer into the cache, under its digest.
-func (m *making) layer(ctx context.Context, name string, sources []layer.Source, generate func(time.Time) ([]layer.File, error)) (err error) {
-	f, err := m.fetch.Temp("layer")
+func (m *making) layer(ctx context.Context, name string, sources []layer.Source, generate func(time.Time) ([]layer.File, error)) error {
+	f, err := m.fetch.Hold(ctx, "layer-"+name+"-"+m.key(m.lock), nil)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
 	opt := layer.Options{
 		Compression: m.cfg.Compression, MaxUnpacked: m.cfg.Limits.Unpacked, Keep: settle.Keep,
+		Stripped: func(source, path string) { m.stripped(ctx, source, path) },
 		Progress: func(source string) {
 			m.done++
 			m.event(Event{Kind: Unpacked, Step: "layers", Name: source, Done: m.done, Total: len(m.files)})
@@ -195,20 +193,10 @@ func (m *making) layer(ctx context.Context, name string, sources []layer.Source,
 	}
 	res, err := layer.Write(ctx, f, m.tree, sources, generate, opt)
 	if err != nil {
-		return fmt.Errorf("layer %s: %w", name, err)
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	path := m.fetch.Path(blobOf(res.Digest, res.Size))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+		return errors.Join(fmt.Errorf("layer %s: %w", name, err), f.Discard())
 	}
 	m.layers = append(m.layers, bakedLayer{name, res})
-	return os.Rename(f.Name(), path)
+	return f.Publish(m.fetch.Path(blobOf(res.Digest, res.Size)))
 }
 
 func blobOf(digest string, size int64) fetch.Blob {

@@ -11,7 +11,8 @@ import (
 )
 
 // Prune removes what was not used for longest until the cache is within
-// Limits.Cache, and returns how many bytes it freed. Anything removed is
+// Limits.Cache, and returns how many bytes it freed. What killed bakes left in
+// the making goes too. Anything removed is
 // fetched or baked again when it is wanted; what was used in the last hour
 // stays, since a bake may be reading it.
 func (b *Baker) Prune() (freed int64, err error) {
@@ -38,6 +39,9 @@ func (b *Baker) Prune() (freed int64, err error) {
 			total += info.Size()
 		}
 		return err
+	}
+	if err := b.fetch.Sweep(); err != nil {
+		return 0, fmt.Errorf("sweep the cache: %w", err)
 	}
 	for _, dir := range []string{"blobs", "records", "choices"} {
 		if err := filepath.WalkDir(filepath.Join(b.cfg.CacheDir, dir), walk); err != nil {

@@ -3,6 +3,7 @@ package bake
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,8 +11,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
-
-	"naru/internal/atomicfile"
 )
 
 // record is a finished bake as the cache remembers it. It is written last, so
@@ -22,6 +21,7 @@ type record struct {
 	ABI     string        `json:"abi"`
 	Layers  []storedLayer `json:"layers"`
 	SBOM    []byte        `json:"sbom"`
+	Lacks   []string      `json:"lacks,omitempty"` // warnings about the image, told again
 }
 
 // key identifies everything that an image depends on.
@@ -44,7 +44,7 @@ func (b *Baker) recordPath(key string) string {
 
 // remember keeps a result for the next equal bake.
 func (r *run) remember(ctx context.Context, key string, res Result) error {
-	rec := record{Digest: res.Digest, ABI: res.ABI, SBOM: res.SBOM}
+	rec := record{Digest: res.Digest, ABI: res.ABI, SBOM: res.SBOM, Lacks: r.lacks}
 	cfg, err := res.Image.ConfigFile()
 	if err != nil {
 		return err
@@ -65,11 +65,19 @@ func (r *run) remember(ctx context.Context, key string, res Result) error {
 	if err != nil {
 		return err
 	}
-	path := r.recordPath(key)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	return r.keep(ctx, r.recordPath(key), raw)
+}
+
+// keep puts a small file into the cache.
+func (r *run) keep(ctx context.Context, path string, raw []byte) error {
+	h, err := r.fetch.Hold(ctx, "kept-"+filepath.Base(path), nil)
+	if err != nil {
 		return err
 	}
-	return atomicfile.Write(path, raw, 0o644)
+	if _, err := h.Write(raw); err != nil {
+		return errors.Join(err, h.Discard())
+	}
+	return h.Publish(path)
 }
 
 // recall returns a remembered result if every layer is still there and is what
@@ -82,7 +90,7 @@ func (r *run) recall(ctx context.Context, key string, lock Lock) (res Result, ok
 	}
 	var rec record
 	if err := json.Unmarshal(raw, &rec); err != nil || len(rec.Layers) == 0 {
-		r.log.WarnContext(ctx, "remembered bake is unreadable, baking anew", "path", path)
+		r.forget(ctx, path, "it is unreadable")
 		return Result{}, false
 	}
 	err = r.step("remembered", func() error {
@@ -101,12 +109,23 @@ func (r *run) recall(ctx context.Context, key string, lock Lock) (res Result, ok
 		return err
 	})
 	if err != nil {
-		r.log.WarnContext(ctx, "remembered bake cannot be used, baking anew", "error", err)
+		if ctx.Err() == nil {
+			r.forget(ctx, path, err.Error())
+		}
 		return Result{}, false
+	}
+	for _, what := range rec.Lacks {
+		r.warn(ctx, "%s", what)
 	}
 	now := time.Now()
 	_ = os.Chtimes(path, now, now) // the cache is cleaned by last use
 	return res, true
+}
+
+// forget removes a record that cannot be used.
+func (r *run) forget(ctx context.Context, path, why string) {
+	r.warn(ctx, "an equal bake is remembered and cannot be used, so it is baked anew: %s", why)
+	_ = os.Remove(path) // one that stays is only refused again
 }
 
 func (r *run) checkLayers(ctx context.Context, layers []storedLayer) error {

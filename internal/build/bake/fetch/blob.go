@@ -54,34 +54,45 @@ func (c *Client) Path(b Blob) string {
 
 // Blob returns the path of a blob, from the cache if it is there and unharmed,
 // else from the first of the addresses that has it. progress, which may be nil,
-// hears of bytes as they arrive; fetched says whether the network was needed.
-func (c *Client) Blob(ctx context.Context, b Blob, addresses []string, progress func(n int)) (path string, fetched bool, err error) {
+// hears of bytes as they arrive; from is that address, "" for the cache.
+func (c *Client) Blob(ctx context.Context, b Blob, addresses []string, progress func(n int)) (path, from string, err error) {
 	if _, err := b.hasher(); err != nil {
-		return "", false, err
+		return "", "", err
 	}
 	path = c.Path(b)
 	if c.sound(ctx, path, b) {
 		now := time.Now()
 		_ = os.Chtimes(path, now, now) // the cache is cleaned by last use; losing this only cleans sooner
-		return path, false, nil
+		return path, "", nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", false, err
+	h, err := c.Hold(ctx, b.Algorithm+"-"+b.Hex, nil)
+	if err != nil {
+		return "", "", err
 	}
-	var last error
-	for _, a := range addresses {
-		last = c.retry(ctx, a, func() error { return c.download(ctx, a, path, b, progress) })
-		if last == nil {
-			return path, true, nil
+	if _, err := os.Stat(path); err == nil && c.sound(ctx, path, b) {
+		return path, "", h.Discard() // another has fetched it meanwhile
+	}
+	if from, err = c.first(ctx, h, b, addresses, progress); err != nil {
+		return "", "", errors.Join(err, h.Discard())
+	}
+	return path, from, h.Publish(path)
+}
+
+// first fetches from the first of the addresses that has the blob.
+func (c *Client) first(ctx context.Context, h *Held, b Blob, addresses []string, progress func(int)) (from string, err error) {
+	if len(addresses) == 0 {
+		return "", fault.New(fault.Unavailable, "", "%s:%s is not in the cache and has no address", b.Algorithm, b.Hex)
+	}
+	for _, from = range addresses {
+		err = c.retry(ctx, from, func() error { return c.download(ctx, from, h, b, progress) })
+		if err == nil {
+			return from, nil
 		}
-		if !Missing(last) {
-			return "", false, unreachable(a, last)
+		if !Missing(err) {
+			break
 		}
 	}
-	if last == nil {
-		return "", false, fault.New(fault.Unavailable, "", "%s:%s is not in the cache and has no address", b.Algorithm, b.Hex)
-	}
-	return "", false, unreachable(addresses[len(addresses)-1], last)
+	return "", unreachable(from, err)
 }
 
 // sound says whether the cached file is what its name says; a damaged one is
@@ -105,71 +116,48 @@ func (c *Client) sound(ctx context.Context, path string, b Blob) bool {
 	return false
 }
 
-func (c *Client) download(ctx context.Context, address, path string, b Blob, progress func(int)) (err error) {
+// download writes what an address answers into an emptied file, and checks it.
+func (c *Client) download(ctx context.Context, address string, to *Held, b Blob, progress func(int)) error {
 	r, _, err := c.get(ctx, address, nil)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	f, err := c.Temp("blob")
-	if err != nil {
+	if err := to.Truncate(0); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-		}
-	}()
+	if _, err := to.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
 	h, err := b.hasher()
 	if err != nil {
 		return err
 	}
 	limit := b.limit()
-	n, err := io.Copy(io.MultiWriter(f, h), &counted{io.LimitReader(r, limit+1), progress})
+	n, err := io.Copy(io.MultiWriter(to, h), &counted{io.LimitReader(r, limit+1), progress})
 	if err != nil {
 		return err
 	}
-	if n > limit {
+	if n > limit && b.Size == 0 {
 		return fault.New(fault.TooLarge, "", "%s is larger than the %d bytes allowed", address, limit)
 	}
+	if n > limit {
+		return b.wrong(address, fmt.Sprintf("more than %d bytes", limit))
+	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != b.Hex || b.Size != 0 && n != b.Size {
-		return fault.New(fault.Invalid, "from.mirror", "%s has %s %s and %d bytes, but %s and %d bytes were promised",
-			address, b.Algorithm, got, n, b.Hex, b.Size).
-			WithTry("the mirror is damaged or being updated: try again later or name another under from.mirror")
+		return b.wrong(address, fmt.Sprintf("%s %s and %d bytes", b.Algorithm, got, n))
 	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	// Not synced: whoever reads it checks the hash, so a file that a power cut
-	// emptied is only fetched again.
-	return os.Rename(f.Name(), path)
+	return nil
 }
 
-// Temp makes a file beside the cache, so that renaming into it is atomic.
-func (c *Client) Temp(kind string) (*os.File, error) {
-	dir := filepath.Join(c.cfg.Dir, "tmp")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+// wrong says what an address has and should have.
+func (b Blob) wrong(address, has string) error {
+	promised := b.Algorithm + " " + b.Hex
+	if b.Size != 0 {
+		promised += fmt.Sprintf(" and %d bytes", b.Size)
 	}
-	return os.CreateTemp(dir, kind+"-*")
-}
-
-// Sweep removes what bakes that were killed left behind.
-func (c *Client) Sweep(olderThan time.Duration, now time.Time) error {
-	dir := filepath.Join(c.cfg.Dir, "tmp")
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	for _, e := range entries {
-		if info, ierr := e.Info(); ierr == nil && now.Sub(info.ModTime()) > olderThan {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
-		}
-	}
-	return err
+	return fault.New(fault.Invalid, "from.mirror", "%s has %s, but %s were promised", address, has, promised).
+		WithTry("the mirror is damaged or being updated: try again later or name another under from.mirror")
 }
 
 type counted struct {

@@ -68,18 +68,18 @@ func TestBlobIsFetchedOnceAndCheckedEveryTime(t *testing.T) {
 	var asked atomic.Int32
 	c, url := client(t, nil), mirror(t, &asked)
 	var seen int
-	path, fetched, err := c.Blob(t.Context(), blob(body), []string{url}, func(n int) { seen += n })
-	if err != nil || !fetched || seen != len(body) {
-		t.Fatalf("Blob() = %q, %v, %v after %d bytes", path, fetched, err, seen)
+	path, from, err := c.Blob(t.Context(), blob(body), []string{url}, func(n int) { seen += n })
+	if err != nil || from != url || seen != len(body) {
+		t.Fatalf("Blob() = %q, %q, %v after %d bytes", path, from, err, seen)
 	}
-	if _, fetched, err = c.Blob(t.Context(), blob(body), []string{url}, nil); err != nil || fetched {
-		t.Errorf("second time: fetched %v, %v", fetched, err)
+	if _, from, err = c.Blob(t.Context(), blob(body), []string{url}, nil); err != nil || from != "" {
+		t.Errorf("second time: fetched from %q, %v", from, err)
 	}
 	if err := os.WriteFile(path, []byte("content of a pAckage"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, fetched, err = c.Blob(t.Context(), blob(body), []string{url}, nil); err != nil || !fetched {
-		t.Errorf("after damage: fetched %v, %v; want it fetched again", fetched, err)
+	if _, from, err = c.Blob(t.Context(), blob(body), []string{url}, nil); err != nil || from != url {
+		t.Errorf("after damage: fetched from %q, %v; want it fetched again", from, err)
 	}
 	if got, _ := os.ReadFile(path); string(got) != body {
 		t.Errorf("cache holds %q", got)
@@ -123,7 +123,7 @@ func TestBlobRefuses(t *testing.T) {
 		says  string
 	}{
 		"another content": {blob("something other 20 b"), nil, fault.Invalid, "promised"},
-		"too much":        {fetch.Blob{Algorithm: "sha256", Hex: blob(body).Hex, Size: 5}, nil, fault.TooLarge, "larger"},
+		"too much":        {fetch.Blob{Algorithm: "sha256", Hex: blob(body).Hex, Size: 5}, nil, fault.Invalid, "has more than 5 bytes, but"},
 		"over the limit":  {fetch.Blob{Algorithm: "sha256", Hex: blob(body).Hex, Max: 5}, nil, fault.TooLarge, "larger"},
 		"gone":            {blob(body), status(404), fault.Unavailable, "failed"},
 		"no hash":         {fetch.Blob{Algorithm: "sha256", Hex: "../../etc/passwd", Size: 1}, nil, fault.Invalid, "not a sha256 hash"},
@@ -143,6 +143,9 @@ func TestBlobRefuses(t *testing.T) {
 			}
 			if _, err := os.Stat(c.Path(tc.want)); err == nil {
 				t.Error("the refused content is in the cache")
+			}
+			if f := fault.Of(err); f.Field == "from.mirror" && (!strings.Contains(f.Message, url) || !strings.Contains(f.Message, tc.want.Hex) || f.Try == "") {
+				t.Errorf("%v (%+v) does not name the mirror, the hash and the way out", err, f)
 			}
 		})
 	}
@@ -182,27 +185,5 @@ func TestUnknownCertificateNamesTheWayOut(t *testing.T) {
 	}
 	if _, err := fetch.New(fetch.Config{CABundle: []byte("no pem")}, slog.Default()); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a CA bundle without certificates: %v", err)
-	}
-}
-
-func TestSweepRemovesOldRemains(t *testing.T) {
-	dir := t.TempDir()
-	c := client(t, func(c *fetch.Config) { c.Dir = dir })
-	f, err := c.Temp("blob")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = f.Close()
-	if err := c.Sweep(time.Hour, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(f.Name()); err != nil {
-		t.Error("a young file was swept away")
-	}
-	if err := c.Sweep(time.Hour, time.Now().Add(2*time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(f.Name()); err == nil {
-		t.Error("an old file is still there")
 	}
 }

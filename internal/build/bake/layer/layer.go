@@ -58,6 +58,8 @@ type Options struct {
 	First []File
 	// Keep says which regular files to remember the content of.
 	Keep func(path string) bool
+	// Stripped, which may be nil, hears of files that lose a setuid or setgid bit.
+	Stripped func(source, path string)
 	// Progress, which may be nil, hears of each source that is done.
 	Progress func(name string)
 }
@@ -194,6 +196,9 @@ func (l *writing) entry(s Source, date time.Time, h *tar.Header, body io.Reader)
 	}
 	if placed.Type != tar.TypeReg {
 		return l.header(placed, 0, when)
+	}
+	if h.Mode&0o6000 != 0 && l.opt.Stripped != nil {
+		l.opt.Stripped(s.Name, placed.Path)
 	}
 	l.unpacked += h.Size
 	if l.opt.MaxUnpacked > 0 && l.unpacked > l.opt.MaxUnpacked {
