@@ -96,7 +96,6 @@ type Trip struct {
 	Alone    bool         `json:"alone,omitempty"`   // the baseline had no traffic to compare with
 	Slow     app.Duration `json:"slow,omitempty"`    // latency: what counts as slow
 	Odds     float64      `json:"odds"`              // evidence against "not worse", as odds
-	Moved    bool         `json:"moved"`             // the baseline has the weight now; false: it had no instance to take it
 	Gateway  string       `json:"gateway,omitempty"` // process that saw it; filled in by the hub
 }
 

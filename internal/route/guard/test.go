@@ -1,0 +1,88 @@
+package guard
+
+import "math"
+
+// bets are how many times worse than allowed a group may be, and the capital
+// laid on each. Most of it is on terrible ones: those must leave at once.
+var bets = [...]struct{ times, part float64 }{{200, 0.4}, {20, 0.25}, {5, 0.2}, {2, 0.15}}
+
+// lostBelow is the capital, as a logarithm, from which a test begins anew.
+var lostBelow = math.Log(0.01)
+
+// test is a mixture of bets against "not worse than ratio times the baseline".
+type test struct {
+	alpha float64 // probability that a group that is not worse is ever called so
+	ratio float64
+	runs  int                // times it began anew
+	logs  [len(bets)]float64 // capital of each bet, as a logarithm
+	moved bool
+}
+
+func newTest(alpha, ratio float64) test {
+	t := test{alpha: alpha, ratio: ratio}
+	t.deal()
+	return t
+}
+
+func (t *test) deal() {
+	for i, b := range bets {
+		t.logs[i] = math.Log(b.part)
+	}
+	t.moved = false
+}
+
+// fresh reports that it has seen nothing since it began.
+func (t *test) fresh() bool { return !t.moved }
+
+func (t *test) restart() {
+	t.runs++
+	t.deal()
+}
+
+// pair bets on whose a bad request is; share is the group's share of requests.
+func (t *test) pair(own bool, share float64) {
+	share = min(max(share, 1e-6), 1-1e-6)
+	odds := t.ratio * share / (1 - share)
+	for i, b := range bets {
+		// q = odds/(1+odds), and the bet says times*odds/(1+times*odds).
+		gain := math.Log((1 + odds) / (1 + b.times*odds))
+		if own {
+			gain += math.Log(b.times)
+		}
+		t.logs[i] += gain
+	}
+	t.moved = true
+}
+
+// alone bets on a bad request of the group after some good ones, where at most
+// limit of its requests are allowed to be bad.
+func (t *test) alone(limit float64, good uint64) {
+	odds := limit / (1 - limit)
+	for i, b := range bets {
+		miss := math.Log((1 + odds) / (1 + b.times*odds)) // of each request, good or bad
+		t.logs[i] += float64(good+1)*miss + math.Log(b.times)
+	}
+	t.moved = true
+}
+
+// capital is the logarithm of what all bets have together.
+func (t *test) capital() float64 {
+	top := t.logs[0]
+	for _, l := range t.logs {
+		top = max(top, l)
+	}
+	sum := 0.0
+	for _, l := range t.logs {
+		sum += math.Exp(l - top)
+	}
+	return top + math.Log(sum)
+}
+
+func (t *test) lost() bool { return t.capital() < lostBelow }
+
+// proven reports enough evidence that the group is worse. Beginning n gets
+// 1/(n(n+1)) of alpha, which sums to all of it.
+func (t *test) proven() bool {
+	n := float64(t.runs + 1)
+	return t.capital() >= math.Log(n*(n+1)/t.alpha)
+}
