@@ -100,7 +100,7 @@ func testBadMirror(t *testing.T, p *platform) {
 	archive := bakefix.NewArchive(t)
 	archive.Publish("trixie", time.Now(), "", bakefix.Package{Control: "Package: tiny\nVersion: 1\nArchitecture: amd64\nMaintainer: nobody\nDescription: a test\n"})
 	spec := file(t, "tiny.yaml", []byte("foundation: tiny\nfrom: {distribution: trixie, suites: [trixie], mirror: \""+archive.URL+"\"}\npackages: [tiny]\n"))
-	p.admin.refused(t, []string{"bake", spec}, archive.URL, "is not signed by a key of the keyring", "--keyring")
+	p.admin.refused(t, []string{"bake", spec}, archive.URL, "is not signed by a key of the keyring", "mirrors.keyring")
 }
 
 func testBadBuild(t *testing.T, p *platform) {

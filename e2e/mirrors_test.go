@@ -13,13 +13,18 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"naru/internal/build/bake"
+	"naru/internal/build/bake/bakefix"
+	"naru/internal/config"
 )
 
 // mirrors serves a Python index and a Maven repository to builds, and returns
@@ -188,4 +193,90 @@ func repositoryIn(t *testing.T, tr *tar.Reader) map[string][]byte {
 		}
 	}
 	return repository
+}
+
+// A Debian mirror that serves anything but what its signed index promises is
+// named with the file, both hashes and the way out, and leaves nothing behind.
+func TestBadDebianMirror(t *testing.T) {
+	archive := bakefix.NewArchive(t)
+	p := start(t, "NARU_MIRRORS_KEYRING="+file(t, "keys.gpg", archive.Public))
+	spec := file(t, "tool.yaml", []byte("foundation: tool\nfrom: {distribution: trixie, suites: [trixie], architecture: amd64, mirror: \""+archive.URL+"\"}\npackages: [tool]\n"))
+	const tool, index = "/pool/main/tool_1-1_amd64.deb", "/dists/trixie/main/binary-amd64/"
+	other := func(b []byte) []byte {
+		b = bytes.Clone(b)
+		b[len(b)-1] ^= 1
+		return b
+	}
+	for _, tc := range []struct {
+		name string
+		path func() string // of the file that is harmed
+		harm func(whole []byte) []byte
+	}{
+		{"package with another byte", func() string { return tool }, other},
+		{"truncated package", func() string { return tool }, func(b []byte) []byte { return b[:len(b)/2] }},
+		{"another package's content", func() string { return tool }, func([]byte) []byte { return archive.Get("/pool/main/bash_1-1_amd64.deb") }},
+		{"package with more behind it", func() string { return tool }, func(b []byte) []byte { return append(bytes.Clone(b), "more"...) }},
+		{"index with another byte", func() string { return archive.Names(index + "by-hash/")[0] }, other},
+		{"truncated index", func() string { return archive.Names(index + "by-hash/")[0] }, func(b []byte) []byte { return b[:len(b)-9] }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, name := range archive.Names(index + "by-hash/") {
+				archive.Remove(name)
+			}
+			archive.Publish("trixie", time.Now().Add(-time.Minute), "", toolPackages(t, tc.name)...)
+			at := tc.path()
+			whole := archive.Get(at)
+			bad := tc.harm(whole)
+			archive.Put(at, bad)
+			words := []string{archive.URL + at, fmt.Sprintf("but sha256 %x and %d bytes were promised", sha256.Sum256(whole), len(whole)), "from.mirror", "try again later or name another"}
+			if len(bad) > len(whole) { // it is not read to its end
+				words = append(words, fmt.Sprintf("has more than %d bytes", len(whole)))
+			} else {
+				words = append(words, fmt.Sprintf("has sha256 %x and %d bytes", sha256.Sum256(bad), len(bad)))
+			}
+			p.admin.refused(t, []string{"bake", spec}, words...)
+			cache := filepath.Join(config.Config{DataDir: p.data()}.CacheDir(), "bake")
+			if !bytes.Equal(bad, archive.Get("/pool/main/bash_1-1_amd64.deb")) { // which is kept under its own name
+				notKept(t, cache, bad[:min(len(bad), len(whole))])
+			}
+			archive.Put(at, whole)
+			p.admin.do(t, "bake", spec)
+		})
+	}
+}
+
+// toolPackages is what a mirror needs for a foundation with one package more,
+// which differs from test to test.
+func toolPackages(t *testing.T, body string) []bakefix.Package {
+	t.Helper()
+	base, err := bake.BuiltinSpec(bake.BaseName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool := bakefix.Plain("tool", bakefix.File{Name: "./usr/share/tool/about", Mode: 0o644, Body: strings.Repeat(body, 50)})
+	tool.Compression = "" // so that half of it is already unlike that of another test
+	return append(bakefix.Base(base.Packages), tool)
+}
+
+// notKept looks for content, or the beginning of it, in every file of a cache.
+func notKept(t *testing.T, cache string, content []byte) {
+	t.Helper()
+	seen := 0
+	err := filepath.WalkDir(cache, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		seen++
+		if filepath.Base(filepath.Dir(path)) == "tmp" {
+			t.Errorf("left in the making: %s", path)
+		}
+		got, err := os.ReadFile(path)
+		if bytes.HasPrefix(got, content) {
+			t.Errorf("%s holds what was refused", path)
+		}
+		return err
+	})
+	if err != nil || seen == 0 {
+		t.Fatalf("looked into %d files of the cache: %v", seen, err)
+	}
 }

@@ -75,6 +75,7 @@ type Mirrors struct {
 	Pip        string   `key:"pip" doc:"Python package index (PEP 503)"`
 	Maven      string   `key:"maven" doc:"Maven repository"`
 	Debian     string   `key:"debian" doc:"Debian mirror; empty means the host's own apt sources, then deb.debian.org"`
+	Keyring    string   `key:"keyring" doc:"file of OpenPGP keys that sign the Debian mirror, where they are not Debian's own"`
 	Registries []string `key:"registries" doc:"image registries that builds ask instead of HOST, each as HOST=URL"`
 }
 

@@ -49,7 +49,7 @@ func (c Config) complaints() []error {
 	if len(c.RunDir) > maxRunDir {
 		list = append(list, fmt.Errorf("run_dir: must be at most %d bytes long, or its sockets cannot be opened (got %d)", maxRunDir, len(c.RunDir)))
 	}
-	for _, file := range []struct{ key, path string }{{"ca_bundle", c.CABundle}, {"key_file", c.KeyFile}} {
+	for _, file := range []struct{ key, path string }{{"ca_bundle", c.CABundle}, {"key_file", c.KeyFile}, {"mirrors.keyring", c.Mirrors.Keyring}} {
 		if file.path != "" {
 			list = append(list, absolute(file.key, file.path))
 		}

@@ -40,6 +40,7 @@ var wired = map[string][2]string{
 	"mirrors.pip":               {"internal/server/trust.go", "c.Mirrors.Pip"},
 	"mirrors.maven":             {"internal/server/trust.go", "c.Mirrors.Maven"},
 	"mirrors.debian":            {"internal/server/server.go", "cfg.Mirrors.Debian"},
+	"mirrors.keyring":           {"internal/server/server.go", "cfg.Mirrors.Keyring"},
 	"mirrors.registries":        {"cmd/naru/up_linux.go", "cfg.Mirrors.Registries"},
 	"proxy.http":                {"internal/server/trust.go", "c.Proxy.HTTP"},
 	"proxy.https":               {"internal/server/trust.go", "c.Proxy.HTTPS"},

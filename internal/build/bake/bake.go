@@ -91,7 +91,7 @@ func New(cfg Config, log *slog.Logger) (*Baker, error) {
 		keyring, err = apt.LoadKeyring(cfg.Keyring)
 	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "keyring", err)
+		return nil, fault.Wrap(fault.Invalid, "mirrors.keyring", err)
 	}
 	f, err := fetch.New(fetch.Config{Dir: cfg.CacheDir, CABundle: cfg.CABundle, Proxy: cfg.Proxy}, log)
 	if err != nil {

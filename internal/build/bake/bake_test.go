@@ -26,15 +26,6 @@ import (
 // day is when the small archive of these tests lives.
 var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func basePackage(name string, files ...bakefix.File) bakefix.Package {
-	files = append(files, bakefix.File{Name: "./usr/share/doc/" + name + "/copyright", Mode: 0o644,
-		Body: "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: Expat\n"})
-	return bakefix.Package{
-		Control: "Package: " + name + "\nVersion: 1-1\nArchitecture: amd64\nDescription: " + name + "\n",
-		Date:    time.Unix(1_740_000_000, 0), Files: files, Compression: ".gz",
-	}
-}
-
 // small is an archive that has what every foundation stands on, nearly empty,
 // and one package more.
 func small(t *testing.T) *bakefix.Archive {
@@ -50,23 +41,8 @@ func packages(t *testing.T) []bakefix.Package {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []bakefix.Package
-	for _, name := range base.Packages {
-		var files []bakefix.File
-		switch name {
-		case "base-passwd":
-			files = []bakefix.File{
-				{Name: "./usr/share/base-passwd/passwd.master", Mode: 0o644, Body: "root:*:0:0:root:/root:/bin/bash\n"},
-				{Name: "./usr/share/base-passwd/group.master", Mode: 0o644, Body: "root:*:0:\n"}}
-		case "base-files":
-			files = []bakefix.File{{Name: "./bin", Type: tar.TypeSymlink, Link: "usr/bin"}, {Name: "./etc/debian_version", Mode: 0o644, Body: "13\n"},
-				{Name: "./var/run/", Type: tar.TypeDir, Mode: 0o755}, {Name: "./usr/share/base-files/profile", Mode: 0o644, Body: "# profile\n"}}
-		case "bash":
-			files = []bakefix.File{{Name: "./bin/bash", Mode: 0o755, Body: "elf"}}
-		}
-		all = append(all, basePackage(name, files...))
-	}
-	tool := basePackage("tool", bakefix.File{Name: "./usr/bin/tool", Mode: 0o4755, Body: "tool"},
+	all := bakefix.Base(base.Packages)
+	tool := bakefix.Plain("tool", bakefix.File{Name: "./usr/bin/tool", Mode: 0o4755, Body: "tool"},
 		bakefix.File{Name: "./usr/share/man/man1/tool.1", Mode: 0o644, Body: "manual"})
 	tool.Control += "Depends: bash\n"
 	return append(all, tool)
@@ -295,7 +271,7 @@ func TestBadMirrors(t *testing.T) {
 		"all too large":     {change: func(c *bake.Config) { c.Limits.Total = 100 }, kind: fault.TooLarge, says: "would have to be downloaded"},
 		"unpacks too large": {change: func(c *bake.Config) { c.Limits.Unpacked = 20 }, kind: fault.TooLarge, says: "unpacks to more than"},
 		"leaves the tree": {harm: func(a *bakefix.Archive) {
-			a.Publish("trixie", day, "", append(packages(t)[:len(packages(t))-1], basePackage("tool", bakefix.File{Name: "./../../etc/cron.d/x", Body: "x"}))...)
+			a.Publish("trixie", day, "", append(packages(t)[:len(packages(t))-1], bakefix.Plain("tool", bakefix.File{Name: "./../../etc/cron.d/x", Body: "x"}))...)
 		}, kind: fault.Invalid, says: `leaves the image with ".."`},
 	} {
 		t.Run(name, func(t *testing.T) {

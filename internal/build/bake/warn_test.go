@@ -37,7 +37,7 @@ func plainTool(t *testing.T, change func(tool *bakefix.Package), extra string) *
 	if change != nil {
 		change(tool)
 	}
-	a.Publish("trixie", day.Add(-time.Hour), extra, append(all, basePackage("adduser"))...)
+	a.Publish("trixie", day.Add(-time.Hour), extra, append(all, bakefix.Plain("adduser"))...)
 	return a
 }
 

@@ -84,7 +84,7 @@ func (r *Reader) Release(ctx context.Context, src Source) (Suite, error) {
 	text, err := r.keyring.Verify(raw, r.now())
 	if err != nil {
 		return Suite{}, fault.New(fault.Invalid, "from.mirror", "%s is not signed by a key of the keyring (%s)", url, r.keyring.Name).
-			WithTry("use an official mirror, or name the keyring that signs this archive with --keyring").WithCause(err)
+			WithTry("use an official mirror, or name the keys that sign this archive in the setting mirrors.keyring").WithCause(err)
 	}
 	rel, err := ParseRelease(text)
 	if err != nil {
