@@ -39,7 +39,7 @@ func explainStatus(act, image, host string, status int, err error) error {
 			WithTry("naru credentials set %s", host)
 	case http.StatusNotFound:
 		return fault.New(fault.NotFound, "image", "there is no image %s", image).WithCause(err).
-			WithTry("check name and tag: skopeo list-tags docker://%s", strings.SplitN(image, "@", 2)[0])
+			WithTry("check name and tag: skopeo list-tags docker://%s", withoutTag(image))
 	case http.StatusRequestEntityTooLarge:
 		return fault.New(fault.TooLarge, "image", "a layer of %s is over the registry's limit", image).WithCause(err).
 			WithTry("use smaller layers, or raise registry.max_layer_bytes")
@@ -48,4 +48,14 @@ func explainStatus(act, image, host string, status int, err error) error {
 			WithTry("try again in a minute")
 	}
 	return err
+}
+
+// withoutTag is the repository that a reference names; a colon before the last
+// slash is a port's.
+func withoutTag(image string) string {
+	repository, _, _ := strings.Cut(image, "@")
+	if i := strings.LastIndexByte(repository, ':'); i > strings.LastIndexByte(repository, '/') {
+		return repository[:i]
+	}
+	return repository
 }

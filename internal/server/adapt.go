@@ -48,8 +48,19 @@ func (s sources) Receive(ctx context.Context, space app.SpaceID, body io.Reader)
 }
 
 func (s sources) Freeze(ctx context.Context, by operation.Ask, space app.SpaceID, m source.Manifest, from source.Origin) (source.Snapshot, error) {
+	if err := s.reserve.Check("uploads"); err != nil {
+		return source.Snapshot{}, err
+	}
 	snap, err := s.Store.Freeze(ctx, space, m, from)
 	return s.record(ctx, by, snap, disk.Explain(err, s.reserve.Path))
+}
+
+// Checkout writes a snapshot's files into a folder, for a build.
+func (s sources) Checkout(ctx context.Context, snap source.Snapshot, dir string) error {
+	if err := s.reserve.Check("builds"); err != nil {
+		return err
+	}
+	return disk.Explain(s.Store.Checkout(ctx, snap, dir), s.reserve.Path)
 }
 
 func (s sources) Unpack(ctx context.Context, by operation.Ask, space app.SpaceID, kind client.ArchiveType, archive io.Reader) (source.Snapshot, error) {
@@ -112,11 +123,29 @@ func (c cloner) Clone(ctx context.Context, space app.SpaceID, url, ref, _ string
 type imports struct {
 	registry *artifact.Client
 	vault    *vault.Vault
+	here     string               // host of our own registry,
+	own      artifact.Credentials // and what opens it
+	spaceOf  func(ctx context.Context, repository string) (app.Space, bool, error)
+}
+
+// mine are the platform's own credentials for an image in our registry that is
+// the space's already, so that nobody makes a credential for their own images.
+func (i imports) mine(ctx context.Context, space app.SpaceID, reference string) (artifact.Credentials, bool, error) {
+	ref, err := name.ParseReference(reference)
+	if err != nil || ref.Context().RegistryStr() != i.here {
+		return artifact.Credentials{}, false, nil
+	}
+	owner, ok, err := i.spaceOf(ctx, ref.Context().RepositoryStr())
+	return i.own, ok && owner.ID == space, err
 }
 
 func (i imports) Import(ctx context.Context, space app.SpaceID, reference, repository string) (artifact.Image, error) {
-	var creds artifact.Credentials
-	if host := registryHost(reference); host != "" {
+	creds, ours, err := i.mine(ctx, space, reference)
+	if err != nil {
+		return artifact.Image{}, err
+	}
+	if host := registryHost(reference); host != "" && !ours {
+		creds = artifact.Credentials{}
 		known, password, ok, err := i.vault.Credential(ctx, space, host, vault.Registry)
 		if err != nil {
 			return artifact.Image{}, err

@@ -148,7 +148,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}, log), log), cfg.Build.Parallel)
 	delivery := deliver.New(deliver.Parts{
 		Store: st, Sources: frozen, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
-		Images: roomyImports{imports{images, safe}, reserve},
+		Images: roomyImports{imports{images, safe, cfg.Listen.Registry, own, users.spaceOf}, reserve},
 		Builds: roomyBuilds{builds{
 			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout,
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},

@@ -93,5 +93,5 @@ func host(at Location) string {
 	if err != nil || u.Host == "" {
 		return at.URL
 	}
-	return u.Hostname()
+	return u.Host
 }

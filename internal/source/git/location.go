@@ -76,7 +76,7 @@ func (c *Client) checkURL(u *url.URL) error {
 	case "http":
 		if !c.opts.AllowHTTP {
 			return fault.New(fault.Denied, "git", "http:// is not encrypted and not allowed here").
-				WithTry("use https://, or let the operator set source.git_allow_http")
+				WithTry("use https:// or ssh://")
 		}
 	case "file":
 		if !c.opts.AllowFile {
