@@ -24,16 +24,21 @@ type Room struct {
 // Full reports whether an error says that a disk had no room.
 func Full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// Error is a full disk as people read it: which, how full, and the way out.
+// Error is a full disk as people read it: which, how full, and the way out. By
+// the time they read it there may be room again.
 func Error(path string) *fault.Error {
 	where := ""
 	if path != "" {
 		where = " at " + path
 	}
+	full := "the disk is full"
 	if room, err := Of(path); err == nil {
 		where += ": " + size.Text(room.Free) + " of " + size.Text(room.Total) + " free"
+		if room.Free > room.Total/20 {
+			full, where = "the disk ran full", where+" now"
+		}
 	}
-	return fault.New(fault.Unavailable, "", "the disk is full%s", where).WithTry("%s", wayOut)
+	return fault.New(fault.Unavailable, "", "%s%s", full, where).WithTry("%s", wayOut)
 }
 
 // Explain gives an error that came of a full disk the words people need,
@@ -53,7 +58,13 @@ func Explain(err error, path string) error {
 			path = filepath.Dir(path)
 		}
 	}
-	return Error(path).WithCause(err)
+	return refusal(Error(path)).WithCause(err)
+}
+
+// refusal is an error that the asker cannot wait away.
+func refusal(f *fault.Error) *fault.Error {
+	f.Kind = fault.Conflict
+	return f
 }
 
 const wayOut = "naru gc, naru delete APP of what is not needed, or make room on that disk; then ask again, naru need not be restarted"
@@ -79,7 +90,7 @@ func (r Reserve) Check(what string) error {
 	if err != nil || r.Percent == 0 || room.Free >= r.bytes(room) {
 		return nil
 	}
-	return fault.New(fault.Unavailable, "", "the disk is nearly full at %s: %s of %s free, and the last %s (%d%%) are for naru itself; %s must wait",
+	return fault.New(fault.Conflict, "", "the disk is nearly full at %s: %s of %s free, and the last %s (%d%%) are for naru itself; %s must wait",
 		r.Path, size.Text(room.Free), size.Text(room.Total), size.Text(r.bytes(room)), r.Percent, what).
 		WithTry("%s; the part kept is the setting reserve.disk_percent", wayOut)
 }
@@ -104,8 +115,8 @@ func (r Reserve) Guard(ctx context.Context, what string) (guarded context.Contex
 			}
 			room, err := Of(half.Path)
 			if err == nil && room.Free < half.bytes(room) {
-				full := Error(r.Path)
-				full.Message += "; " + what + " was stopped before it took the rest"
+				full := refusal(Error(r.Path))
+				full.Message += ", so " + what + " was stopped"
 				end(full)
 				return
 			}

@@ -44,7 +44,7 @@ func TestReserve(t *testing.T) {
 	}
 	take(t, dir, 19)
 	err := r.Check("builds")
-	if !fault.Is(err, fault.Unavailable) {
+	if !fault.Is(err, fault.Conflict) {
 		t.Fatalf("with 1 of 20 MiB free: %v", err)
 	}
 	for _, word := range []string{dir, "1 MiB of 20 MiB free", "10%", "builds must wait"} {
@@ -89,7 +89,7 @@ func TestGuard(t *testing.T) {
 	}
 	take(t, dir, 20)
 	<-ctx.Done()
-	if cause := context.Cause(ctx); !fault.Is(cause, fault.Unavailable) || !strings.Contains(cause.Error(), "the build was stopped") {
+	if cause := context.Cause(ctx); !fault.Is(cause, fault.Conflict) || !strings.Contains(cause.Error(), "the build was stopped") {
 		t.Errorf("cause = %v", cause)
 	}
 

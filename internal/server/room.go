@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"naru/internal/artifact"
 	"naru/internal/build"
 	"naru/internal/build/bake"
+	"naru/internal/build/buildkit"
 	"naru/internal/client"
 	"naru/internal/config"
 	"naru/internal/disk"
@@ -115,6 +117,7 @@ func guarded[T any](ctx context.Context, r disk.Reserve, many, one string, do fu
 		return out, context.Cause(ctx)
 	case disk.Full(err) || strings.Contains(err.Error(), "no space left on device"):
 		full := disk.Error(r.Path)
+		full.Kind = fault.Conflict
 		full.Message += "; " + one + " failed"
 		if why := fault.Of(err); why.Kind != fault.Internal {
 			full.Message += ": " + why.Message
@@ -124,14 +127,57 @@ func guarded[T any](ctx context.Context, r disk.Reserve, many, one string, do fu
 	return out, err
 }
 
-// roomyBuilds are builds that leave the reserve alone.
+// roomyBuilds are builds that leave the reserve alone. What one left behind that
+// had no room is removed at once.
 type roomyBuilds struct {
 	builds
 	reserve disk.Reserve
+	cache   buildCache
+	log     *slog.Logger
 }
 
 func (b roomyBuilds) Build(ctx context.Context, req build.Request) (build.Result, error) {
-	return guarded(ctx, b.reserve, "builds", "the build", func(ctx context.Context) (build.Result, error) { return b.builds.Build(ctx, req) })
+	res, err := guarded(ctx, b.reserve, "builds", "the build", func(ctx context.Context) (build.Result, error) { return b.builds.Build(ctx, req) })
+	if err != nil {
+		b.clear(context.WithoutCancel(ctx))
+	}
+	return res, err
+}
+
+// clear makes room after a build. The engine lets go of what a failed step wrote
+// a moment after it has told of the failure.
+func (b roomyBuilds) clear(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, 3*time.Second)
+	defer stop()
+	again := time.NewTicker(300 * time.Millisecond)
+	defer again.Stop()
+	for b.reserve.Check("builds") != nil {
+		if _, err := b.cache.Prune(ctx); err != nil && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "make room after a build", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
+}
+
+// buildCache is what the build engine keeps to be faster the next time.
+type buildCache struct {
+	engine  *buildkit.Builder
+	most    int64
+	reserve disk.Reserve
+}
+
+// Prune brings the cache within its bound, and further down while less than twice
+// the reserve of the disk is free.
+func (c buildCache) Prune(ctx context.Context) (freed int64, err error) {
+	room, err := disk.Of(c.reserve.Path)
+	if err != nil {
+		return 0, err
+	}
+	return c.engine.Prune(ctx, c.most, 2*room.Total/100*int64(c.reserve.Percent))
 }
 
 // roomyImports are copies of images that leave the reserve alone.

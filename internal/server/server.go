@@ -143,23 +143,25 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	foundations := foundry.New(st, roomyBaker{baker, reserve}, foundationImages{images}, cfg.Listen.Registry, filepath.Join(cfg.DataDir, "foundations"), wake, log)
-	builder := build.Limiting(build.Logging(buildkit.New(buildkit.Options{
+	engine := buildkit.New(buildkit.Options{
 		Address: cfg.BuildkitAddress(), StaticServer: beside("naru-static"), LogBytes: int64(cfg.Build.LogBytes),
-	}, log), log), cfg.Build.Parallel)
+	}, log)
+	built := buildCache{engine, int64(cfg.Build.Cache), reserve}
+	builder := build.Limiting(build.Logging(engine, log), cfg.Build.Parallel)
 	delivery := deliver.New(deliver.Parts{
-		Store: st, Sources: frozen, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
+		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
 		Images: roomyImports{imports{images, safe, cfg.Listen.Registry, own, users.spaceOf}, reserve},
 		Builds: roomyBuilds{builds{
 			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout,
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
-		}, reserve},
+		}, reserve, built, log},
 		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, log), Wake: wake,
 	}, deliver.Config{
 		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases,
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
 		URL: func(host, path string) string { return appsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
 	}, log)
-	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, baked: baker, keep: cfg.Keep, wake: wake, log: log}
+	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, baked: baker, built: built, keep: cfg.Keep, wake: wake, log: log}
 	ops = operation.NewRunner(st, handlers(delivery.Handlers(), foundations.Handlers(), care.handlers()), 16, log)
 	oneOff := task.NewRunner(roomyTasks{st, delivery}, driver, launcher, task.Limits{Timeout: cfg.Instance.TaskTimeout, Attach: time.Minute}, log)
 

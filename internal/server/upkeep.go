@@ -37,9 +37,12 @@ type upkeep struct {
 	driver   run.Driver
 	frozen   *source.Store
 	baked    cache
-	keep     config.Keep
-	wake     func()
-	log      *slog.Logger
+	built    interface {
+		Prune(ctx context.Context) (freed int64, err error)
+	}
+	keep config.Keep
+	wake func()
+	log  *slog.Logger
 }
 
 // cache is what may be made or fetched again, up to its own limit.
@@ -147,6 +150,16 @@ func (u *upkeep) collect(ctx context.Context, w *operation.Work) (any, error) {
 	_, err = operation.Step(ctx, w, "source", func(ctx context.Context) (int64, operation.Outcome, error) {
 		freed, err := u.sweepSource(ctx)
 		return freed, operation.Outcome{Text: fmt.Sprintf("%d MiB freed", freed>>20)}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = operation.Step(ctx, w, "builds", func(ctx context.Context) (int64, operation.Outcome, error) {
+		freed, err := u.built.Prune(ctx)
+		if fault.Is(err, fault.Unavailable) {
+			return 0, operation.Outcome{Text: "no build engine", Skipped: true}, nil
+		}
+		return freed, operation.Outcome{Text: fmt.Sprintf("%d MiB of build cache removed", freed>>20)}, err
 	})
 	if err != nil {
 		return nil, err

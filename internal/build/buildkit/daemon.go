@@ -124,7 +124,7 @@ func (d Daemon) renderConfig() string {
 	line("  networkMode = \"cni\"\n  cniConfigPath = %s\n  cniBinaryPath = %s", q(d.NetworkPath()), q(d.CNIBin))
 	line("  cniPoolSize = 2")
 	line("  defaultCgroupParent = %s", q(d.cgroup()))
-	line("  gc = true\n  reservedSpace = \"1GB\"\n  maxUsedSpace = \"%dMB\"\n  minFreeSpace = \"%dMB\"", or(d.CacheMaxMiB, 10<<10), or(d.MinFreeMiB, 1<<10))
+	line("  gc = true\n  reservedSpace = \"%dMB\"\n  maxUsedSpace = \"%dMB\"\n  minFreeSpace = \"%dMB\"", min(1<<10, or(d.MinFreeMiB, 1<<10)), or(d.CacheMaxMiB, 10<<10), or(d.MinFreeMiB, 1<<10))
 	for _, r := range d.Registries {
 		line("[registry.%s]", q(r.Host))
 		if len(r.Mirrors) > 0 {

@@ -250,5 +250,5 @@ func (c *copier) end(w *Writer, lost uint64) {
 	}
 	c.confess(&b)
 	b.records = appendRecord(b.records, End, 0, c.seq, c.ns, nil)
-	_ = w.Append(b.records, c.seq) // a full disk here costs the mark; Finish sets it later
+	_ = w.append(b.records, c.seq) // a full disk here costs the mark; Finish sets it later
 }

@@ -292,5 +292,5 @@ func Finish(dir string) error {
 		return err
 	}
 	ns = max(ns+1, time.Now().UnixNano())
-	return errors.Join(w.Append(appendRecord(nil, End, 0, seq+1, ns, nil), seq+1), w.Close())
+	return errors.Join(w.append(appendRecord(nil, End, 0, seq+1, ns, nil), seq+1), w.Close())
 }

@@ -62,6 +62,11 @@ func (w *Writer) Append(records []byte, first uint64) error {
 	if disk.Tight(w.dir) {
 		return errTight
 	}
+	return w.append(records, first)
+}
+
+// append is Append also of the last of a disk, for the mark of the end.
+func (w *Writer) append(records []byte, first uint64) error {
 	if w.file == nil || w.size+int64(len(records)) > w.segment && w.size > headerSize {
 		if err := w.rotate(first); err != nil {
 			return err
