@@ -13,6 +13,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		step(os.Args[1])
+		return
+	}
 	var written atomic.Int64
 	if rate, err := strconv.Atoi(os.Getenv("RATE")); err == nil {
 		go flood(rate, &written)
@@ -41,6 +45,25 @@ func main() {
 		_ = c.Close()
 	})
 	log.Fatal(http.ListenAndServe(":"+os.Getenv("PORT"), nil))
+}
+
+// step is what a build runs: it fills the disk, talks without end, or lingers.
+func step(what string) {
+	switch what {
+	case "fill":
+		f, err := os.Create("/film")
+		for part := make([]byte, 64<<10); err == nil; {
+			_, err = f.Write(part)
+		}
+		log.Fatal(err)
+	case "shout":
+		for n := range 20_000 {
+			fmt.Printf("shout %07d %085d\n", n, 0)
+		}
+	case "linger":
+		fmt.Println("lingering")
+		time.Sleep(time.Minute)
+	}
 }
 
 // flood writes lines of 100 bytes with their number, so many bytes a second.

@@ -66,8 +66,9 @@ type Answer struct {
 	Fits     bool
 	InFlight int  // of a rollout, when it fits: no more than were asked for
 	Later    bool // it fits as soon as the rollouts of others are through
-	Free     int  // MiB that the claim may have
-	Kept     int  // MiB beyond Free that stay free for replacing instances
+	Free     int  // MiB that are neither promised nor kept
+	Kept     int  // MiB that are kept for replacing instances of others
+	Own      int  // MiB that must be kept for this claim's instances, where that is more than Kept; else 0
 	Room     int  // MiB in all
 }
 
@@ -80,17 +81,21 @@ func Decide(l Limits, others []Claim, c Change) Answer {
 	if l.Off() {
 		return Answer{Fits: true, InFlight: c.InFlight}
 	}
-	taken, extra, largest := 0, 0, largestOf(c.Want)
+	taken, extra, largest := 0, 0, 0
 	for _, o := range others {
 		taken += o.MiB()
 		extra += o.Extra
 		largest = max(largest, largestOf(o))
 	}
+	own := largestOf(c.Want)
 	want, room := c.Want.MiB(), l.RoomMiB()
-	fits := func(extra int) bool { return taken+want+max(extra, largest) <= room }
+	fits := func(extra int) bool { return taken+want+max(extra, largest, own) <= room }
 	grows := want > c.Was.MiB()
 	a := Answer{Room: room, Kept: max(extra, largest)}
 	a.Free = max(0, room-taken-a.Kept)
+	if own > a.Kept {
+		a.Own = own
+	}
 	if c.Beside == nil {
 		a.Fits = !grows || fits(extra)
 		a.Later = !a.Fits && fits(0)

@@ -42,9 +42,9 @@ func TestDecide(t *testing.T) {
 		want   Answer
 	}{
 		"the first app, with room for its like": {limits, nil, Change{Was: none, Want: web("shop", 1, 500)},
-			Answer{Fits: true, Free: 500, Kept: 500, Room: 1000}},
+			Answer{Fits: true, Free: 1000, Own: 500, Room: 1000}},
 		"one that could not be replaced": {limits, nil, Change{Was: none, Want: web("shop", 1, 501)},
-			Answer{Free: 499, Kept: 501, Room: 1000}},
+			Answer{Free: 1000, Own: 501, Room: 1000}},
 		"scaled up to the last MiB": {limits, []Claim{web("api", 2, 200)}, Change{Was: web("shop", 1, 100), Want: web("shop", 4, 100)},
 			Answer{Fits: true, Free: 400, Kept: 200, Room: 1000}},
 		"scaled up by one more": {limits, []Claim{web("api", 2, 200)}, Change{Was: web("shop", 4, 100), Want: web("shop", 5, 100)},
@@ -59,7 +59,7 @@ func TestDecide(t *testing.T) {
 			Answer{Free: 400, Kept: 200, Room: 1000}},
 
 		"a rollout as fast as it likes": {limits, nil, Change{Was: web("shop", 4, 100), Want: web("shop", 4, 100), Beside: rolls(100), InFlight: 4},
-			Answer{Fits: true, InFlight: 4, Free: 900, Kept: 100, Room: 1000}},
+			Answer{Fits: true, InFlight: 4, Free: 1000, Own: 100, Room: 1000}},
 		"a rollout with less in flight": {limits, []Claim{web("api", 2, 200)}, Change{Was: web("shop", 4, 100), Want: web("shop", 4, 100), Beside: rolls(100), InFlight: 4},
 			Answer{Fits: true, InFlight: 2, Free: 400, Kept: 200, Room: 1000}},
 		"a rollout beside another": {limits, []Claim{rolling(web("api", 2, 200), 200)}, Change{Was: web("shop", 4, 100), Want: web("shop", 4, 100), Beside: rolls(100), InFlight: 4},

@@ -21,6 +21,9 @@ func refuse(a app.App, c Change, got Answer, others []Claim, names map[app.ID]st
 	if c.Want.Task {
 		who = "a task of " + a.Name
 	}
+	if got.Own > 0 {
+		asks += ", and " + size.MiB(got.Own) + " beside for replacing one at a time"
+	}
 	text := fmt.Sprintf("%s needs %s; %s of %s are free", who, asks, size.MiB(got.Free), size.MiB(got.Room))
 	if got.Kept > 0 {
 		text += fmt.Sprintf(", beside %s for replacing instances", size.MiB(got.Kept))
@@ -79,7 +82,7 @@ func wayOut(a app.App, c Change, got Answer) string {
 	first := "ask for less with naru scale or --memory"
 	running := slices.DeleteFunc(slices.Clone(c.Want.Parts), func(p Part) bool { return p.Count == 0 })
 	if len(running) == 1 && running[0].Process == app.Web {
-		if n := got.Free / max(1, running[0].MiB); n > 0 && n < running[0].Count {
+		if n := (got.Free - max(0, got.Own-got.Kept)) / max(1, running[0].MiB); n > 0 && n < running[0].Count {
 			first = fmt.Sprintf("naru scale %s %d fits; or --memory with less", a.Name, n)
 		}
 	}

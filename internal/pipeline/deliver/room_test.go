@@ -47,7 +47,7 @@ func TestTheMachineIsNotPromisedTwice(t *testing.T) {
 	shop := op.App
 
 	_, err = p.Scale(ctx, by, shop, map[string]int{app.Web: 8})
-	mustSay(t, err, "shop needs 8 x 256 MiB", "1,792 MiB of 2,048 MiB are free, beside 256 MiB for replacing instances", "naru scale shop 7 fits", "reserve.memory_overcommit")
+	mustSay(t, err, "shop needs 8 x 256 MiB, and 256 MiB beside for replacing one at a time; 2,048 MiB of 2,048 MiB are free", "naru scale shop 7 fits", "reserve.memory_overcommit")
 	op, err = p.Scale(ctx, by, shop, map[string]int{app.Web: 6})
 	p.done(t, op, err)
 
@@ -61,7 +61,7 @@ func TestTheMachineIsNotPromisedTwice(t *testing.T) {
 	more := pushed("blog", "serve")
 	more.Processes = map[string]client.PushedProcess{app.Web: {ProcessSettings: client.ProcessSettings{MemoryMiB: 512}}}
 	_, err = p.Push(ctx, by, w.space, more)
-	mustSay(t, err, "blog needs 1 x 512 MiB")
+	mustSay(t, err, "blog needs 1 x 512 MiB, and 512 MiB beside")
 	mustSay(t, p.AdmitTask(ctx, task.Task{ID: task.ID(id.New()), App: shop}), "a task of shop needs 1 x 256 MiB")
 
 	// Another space is not told what this one runs.
