@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,13 +12,22 @@ import (
 	"naru/internal/run"
 )
 
-// AllGroups lists the groups of all apps.
-func (s *Store) AllGroups(ctx context.Context) ([]run.Group, error) {
-	var rows []groupRow
-	if err := s.read(ctx).NewSelect().Model(&rows).Order("app_id", "process", "sequence").Scan(ctx); err != nil {
+// AllGroups lists the groups of all apps, without their names and times: there
+// may be many, and all writes wait for who asks in a transaction.
+func (s *Store) AllGroups(ctx context.Context) (all []run.Group, err error) {
+	rows, err := s.read(ctx).QueryContext(ctx, "SELECT id, app_id, space_id, process, release_id, size FROM server_groups")
+	if err != nil {
 		return nil, fmt.Errorf("list all groups: %w", err)
 	}
-	return each(rows, groupRow.group), nil
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var g run.Group
+		if err := rows.Scan(&g.ID, &g.App, &g.Space, &g.Process, &g.Release, &g.Size); err != nil {
+			return nil, fmt.Errorf("list all groups: %w", err)
+		}
+		all = append(all, g)
+	}
+	return all, rows.Err()
 }
 
 // OpenRollouts lists the rollouts of all apps that have not ended.
