@@ -153,6 +153,15 @@ func TestDiskFull(t *testing.T) {
 		p.says(t, "shop", "/", "probe")
 		p.admin.do(t, "gc")
 		p.film(t)
+		p.kill(t, "naru", "server")
+		eventually(t, 30*time.Second, "a server starts on the full disk", func() error {
+			if out, code := p.admin.run(t, "", "apps"); code != 0 {
+				return errorText(out)
+			}
+			return nil
+		})
+		p.says(t, "shop", "/", "probe")
+		p.film(t)
 		p.admin.do(t, "stop", "shop")
 		p.film(t)
 		p.admin.refused(t, []string{"start", "shop"}, kept...)

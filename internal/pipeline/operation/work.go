@@ -31,7 +31,8 @@ type Work struct {
 	canceled chan struct{}
 	once     sync.Once // closes canceled
 
-	storing sync.Mutex // keeps lines in order, so it is held across the store
+	storing sync.Mutex // keeps lines in order, so it is held across the store; guards told
+	told    bool       // that progress cannot be stored: it comes often
 	mu      sync.Mutex // guards all below; never held across the store
 	memory  map[string]json.RawMessage
 	lines   []Progress
@@ -181,10 +182,13 @@ func (w *Work) flush(ctx context.Context) {
 		w.mu.Lock()
 		w.lines = append(lines, w.lines...)
 		w.mu.Unlock()
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !w.told {
+			w.told = true
 			w.Log.WarnContext(ctx, "store progress", "error", err)
 		}
+		return
 	}
+	w.told = false
 }
 
 func (w *Work) take() []Progress {
