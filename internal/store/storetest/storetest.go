@@ -58,6 +58,7 @@ func Suite(t *testing.T, open Opener) {
 		{"whole", whole},
 		{"at once", atOnce},
 		{"upkeep", upkeep},
+		{"standing", standing},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
 	}
