@@ -130,13 +130,9 @@ func buildDaemon(naru string, cfg config.Config) (*platform.Daemon, error) {
 	d := buildkit.Daemon{
 		DataDir: cfg.DataDir, Socket: strings.TrimPrefix(cfg.BuildkitAddress(), "unix://"), CNIBin: server.PluginDir(cfg), Subnet: subnet,
 		Parallel: cfg.Build.Parallel, CacheMaxMiB: int(cfg.Build.Cache / config.MiB),
-		Registries: []buildkit.RegistryAt{{Host: cfg.Listen.Registry, HTTP: true}},
+		Registries: buildkit.WithMirrors([]buildkit.RegistryAt{{Host: cfg.Listen.Registry, HTTP: true}}, cfg.Mirrors.Registries),
 		MemoryMiB:  server.BuildMemory(cfg), LogBytes: int64(cfg.Build.LogBytes), MinFreeMiB: server.DiskKept(cfg),
 		CPUMilli: int(cfg.Build.CPU*1000) * cfg.Build.Parallel,
-	}
-	for _, pair := range cfg.Mirrors.Registries {
-		host, mirror, _ := strings.Cut(pair, "=")
-		d.Registries = append(d.Registries, registriesAt(host, mirror)...)
 	}
 	if d.Reachable, err = portsHere(cfg.Mirrors); err != nil {
 		return nil, err
@@ -150,18 +146,6 @@ func buildDaemon(naru string, cfg config.Config) (*platform.Daemon, error) {
 		Folders: []string{filepath.Join(cfg.DataDir, "buildkit", "tmp")},
 		Before:  d.Prepare,
 	}, nil
-}
-
-// registriesAt sends builds to a mirror of a registry, given as a URL.
-func registriesAt(host, mirror string) []buildkit.RegistryAt {
-	scheme, at, _ := strings.Cut(mirror, "://")
-	at = strings.TrimSuffix(at, "/")
-	all := []buildkit.RegistryAt{{Host: host, Mirrors: []string{at}}}
-	if scheme == "http" {
-		name, _, _ := strings.Cut(at, "/")
-		all = append(all, buildkit.RegistryAt{Host: name, HTTP: true})
-	}
-	return all
 }
 
 // portsHere are the ports of mirrors that run on this machine, which is

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"naru/internal/app"
 	"naru/internal/client"
@@ -172,4 +173,37 @@ func TestTwoScalesAtOnce(t *testing.T) {
 			p.done(t, op, err)
 		}
 	}
+}
+
+// Where neither image nor app say anything, the platform's defaults hold.
+func TestDefaultsOfThePlatform(t *testing.T) {
+	w := newWorld(t)
+	w.process = app.Process{MemoryMiB: 64, PIDs: 100, Health: app.Health{StartTimeout: app.Duration(7 * time.Second)}}
+	p := w.up(t)
+	ctx := t.Context()
+	check := func(worker int) {
+		t.Helper()
+		a, err := p.store.AppNamed(ctx, w.space, "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel, err := p.store.CurrentRelease(ctx, a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for process, mib := range map[string]int{app.Web: 64, "worker": worker} {
+			got, _ := rel.Process(process)
+			if got.MemoryMiB != mib || got.PIDs != 100 || got.CPUMilli != app.DefaultCPUMilli || got.Health.StartTimeout != app.Duration(7*time.Second) {
+				t.Errorf("%s of %s is %+v", process, rel.Name(), got)
+			}
+		}
+	}
+	op, err := p.Push(ctx, by, w.space, push("serve"))
+	p.done(t, op, err)
+	check(64)
+	more := push("serve")
+	more.Processes = map[string]client.PushedProcess{"worker": {ProcessSettings: client.ProcessSettings{MemoryMiB: 128}}}
+	op, err = p.Push(ctx, by, w.space, more)
+	p.done(t, op, err)
+	check(128)
 }

@@ -45,7 +45,8 @@ type world struct {
 	gateway *routetest.Gateway
 	space   app.SpaceID
 	memory  admit.Limits
-	killAt  int64 // the commit at which the next platform dies; 0: it does not
+	process app.Process // the platform's defaults
+	killAt  int64       // the commit at which the next platform dies; 0: it does not
 }
 
 // platform is one life of the control plane.
@@ -122,7 +123,7 @@ func (w *world) up(t *testing.T) *platform {
 		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: traffic,
 		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, log), Wake: func() { ops.Wake() },
 	}, deliver.Config{
-		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10, Memory: w.memory,
+		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10, Memory: w.memory, Defaults: w.process,
 		URL: func(host, path string) string { return "http://" + host + path },
 	}, log)
 	ops = operation.NewRunner(st, p.Handlers(), 4, log)
