@@ -38,13 +38,10 @@ func standing(t *testing.T, open Opener) {
 		t.Errorf("processes of nothing = %v, %v", none, err)
 	}
 
-	ro, err := w.StartRollout(t.Context(), rollout.Rollout{
-		ID: "one", App: w.app.ID, Release: rel.ID, Strategy: rollout.Rolling, MaxInFlight: 1, State: rollout.Preparing,
-	})
-	must(t, err)
+	ro := w.newRollout(t, w.app)
 	under, err := w.OpenRollouts(t.Context())
 	must(t, err)
-	if len(under) != 1 || under[0].ID != ro.ID || under[0].Release != rel.ID {
+	if len(under) != 1 || under[0].ID != ro.ID || under[0].Release != ro.Release {
 		t.Errorf("open rollouts = %+v", under)
 	}
 	for _, to := range []rollout.State{rollout.Aborting, rollout.RolledBack} {
