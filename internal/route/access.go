@@ -32,6 +32,7 @@ type Access struct {
 	Attempts  int           `json:"attempts"`           // instances tried
 	Upgrade   bool          `json:"upgrade,omitempty"`  // a WebSocket or another protocol
 	Problem   string        `json:"problem,omitempty"`  // why it ended badly, "" if it did not
+	Trace     string        `json:"trace,omitempty"`    // id of the trace it is part of, as traceparent has it
 }
 
 // maxField bounds each field of a line that a client wrote.
@@ -82,6 +83,30 @@ type Counter struct {
 	Classes [6]uint64     `json:"classes"` // ended requests by status / 100; 0: no answer was sent
 	Took    time.Duration `json:"took"`    // sum over all ended requests
 	Sent    int64         `json:"sent"`    // bytes of answers' bodies
+
+	Received  int64                          `json:"received,omitempty"`  // bytes of requests' bodies
+	Active    int64                          `json:"active,omitempty"`    // requests in flight now
+	Retries   uint64                         `json:"retries,omitempty"`   // requests that were sent to another instance, or again
+	Ejections uint64                         `json:"ejections,omitempty"` // connects that failed
+	Latency   [len(LatencyBounds) + 1]uint64 `json:"latency,omitzero"`    // ended requests by LatencyBounds; the last: slower
+}
+
+// LatencyBounds are the upper bounds of Counter.Latency.
+var LatencyBounds = [...]time.Duration{
+	250 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2 * time.Millisecond, 4 * time.Millisecond, 8 * time.Millisecond, 16 * time.Millisecond,
+	32 * time.Millisecond, 64 * time.Millisecond, 128 * time.Millisecond, 256 * time.Millisecond, 512 * time.Millisecond,
+	time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, 64 * time.Second,
+}
+
+// LatencyBucket is the place of a duration in Counter.Latency.
+func LatencyBucket(took time.Duration) int {
+	for i, bound := range LatencyBounds {
+		if took <= bound {
+			return i
+		}
+	}
+	return len(LatencyBounds)
 }
 
 // Requests is the sum over all classes.

@@ -1,10 +1,6 @@
 package gateway
 
 import (
-	"context"
-	"net"
-	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +17,7 @@ type backend struct {
 	ejected atomic.Int64 // unix nanoseconds until it may be tried again; 0: in service
 	fails   atomic.Int32 // connects in a row that failed
 
-	dial      sync.Once
-	transport *http.Transport
+	pool pool
 }
 
 // gone marks a backend that left the table. It shares a word with the count, so
@@ -51,7 +46,10 @@ func (b *backend) release() {
 func (b *backend) leave() (busy bool) { return b.load.Or(gone)&^gone != 0 }
 
 // enter takes the mark back.
-func (b *backend) enter() { b.load.And(^gone) }
+func (b *backend) enter() {
+	b.pool.open()
+	b.load.And(^gone)
+}
 
 // busy is the number of requests in flight.
 func (b *backend) busy() int64 { return b.load.Load() &^ gone }
@@ -98,51 +96,5 @@ func (b *backend) worked() {
 	}
 }
 
-// connectError is a connection that was not made: nothing was sent.
-type connectError struct{ err error }
-
-func (e *connectError) Error() string { return e.err.Error() }
-func (e *connectError) Unwrap() error { return e.err }
-
-// conn is the transport of this backend alone, so that its connections end with
-// it and never serve whoever gets its address next.
-func (b *backend) conn(cfg *Config) *http.Transport {
-	b.dial.Do(func() {
-		dialer := net.Dialer{}
-		b.transport = &http.Transport{
-			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				limit := cfg.Connect
-				if own, ok := ctx.Value(connectLimit{}).(time.Duration); ok {
-					limit = own
-				}
-				ctx, cancel := context.WithTimeout(ctx, limit)
-				defer cancel()
-				c, err := dialer.DialContext(ctx, network, b.instance.Address)
-				if err != nil {
-					return nil, &connectError{attempt(b.instance.Address, err)}
-				}
-				return c, nil
-			},
-			DisableCompression:     true,
-			MaxIdleConns:           0,
-			MaxIdleConnsPerHost:    cfg.UpstreamKept,
-			IdleConnTimeout:        cfg.UpstreamIdle,
-			ExpectContinueTimeout:  time.Second, // for apps that never heard of it
-			MaxResponseHeaderBytes: 256 << 10,
-			WriteBufferSize:        4 << 10,
-			ReadBufferSize:         4 << 10,
-		}
-	})
-	return b.transport
-}
-
-// connectLimit is the context key of a table's own connect timeout.
-type connectLimit struct{}
-
 // close ends the idle connections; those in use end with their requests.
-func (b *backend) close() {
-	b.dial.Do(func() {}) // a transport that was never made stays nil
-	if b.transport != nil {
-		b.transport.CloseIdleConnections()
-	}
-}
+func (b *backend) close() { b.pool.close() }

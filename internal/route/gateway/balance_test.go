@@ -169,14 +169,17 @@ func TestLeavingSendsNewRequestsBack(t *testing.T) {
 func TestRecordsAreBounded(t *testing.T) {
 	cfg := Config{Control: "unused", Records: 10}.withDefaults()
 	r := newReports(cfg)
+	x := &exchange{g: &Gateway{cfg: cfg, reports: r}, origin: &origin{}}
 	for range 25 {
-		r.ended(r.stray, route.Access{Status: 404})
+		x.reset(time.Now(), nil)
+		x.status = 404
+		x.ended()
 	}
-	batch := r.batch(100)
+	batch, _ := r.batch(100)
 	if len(batch.Records) != 10 || batch.Dropped != 15 {
 		t.Errorf("%d records, %d dropped", len(batch.Records), batch.Dropped)
 	}
-	if r.batch(100) != nil {
+	if batch, _ := r.batch(100); batch != nil {
 		t.Error("said twice")
 	}
 	seen := map[counterKey]route.Counter{}

@@ -21,32 +21,61 @@ import (
 	"naru/internal/route/gateway"
 )
 
-// TestBehaviour plays testdata/behaviour.txt, which says how it is written, on
-// plain connections and on TLS.
+// TestBehaviour plays testdata/behaviour.txt, which says how it is written, over
+// every protocol.
 func TestBehaviour(t *testing.T) {
 	data, err := os.ReadFile("testdata/behaviour.txt")
 	must(t, err)
 	scenes := scenes(t, string(data))
-	for _, over := range []string{"plain", "tls"} {
-		t.Run(over, func(t *testing.T) {
+	for _, over := range protocols {
+		t.Run(over.name, func(t *testing.T) {
 			for _, s := range scenes {
-				t.Run(s.name, func(t *testing.T) {
-					t.Parallel()
-					s.play(t, over == "tls")
-				})
+				if s.only == "" || s.only == over.version {
+					t.Run(s.name, func(t *testing.T) {
+						t.Parallel()
+						s.play(t, over)
+					})
+				}
 			}
 		})
 	}
 }
 
+// protocol is a way for a client to speak to the gateway.
+type protocol struct {
+	name, version string
+	secure        bool
+}
+
+var protocols = []protocol{
+	{"HTTP 1", "http1", false}, {"TLS and HTTP 1", "http1", true}, {"h2c", "http2", false}, {"TLS and HTTP 2", "http2", true},
+}
+
+// dial connects a client.
+func (p protocol) dial(t testing.TB, addr string) actor {
+	if p.version == "http2" {
+		return dialH2(t, addr, p.secure)
+	}
+	return &end{Conn: dial(t, addr, p.secure)}
+}
+
+// actor is a client or an app in a scene.
+type actor interface {
+	do(st step) error
+	rest() string
+	Close() error
+}
+
 // scene is one behaviour: lines of "who verb argument".
 type scene struct {
 	name  string
+	only  string // "http1", "http2", or all
 	steps []step
 }
 
 type step struct {
 	line      int
+	only      string // as a scene's
 	who, verb string
 	arg       string
 }
@@ -58,9 +87,17 @@ func scenes(t *testing.T, text string) []scene {
 		switch {
 		case strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "":
 		case strings.HasPrefix(line, "== "):
-			out = append(out, scene{name: line[3:]})
+			name, only, _ := strings.Cut(line[3:], " | only ")
+			out = append(out, scene{name: name, only: only})
 		default:
 			who, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+			only := ""
+			if strings.HasPrefix(who, "http") {
+				only = who
+				if who, rest, _ = strings.Cut(rest, " "); who != "app" {
+					who, rest = "client", who+" "+rest
+				}
+			}
 			verb, arg, _ := strings.Cut(strings.TrimSpace(rest), " ")
 			arg = strings.TrimSpace(arg)
 			if arg != "" {
@@ -71,7 +108,7 @@ func scenes(t *testing.T, text string) []scene {
 				arg = unquoted
 			}
 			s := &out[len(out)-1]
-			s.steps = append(s.steps, step{i + 1, who, verb, arg})
+			s.steps = append(s.steps, step{i + 1, only, who, verb, arg})
 		}
 	}
 	if len(out) == 0 {
@@ -87,48 +124,47 @@ type end struct {
 	taken  string // what the last expect went over
 }
 
-func (s scene) play(t *testing.T, secure bool) {
+func (s scene) play(t *testing.T, over protocol) {
 	app := listen(t)
 	cfg := gateway.Config{BodyBytes: 100_000, HeaderBytes: 4096, Boot: "b"}
 	in := listen(t)
 	front := in
-	if secure {
+	if over.secure {
 		front = gateway.Secure(in, certificate(t))
 	}
 	r := start(t, tableOf(app.Addr().String()), cfg, front)
-	client := &end{Conn: dial(t, r.addr, secure)}
-	var back *end
+	actors := map[string]actor{"client": over.dial(t, r.addr)}
 	for _, st := range s.steps {
-		e := client
-		if st.who == "app" {
-			if st.verb == "accept" {
-				must(t, app.(*net.TCPListener).SetDeadline(time.Now().Add(limit)))
-				c, err := app.Accept()
-				if err != nil {
-					t.Fatalf("line %d: the app got no connection: %v; the client has %q", st.line, err, client.peek())
-				}
-				defer func() { _ = c.Close() }()
-				back = &end{Conn: c}
-				continue
-			}
-			if st.verb == "unreached" {
-				must(t, app.(*net.TCPListener).SetDeadline(time.Now())) // what was dialed is in the queue
-				if c, err := app.Accept(); err == nil {
-					t.Fatalf("line %d: the app got a connection from %s", st.line, c.RemoteAddr())
-				}
-				continue
-			}
-			e = back
+		if st.only != "" && st.only != over.version {
+			continue
 		}
-		if err := e.do(st); err != nil {
-			t.Fatalf("line %d: %s %s %q: %v\nit has %q", st.line, st.who, st.verb, st.arg, err, e.unread)
+		switch st.verb {
+		case "accept":
+			must(t, app.(*net.TCPListener).SetDeadline(time.Now().Add(limit)))
+			c, err := app.Accept()
+			if err != nil {
+				t.Fatalf("line %d: the app got no connection: %v; the client has %q", st.line, err, actors["client"].rest())
+			}
+			defer func() { _ = c.Close() }()
+			actors["app"] = &end{Conn: c}
+			continue
+		case "unreached":
+			must(t, app.(*net.TCPListener).SetDeadline(time.Now())) // what was dialed is in the queue
+			if c, err := app.Accept(); err == nil {
+				t.Fatalf("line %d: the app got a connection from %s", st.line, c.RemoteAddr())
+			}
+			continue
+		}
+		if err := actors[st.who].do(st); err != nil {
+			t.Fatalf("line %d: %s %s %q: %v\nit has %q", st.line, st.who, st.verb, st.arg, err, actors[st.who].rest())
 		}
 	}
-	_ = client.Close()
-	if back != nil {
-		_ = back.Close()
+	for _, a := range actors {
+		_ = a.Close()
 	}
 }
+
+func (e *end) rest() string { return string(e.unread) }
 
 // do carries out one step.
 func (e *end) do(st step) error {
@@ -139,27 +175,6 @@ func (e *end) do(st step) error {
 	case "send":
 		_, err := io.WriteString(e, st.arg)
 		return err
-	case "expect":
-		for {
-			if i := strings.Index(string(e.unread), st.arg); i >= 0 {
-				e.taken = string(e.unread[:i+len(st.arg)])
-				e.unread = e.unread[i+len(st.arg):]
-				return nil
-			}
-			if err := e.more(); err != nil {
-				return err
-			}
-		}
-	case "had":
-		if !strings.Contains(e.taken, st.arg) {
-			return fmt.Errorf("not in %q", e.taken)
-		}
-		return nil
-	case "lacked":
-		if strings.Contains(e.taken, st.arg) {
-			return fmt.Errorf("it is in %q", e.taken)
-		}
-		return nil
 	case "ends": // nothing but what was expected, then the end
 		for {
 			err := e.more()
@@ -179,6 +194,36 @@ func (e *end) do(st step) error {
 		return e.Conn.(interface{ CloseWrite() error }).CloseWrite()
 	case "close":
 		return e.Close()
+	}
+	return e.look(st, e.more)
+}
+
+// look carries out the steps about what was received. Names of fields may have
+// any case.
+func (e *end) look(st step, more func() error) error {
+	has := func() bool { return strings.Contains(strings.ToLower(e.taken), strings.ToLower(st.arg)) }
+	switch st.verb {
+	case "expect":
+		for {
+			if i := strings.Index(string(e.unread), st.arg); i >= 0 {
+				e.taken = string(e.unread[:i+len(st.arg)])
+				e.unread = e.unread[i+len(st.arg):]
+				return nil
+			}
+			if err := more(); err != nil {
+				return err
+			}
+		}
+	case "had":
+		if !has() {
+			return fmt.Errorf("not in %q", e.taken)
+		}
+		return nil
+	case "lacked":
+		if has() {
+			return fmt.Errorf("it is in %q", e.taken)
+		}
+		return nil
 	}
 	return fmt.Errorf("no such verb")
 }

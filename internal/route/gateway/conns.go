@@ -2,37 +2,34 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
-	"net/http"
 	"sync"
-
-	"naru/internal/route/strict"
+	"sync/atomic"
 )
 
 // conns knows the clients' open connections and the requests on them.
 type conns struct {
-	active sync.RWMutex // read-held by every request: two atomic additions, and one can wait for all
+	active sync.RWMutex // read-held by every request of HTTP/2 and every connection of HTTP/1, so that one can wait for all
 
 	slots chan struct{} // one per open connection, up to the limit
 
 	mu       sync.Mutex // guards what follows
-	open     map[*client]struct{}
+	open     map[*socket]struct{}
 	upgraded int           // of those open
 	waiting  chan struct{} // closed when a connection ends; nil while nobody waits
 }
 
-// client is a client's connection at the very bottom, under TLS and strict.
-type client struct {
+// socket is a client's connection at the very bottom, under TLS.
+type socket struct {
 	net.Conn
-	conns    *conns
-	strict   *strict.Conn // nil for HTTP/2 and during a handshake; guarded by conns.mu
-	upgraded bool         // guarded by conns.mu
-	once     sync.Once
+	conns   *conns
+	other   bool        // it was switched to another protocol; guarded by conns.mu
+	closing atomic.Bool // it is to end without ceremony
+	once    sync.Once
 }
 
-func newConns() *conns { return &conns{open: map[*client]struct{}{}} }
+func newConns() *conns { return &conns{open: map[*socket]struct{}{}} }
 
 // allow sets how many connections may be open at once. Each listener that waits
 // for one takes up a place.
@@ -52,16 +49,16 @@ func (c *conns) room(ctx context.Context) bool {
 func (c *conns) refund() { <-c.slots }
 
 // add takes in a connection that there was room for.
-func (c *conns) add(conn net.Conn) *client {
+func (c *conns) add(conn net.Conn) *socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cl := &client{Conn: conn, conns: c}
+	cl := &socket{Conn: conn, conns: c}
 	c.open[cl] = struct{}{}
 	return cl
 }
 
 // Close closes the connection and forgets it.
-func (c *client) Close() error {
+func (c *socket) Close() error {
 	c.once.Do(func() {
 		c.conns.remove(c)
 		c.conns.refund()
@@ -69,11 +66,11 @@ func (c *client) Close() error {
 	return c.Conn.Close()
 }
 
-func (c *conns) remove(cl *client) {
+func (c *conns) remove(cl *socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.open, cl)
-	if cl.upgraded {
+	if cl.other {
 		c.upgraded--
 	}
 	c.tell()
@@ -88,30 +85,20 @@ func (c *conns) tell() {
 }
 
 // CloseWrite ends our direction only.
-func (c *client) CloseWrite() error {
+func (c *socket) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return errors.ErrUnsupported
 }
 
-// state is told by net/http what becomes of a connection.
-func (c *conns) state(conn net.Conn, state http.ConnState) {
-	s, ok := conn.(*strict.Conn)
-	if !ok || state != http.StateHijacked {
-		return
-	}
-	bottom := s.Conn
-	if t, ok := bottom.(*tls.Conn); ok {
-		bottom = t.NetConn()
-	}
-	if cl, ok := bottom.(*client); ok {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		cl.upgraded = true
-		c.upgraded++
-		c.tell()
-	}
+// upgraded notes that the connection was switched to another protocol.
+func (c *socket) upgraded() {
+	c.conns.mu.Lock()
+	defer c.conns.mu.Unlock()
+	c.other = true
+	c.conns.upgraded++
+	c.conns.tell()
 }
 
 // wait blocks until no connection is left, or, with plain, none that was not
@@ -142,14 +129,12 @@ func (c *conns) wait(ctx context.Context, plain bool) {
 // cut closes connections at once: all, or those that were not upgraded.
 func (c *conns) cut(plain bool) {
 	c.mu.Lock()
-	var doomed []*client
+	var doomed []*socket
 	for cl := range c.open {
-		if plain && cl.upgraded {
+		if plain && cl.other {
 			continue
 		}
-		if cl.strict != nil {
-			cl.strict.Closing()
-		}
+		cl.closing.Store(true)
 		doomed = append(doomed, cl)
 	}
 	c.mu.Unlock()

@@ -167,11 +167,13 @@ func (s *stream) batches() error {
 		}
 	}
 	for {
-		batch := s.g.reports.batch(maxBatch)
+		batch, notes := s.g.reports.batch(maxBatch)
 		if batch == nil {
 			return nil
 		}
-		if err := s.send(&wire.Message{Access: batch}); err != nil {
+		err := s.send(&wire.Message{Access: batch})
+		s.g.reports.back(notes)
+		if err != nil {
 			s.g.reports.dropped.Add(batch.Dropped + uint64(len(batch.Records)))
 			return err
 		}

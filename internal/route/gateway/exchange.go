@@ -1,62 +1,180 @@
 package gateway
 
 import (
-	"net/http"
 	"time"
 
 	"naru/internal/route"
+	"naru/internal/route/h1"
 )
 
-// Exchange is one request on its way through the gateway, and what there is to
-// say about it afterwards.
-type Exchange struct {
-	entry  *entry
-	group  *group // the last one tried; nil before the first
-	body   *body  // nil where the request has none
-	start  time.Time
-	record route.Access
+// client is who asked, over whichever protocol. All of it is called by the
+// goroutine of the exchange, but for receive and interrupt.
+type client interface {
+	watched
+
+	// interim passes an answer before the answer on; a client of HTTP/1.0 gets none.
+	interim(x *exchange) error
+	// proceed asks for the body of a request that waits for it.
+	proceed(x *exchange) error
+	// respond sends the head of x.answer and the first bytes of its body, buf[from:to];
+	// what stands before them in buf may be overwritten. last: there are no more.
+	respond(x *exchange, buf []byte, from, to int, last bool) error
+	// more sends further bytes of the body.
+	more(x *exchange, body []byte, last bool) error
+	// trailers follow the body of a client that is not sent chunks.
+	trailers(x *exchange, f *h1.Fields)
+	// page answers for the gateway itself.
+	page(x *exchange, p *page) error
+
+	// receive reads more of the request's body as it comes; io.EOF ends one that
+	// is not framed.
+	receive(p []byte) (int, error)
+	// tail returns the trailers of a request that is not framed, as lines.
+	tail() []byte
+	// join connects the client with an instance that switched protocols, until both
+	// have ended; early came behind the answer.
+	join(x *exchange, u *upstream, early []byte) error
 }
 
-// Record gives a forwarder access to what will be recorded.
-func (x *Exchange) Record() *route.Access { return &x.record }
+// exchange is one request on its way through the gateway, and what there is to
+// say about it afterwards. Exchanges are used again and again.
+type exchange struct {
+	g       *Gateway
+	client  client
+	watch   *watch
+	request h1.Request
+	req     *h1.Request // the request; nil where none could be read
+	answer  h1.Response
+	origin  *origin
+	proto   string
+	bare    bool // the client is sent bodies without chunks
+	start   time.Time
+	now     int64 // unix milliseconds of start
+	host    string
+	path    string // decoded; both alive as long as req
+	upload  upload
+	out     []byte // the head for the instance
+	low     []byte // scratch for host and path
+	id      []byte
+	ids     [36]byte
+	trace   trace
+	tried   tried
+	begun   bool // the answer's head was sent
+
+	entry *entry
+	group *group   // the last one tried; nil before the first
+	back  *backend // counted in
+	busy  *counter // counted in
+
+	status   int
+	sent     int64
+	header   time.Duration
+	attempts int
+	switched bool
+	problem  string
+}
+
+// origin is the client's address and what it says for others.
+type origin struct {
+	addr    string // IP:PORT
+	ip      string
+	trusted bool // its X-Forwarded-* are kept
+	secure  bool
+}
+
+// exchange lends one.
+func (g *Gateway) exchange() *exchange {
+	x, _ := g.exchanges.Get().(*exchange)
+	x.g = g
+	return x
+}
+
+// reset makes an exchange ready for a request that was just read, or, with nil,
+// for one that could not be.
+func (x *exchange) reset(start time.Time, req *h1.Request) {
+	x.start, x.now, x.req = start, start.UnixMilli(), req
+	x.entry, x.group, x.back, x.busy = nil, nil, nil, nil
+	x.status, x.sent, x.header, x.attempts, x.switched, x.problem = 0, 0, 0, 0, false, ""
+	x.tried, x.begun = x.tried[:0], false
+	x.upload.none()
+	x.identify()
+	if req != nil {
+		x.locate()
+		x.trace.of(req)
+	}
+}
 
 // chose notes where the request goes.
-func (x *Exchange) chose(g *group, b *backend) {
-	x.group = g
-	x.record.App, x.record.Group = g.app, g.id
-	x.record.Instance, x.record.Index, x.record.Upstream = b.instance.ID, b.instance.Index, b.instance.Address
-	x.record.Attempts++
-}
-
-// answer is the client's side of an exchange: it notes what was answered.
-type answer struct {
-	http.ResponseWriter
-	x        *Exchange
-	closing  func() bool // connections end with this answer
-	answered bool
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// WriteHeader sends the header. An answer that overtakes its request's body, or
-// one of a gateway that is about to leave, is the last on its connection.
-func (a *answer) WriteHeader(status int) {
-	if status >= 200 && !a.answered {
-		a.answered = true
-		a.x.record.Status, a.x.record.Header = status, time.Since(a.x.start)
-		if a.closing() || a.x.body != nil && !a.x.body.done.Load() {
-			a.Header().Set("Connection", "close")
-		}
+func (x *exchange) chose(g *group, b *backend) {
+	x.group, x.back = g, b
+	x.attempts++
+	if x.busy != g.count {
+		x.idle()
+		x.busy = g.count
+		x.busy.active.Add(1)
 	}
-	a.ResponseWriter.WriteHeader(status)
 }
 
-func (a *answer) Write(p []byte) (int, error) {
-	if !a.answered {
-		a.WriteHeader(http.StatusOK)
+func (x *exchange) idle() {
+	if x.busy != nil {
+		x.busy.active.Add(-1)
+		x.busy = nil
 	}
-	n, err := a.ResponseWriter.Write(p)
-	a.x.record.Sent += int64(n)
-	return n, err
+}
+
+// answered notes the status the client is sent.
+func (x *exchange) answered(status int) {
+	x.begun = true
+	x.status, x.header = status, time.Since(x.start)
+}
+
+// ended counts and records the exchange, however it went. Every finished request
+// passes here once.
+func (x *exchange) ended() {
+	took := time.Since(x.start)
+	x.idle()
+	c := x.g.reports.stray
+	switch {
+	case x.group != nil:
+		c = x.group.count
+	case x.entry != nil:
+		c = x.entry.own
+	}
+	c.ended(x.status, took, x.sent, x.upload.received.Load())
+	if x.g.reports.wanted() {
+		x.g.reports.record(x, took)
+	}
+}
+
+// describe fills a record. Its strings are made of text's memory.
+func (x *exchange) describe(a *route.Access, text *texts, took time.Duration) {
+	*a = route.Access{
+		Time: x.start, Client: x.origin.addr, Proto: x.proto, RequestID: text.of(x.id),
+		Status: x.status, Received: x.upload.received.Load(), Sent: x.sent, Took: took, Header: x.header,
+		Attempts: x.attempts, Upgrade: x.switched, Problem: x.problem, Method: "-", Host: "-", URI: "-",
+	}
+	if x.req != nil {
+		a.Method, a.Host, a.URI = text.of(x.req.Method), text.of(x.req.Host()), text.of(x.req.Target)
+		a.Agent, a.Referer = text.of(x.req.Get(h1.UserAgent)), text.of(x.req.Get(h1.Referer))
+		a.Trace = text.of(x.trace.id(x.req))
+	}
+	if x.entry != nil {
+		a.Route, a.App = x.entry.spec.ID, x.entry.spec.App
+	}
+	if x.group != nil {
+		in := &x.back.instance
+		a.App, a.Group = x.group.app, x.group.id
+		a.Instance, a.Index, a.Upstream = in.ID, in.Index, in.Address
+	}
+}
+
+// app is the name error pages call the app by.
+func (x *exchange) app() string {
+	switch {
+	case x.group != nil:
+		return x.group.app.Name
+	case x.entry != nil:
+		return x.entry.spec.App.Name
+	}
+	return ""
 }

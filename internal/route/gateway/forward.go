@@ -1,132 +1,378 @@
 package gateway
 
 import (
-	"context"
 	"errors"
-	"log/slog"
-	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"naru/internal/route"
-	"naru/internal/route/strict"
+	"naru/internal/route/h1"
 )
 
-// forwarder is the Forwarder on net/http's transport.
-type forwarder struct {
-	cfg      Config
-	tables   *tables
-	log      *slog.Logger
-	draining *atomic.Bool
-}
-
-var _ Forwarder = (*forwarder)(nil)
-
-// Reasons an exchange is ended from our side.
+// Reasons an exchange ends without an answer of an instance.
 var (
 	errSlowAnswer = errors.New("the instance did not begin to answer in time")
 	errNoInstance = errors.New("no instance")
+	errInterims   = errors.New("it sent too many answers before the answer")
+	errLargeHead  = errors.New("the header of its answer is too large")
 )
 
-// Forward carries one request: send it to an instance that accepts it, then
-// bring the answer back, or join both ends if the protocol was switched.
-func (f *forwarder) Forward(w http.ResponseWriter, r *http.Request, x *Exchange) {
+func now() int64 { return time.Now().UnixMilli() }
+
+// serve answers one request: find where it goes, send it there, bring the answer
+// back. False means that the client must see its connection break off.
+func (x *exchange) serve() (whole bool) {
+	defer x.ended()
+	x.watch.why = working
+	v := x.g.tables.view()
+	if v.waiting {
+		return x.page(x.unavailable(starting))
+	}
+	ok := false
+	if x.entry, ok = v.index.Find(x.host, x.path); !ok {
+		return x.page(x.unknownHost())
+	}
 	if len(x.entry.groups) == 0 {
-		f.unavailable(w, r, x, unhealthy)
-		return
+		return x.page(x.unavailable(unhealthy))
 	}
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	wait := newPatience(x.entry.response(&f.cfg), func() { cancel(errSlowAnswer) })
-	defer wait.stop()
-	if r.Body != nil && r.Body != http.NoBody {
-		limit := x.entry.bodyLimit(&f.cfg)
-		if limit > 0 && r.ContentLength > limit {
-			f.takeOver(r, x, limit, wait)
-			tooLarge(w, r, x, limit)
-			x.body.finish()
-			return
-		}
-		f.takeOver(r, x, limit, wait)
-		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2 always is
-		defer x.body.finish()
+	if x.upload.bound(x.entry.bodyLimit(&x.g.cfg)); x.upload.bad != nil {
+		return x.failed(nil, x.upload.bad)
 	}
-
-	early := &interim{w: w, done: !r.ProtoAtLeast(1, 1)}
-	res, b, err := f.send(early.trace(ctx), r, x)
-	early.stop()
+	var t trip
+	err := x.send(&t)
+	if t.back != nil {
+		defer t.back.release()
+	}
 	if err != nil {
-		f.failed(w, r, x, err, context.Cause(ctx))
-		return
+		t.drop(x)
+		return x.failed(err, t.clientErr())
 	}
-	defer b.release()
-	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		wait.stop()
-		f.join(w, r, x, res)
-		return
+	if x.answer.Status == 101 {
+		return x.join(&t)
 	}
-	f.bring(w, r, x, res, wait)
+	clean, err := x.relay(t.u, t.buf, t.from, t.to)
+	if !t.finish(x) {
+		clean = false
+	}
+	if clean && err == nil && !x.answer.Close() && x.watch.rest() {
+		t.keep(x)
+	} else {
+		t.drop(x)
+	}
+	if err != nil {
+		x.brokeOff(err)
+		return false
+	}
+	return true
 }
 
-// takeOver makes the request's body ours.
-func (f *forwarder) takeOver(r *http.Request, x *Exchange, limit int64, wait *patience) {
-	x.body = &body{src: r.Body, conn: strict.Of(r.Context()), limit: limit, touch: wait.more}
+// trip is one attempt to have a request answered.
+type trip struct {
+	back     *backend
+	u        *upstream
+	in       *large // lent for buf; nil where buf is larger
+	buf      []byte // holds what came of the answer
+	from, to int    // after its head
+	pump     *pump  // moves the rest of the request's body; nil where all of it was at hand
 }
 
-// send tries instances until one accepts a connection. Nothing of the request
-// has left before that, so trying another one is always safe. The backend that
-// answered is counted in.
-func (f *forwarder) send(ctx context.Context, r *http.Request, x *Exchange) (*http.Response, *backend, error) {
-	out := f.outgoing(r, x)
-	if t := x.entry.spec.Timeouts; t != nil && t.Connect > 0 {
-		ctx = context.WithValue(ctx, connectLimit{}, t.Connect.Std())
+// keep leaves the connection to the next exchange, drop closes it.
+func (t *trip) keep(x *exchange) {
+	t.u.doubt = x.answer.Silent()
+	t.back.pool.put(t.u, now(), x.g.cfg.UpstreamKept)
+	t.u = nil
+	t.forget(x)
+}
+
+func (t *trip) drop(x *exchange) {
+	if t.u != nil {
+		t.finish(x)
+		t.u.close()
+		t.u = nil
 	}
-	out = out.WithContext(ctx)
-	var skip tried
+	t.forget(x)
+}
+
+func (t *trip) forget(x *exchange) {
+	x.watch.up.Store(nil)
+	if t.in != nil {
+		larges.Put(t.in)
+		t.in = nil
+	}
+	t.buf = nil
+}
+
+// finish waits for the pump and reports whether it has moved the whole body.
+func (t *trip) finish(x *exchange) bool {
+	if t.pump == nil {
+		return x.upload.done.Load()
+	}
+	return t.pump.stop()
+}
+
+func (t *trip) clientErr() error {
+	if t.pump == nil {
+		return nil
+	}
+	return t.pump.failed()
+}
+
+// send tries instances until one begins to answer; x.answer is its head. Trying
+// another one is safe as long as nothing was sent, or nothing came back and
+// sending it twice does no harm.
+func (x *exchange) send(t *trip) error {
+	cfg := &x.g.cfg
 	last := errNoInstance
-	for len(skip) < f.cfg.Attempts {
-		g, b := x.entry.pick(&f.cfg, skip)
+	for len(x.tried) < cfg.Attempts {
+		g, b := x.entry.pick(cfg, x.tried)
 		if b == nil {
-			return nil, nil, last
+			return last
 		}
 		if !b.acquire() { // it left the table just now
-			if !f.again(r, x) {
-				return nil, nil, errNoInstance
+			if !x.again() {
+				return errNoInstance
 			}
 			continue
 		}
+		t.back = b
 		x.chose(g, b)
-		res, err := b.conn(&f.cfg).RoundTrip(out)
+		err := x.attempt(t, b)
 		if err == nil {
 			b.worked()
-			return res, b, nil
+			g.count.earn()
+			return nil
 		}
+		if refused := new(connectError); errors.As(err, &refused) {
+			b.failed(cfg, err)
+			g.count.ejections.Add(1)
+		} else if !x.repeatable(t, err) || !g.count.spend() {
+			return err
+		}
+		t.drop(x)
 		b.release()
-		refused := new(connectError)
-		if !errors.As(err, &refused) || ctx.Err() != nil {
-			return nil, nil, err
-		}
-		b.failed(&f.cfg, err)
-		skip, last = append(skip, b), err
+		t.back = nil
+		x.tried, last = append(x.tried, b), err
 	}
-	return nil, nil, last
+	return last
 }
 
 // again looks the request up in the present table.
-func (f *forwarder) again(r *http.Request, x *Exchange) bool {
-	v := f.tables.view()
+func (x *exchange) again() bool {
+	v := x.g.tables.view()
 	if v.waiting {
 		return false
 	}
-	e, ok := v.index.Find(route.CutPort(r.Host), r.URL.Path)
+	e, ok := v.index.Find(x.host, x.path)
 	if ok {
 		x.entry = e
 	}
 	return ok
+}
+
+// repeatable reports whether an exchange that broke off may be sent to another
+// instance: the connection ended without a byte of an answer, and the request is
+// one that may be carried out twice, by its method, and is still here.
+func (x *exchange) repeatable(t *trip, err error) bool {
+	return t.to == 0 && t.pump == nil && x.upload.done.Load() && cut(err) && x.watch.rest() && idempotent(x.req.Method)
+}
+
+func idempotent(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// attempt sends the request to one instance and reads the head of its answer. A
+// kept connection that turns out to be dead is replaced.
+func (x *exchange) attempt(t *trip, b *backend) error {
+	for fresh := false; ; {
+		u := (*upstream)(nil)
+		if !fresh {
+			u = b.pool.take(x.now, x.g.cfg.UpstreamIdle)
+		}
+		if u == nil {
+			var err error
+			if u, err = b.dial(x.entry.connect(&x.g.cfg)); err != nil {
+				return err
+			}
+		}
+		t.u, t.from, t.to = u, 0, 0
+		x.watch.up.Store(u)
+		err := x.exchange(t)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errStale):
+		case u.served && x.repeatable(t, err) && x.group.count.spend():
+			fresh = true
+		default:
+			return x.cause(err)
+		}
+		t.drop(x)
+	}
+}
+
+// cause is why the watch ended the exchange, or else err.
+func (x *exchange) cause(err error) error {
+	x.watch.rest()
+	switch x.watch.why {
+	case byTime:
+		return errSlowAnswer
+	case byLeaving:
+		return errLeft
+	}
+	return err
+}
+
+// exchange sends the request on t's connection and reads the answer's head.
+func (x *exchange) exchange(t *trip) error {
+	out := append(x.head(), x.upload.first...)
+	if x.upload.done.Load() {
+		out = append(out, x.upload.end...)
+		x.out = out
+		x.wait()
+		return x.hear(t, out)
+	}
+	x.out = out
+	x.wait()
+	if t.u.served && !t.u.alive() {
+		return errStale
+	}
+	if err := t.u.write(out); err != nil {
+		return err
+	}
+	if x.req.Expect && len(x.upload.first) == 0 {
+		return x.expect(t)
+	}
+	t.start(x)
+	return x.hear(t, nil)
+}
+
+// wait begins the wait for the answer's head.
+func (x *exchange) wait() { x.watch.begin(onAnswer, x.now, x.entry.response(&x.g.cfg)) }
+
+// patience is how long an instance is given to ask for a body that waits for it
+// to: there are some that never heard of it.
+const patience = time.Second
+
+// expect waits for the instance to ask for the body. The pump starts then, or
+// never, where the answer comes first.
+func (x *exchange) expect(t *trip) error {
+	_ = t.u.tcp.SetReadDeadline(time.Now().Add(patience))
+	in, n, err := t.u.ask(nil)
+	if interrupted(err) && x.watch.rest() {
+		_ = t.u.tcp.SetReadDeadline(time.Time{})
+		x.wait()
+		return x.proceed(t)
+	}
+	if err != nil {
+		return err
+	}
+	_ = t.u.tcp.SetReadDeadline(time.Time{})
+	t.take(in, n)
+	return x.read(t)
+}
+
+// proceed asks the client for its body.
+func (x *exchange) proceed(t *trip) error {
+	if err := x.client.proceed(x); err != nil {
+		return errLeft
+	}
+	t.start(x)
+	return x.hear(t, nil)
+}
+
+// hear sends out and reads the head of the answer.
+func (x *exchange) hear(t *trip, out []byte) error {
+	in, n, err := t.u.ask(out)
+	if err != nil {
+		return err
+	}
+	t.take(in, n)
+	return x.read(t)
+}
+
+// take makes a borrowed buffer with n bytes in it the trip's.
+func (t *trip) take(in *large, n int) {
+	t.in, t.buf, t.from, t.to = in, in[:], room, room+n
+}
+
+// Bounds of what an instance may send.
+const (
+	maxInterims   = 16
+	maxAnswerHead = 256 << 10
+)
+
+// read reads the head of the answer, of which the beginning has come, and passes
+// on the ones before it.
+func (x *exchange) read(t *trip) error {
+	for interims, seen := 0, 0; ; {
+		size, why := h1.End(t.buf[t.from:t.to], seen)
+		if why != nil {
+			return why
+		}
+		if size == 0 {
+			seen = t.to - t.from
+			if err := t.more(); err != nil {
+				return err
+			}
+			continue
+		}
+		if why := x.answer.Parse(t.buf[t.from:t.from+size], string(x.req.Method) == "HEAD"); why != nil {
+			return why
+		}
+		t.from += size
+		if x.answer.Status >= 200 || x.answer.Status == 101 {
+			if !x.watch.rest() {
+				return errSlowAnswer // or the client left: see cause
+			}
+			return nil
+		}
+		if interims++; interims > maxInterims {
+			return errInterims
+		}
+		if seen = 0; x.answer.Status != 100 {
+			if err := x.client.interim(x); err != nil {
+				return errLeft
+			}
+		} else if x.req.Expect && t.pump == nil && !x.upload.done.Load() {
+			if err := x.client.proceed(x); err != nil {
+				return errLeft
+			}
+			t.start(x)
+		}
+	}
+}
+
+// more reads more of the answer's head.
+func (t *trip) more() error {
+	if t.to == len(t.buf)-spare {
+		if t.from > room { // interim answers have gone before
+			t.to = room + copy(t.buf[room:], t.buf[t.from:t.to])
+			t.from = room
+		} else {
+			if len(t.buf) > maxAnswerHead {
+				return errLargeHead
+			}
+			bigger := make([]byte, 2*len(t.buf))
+			copy(bigger, t.buf[:t.to])
+			larges.Put(t.in)
+			t.in, t.buf = nil, bigger
+		}
+	}
+	n, err := t.u.read(t.buf[t.to : len(t.buf)-spare])
+	t.to += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+func (e *entry) connect(cfg *Config) time.Duration {
+	if t := e.spec.Timeouts; t != nil && t.Connect > 0 {
+		return t.Connect.Std()
+	}
+	return cfg.Connect
 }
 
 func (e *entry) response(cfg *Config) time.Duration {
@@ -141,36 +387,4 @@ func (e *entry) bodyLimit(cfg *Config) int64 {
 		return l.Body
 	}
 	return cfg.BodyBytes
-}
-
-// interim passes on answers before the answer (103 Early Hints). 100 is not
-// among them: the client gets its own when its body is first read.
-type interim struct {
-	w http.ResponseWriter
-
-	mu   sync.Mutex // guards what follows, and w until done
-	done bool
-}
-
-func (i *interim) trace(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: i.got})
-}
-
-func (i *interim) got(code int, header textproto.MIMEHeader) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.done || code == http.StatusContinue {
-		return nil
-	}
-	h := i.w.Header()
-	passOn(h, http.Header(header))
-	i.w.WriteHeader(code)
-	clear(h)
-	return nil
-}
-
-func (i *interim) stop() {
-	i.mu.Lock()
-	i.done = true
-	i.mu.Unlock()
 }

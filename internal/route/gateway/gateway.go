@@ -8,7 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -24,20 +24,13 @@ type Gateway struct {
 	log        *slog.Logger
 	generation string
 
-	tables   *tables
-	forward  Forwarder
-	reports  *reports
-	fileSeen fileStamp // the table file as it was last read; load's, then watch's alone
-	draining atomic.Bool
-	conns    *conns
-}
-
-// Forwarder is the seam between routing and moving bytes: it carries one request
-// to an instance of the entry and writes the answer. What it learns goes into
-// the exchange; it returns when the last byte is through, also for upgraded
-// connections.
-type Forwarder interface {
-	Forward(w http.ResponseWriter, r *http.Request, x *Exchange)
+	tables    *tables
+	reports   *reports
+	fileSeen  fileStamp // the table file as it was last read; load's, then watch's alone
+	draining  atomic.Bool
+	conns     *conns
+	watcher   watcher
+	exchanges sync.Pool
 }
 
 // New wires a gateway. It reads nothing and starts nothing; an error is about
@@ -50,7 +43,8 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, log: log, generation: id.New(), conns: newConns()}
 	g.reports = newReports(cfg)
 	g.tables = newTables(cfg, g.reports)
-	g.forward = &forwarder{cfg: cfg, tables: g.tables, log: log, draining: &g.draining}
+	g.exchanges.New = func() any { return &exchange{g: g} }
+	g.watcher.clock.Store(now())
 	return g, nil
 }
 

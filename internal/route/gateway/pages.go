@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"naru/internal/fault"
-	"naru/internal/route/strict"
+	"naru/internal/route/h1"
 )
 
 // page is an answer the gateway gives itself: to people, to curl and to
@@ -22,20 +21,17 @@ type page struct {
 	title   string
 	message string
 	try     string // what the owner of the app would do, "" for nothing
+	retry   int    // seconds after which to ask again, 0 for nothing
 }
 
 // unknownHost answers where nothing is mapped. It names no other app.
-func unknownHost(w http.ResponseWriter, r *http.Request, x *Exchange) {
-	host := r.Host
-	if len(host) > 261 {
-		host = host[:261]
+func (x *exchange) unknownHost() *page {
+	x.problem = "no such route"
+	return &page{
+		status: http.StatusNotFound, kind: fault.NotFound, title: "Nothing here",
+		message: "No app answers at " + string(x.req.Host()) + shortPath(strings.ToValidUTF8(x.path, "?")) + ".",
+		try:     "If this is your app: naru routes lists what is mapped, naru map-route APP HOST adds to it.",
 	}
-	x.record.Problem = "no such route"
-	page{
-		http.StatusNotFound, fault.NotFound, "Nothing here",
-		"No app answers at " + host + shortPath(r.URL.Path) + ".",
-		"If this is your app: naru routes lists what is mapped, naru map-route APP HOST adds to it.",
-	}.write(w, r, x)
 }
 
 // shortPath is a path fit for a sentence.
@@ -57,111 +53,131 @@ const (
 	starting                 // the gateway has no table of this boot yet
 )
 
-func (g *Gateway) unavailable(w http.ResponseWriter, r *http.Request, x *Exchange, why absence) {
-	unavailable(w, r, x, why, &g.cfg)
-}
-
-func (f *forwarder) unavailable(w http.ResponseWriter, r *http.Request, x *Exchange, why absence) {
-	unavailable(w, r, x, why, &f.cfg)
-}
-
-func unavailable(w http.ResponseWriter, r *http.Request, x *Exchange, why absence, cfg *Config) {
-	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(cfg.RetryAfter.Seconds()))))
-	p := page{http.StatusServiceUnavailable, fault.Unavailable, "Starting", "This platform has just started and does not know yet where its apps are.", ""}
-	x.record.Problem = "no table yet"
+func (x *exchange) unavailable(why absence) *page {
+	p := &page{
+		status: http.StatusServiceUnavailable, kind: fault.Unavailable, title: "Starting",
+		message: "This platform has just started and does not know yet where its apps are.",
+		retry:   max(1, int(x.g.cfg.RetryAfter.Seconds())),
+	}
+	x.problem = "no table yet"
 	if why == unhealthy {
-		name := x.record.App.Name
+		name := x.app()
 		p.title, p.message = "Not available", "No instance of "+name+" is healthy at the moment."
 		p.try = "If this is your app: naru app " + name + " shows its state, naru logs " + name + " what it says."
-		x.record.Problem = "no healthy instance"
+		x.problem = "no healthy instance"
 	}
-	p.write(w, r, x)
+	return p
 }
 
-// failed answers for an exchange that ended without an answer. cause is what
-// ended it from our side, nil if nothing did.
-func (f *forwarder) failed(w http.ResponseWriter, r *http.Request, x *Exchange, err, cause error) {
-	var client error
-	if x.body != nil {
-		client = x.body.failed()
-	}
-	var timeout net.Error
+// failed answers for an exchange that ended without an answer. client is why the
+// client's side of it failed, nil if it did not.
+func (x *exchange) failed(err, client error) (whole bool) {
 	switch {
 	case errors.Is(client, errTooLarge):
-		tooLarge(w, r, x, x.body.limit)
-	case errors.As(client, &timeout) && timeout.Timeout():
-		x.record.Problem = "the client stopped sending"
-		page{http.StatusRequestTimeout, fault.Invalid, "Too slow", "The request's body did not arrive in time.", ""}.write(w, r, x)
-	case errors.Is(client, strict.ErrMalformed):
-		x.record.Problem = "bad body: " + client.Error()
-		page{http.StatusBadRequest, fault.Invalid, "Bad request", "The request's body is malformed.", ""}.write(w, r, x)
-	case r.Context().Err() != nil:
-		// Nobody is there to read an answer.
-		x.record.Problem = "the client left"
-		panic(http.ErrAbortHandler)
+		return x.page(x.tooLarge())
+	case interrupted(client):
+		x.problem = "the client stopped sending"
+		return x.page(&page{
+			status: http.StatusRequestTimeout, kind: fault.Invalid, title: "Too slow", message: "The request's body did not arrive in time.",
+		})
+	case errors.Is(client, h1.ErrMalformed):
+		return x.page(x.malformed(client))
+	case errors.Is(err, errLeft):
+		x.problem = "the client left"
+		return false // nobody is there to read an answer
 	case client != nil:
-		x.record.Problem = "the client left inside its body: " + client.Error()
-		page{http.StatusBadRequest, fault.Invalid, "Bad request", "The request's body is incomplete.", ""}.write(w, r, x)
-	case errors.Is(cause, errSlowAnswer):
-		x.record.Problem = errSlowAnswer.Error()
-		f.broken(w, r, x, http.StatusGatewayTimeout, "did not answer in time")
+		x.problem = "the client left inside its body: " + client.Error()
+		return false
+	case errors.Is(err, errSlowAnswer):
+		x.problem = errSlowAnswer.Error()
+		return x.page(x.broken(http.StatusGatewayTimeout, "did not answer in time"))
 	case errors.Is(err, errNoInstance):
-		f.unavailable(w, r, x, unhealthy)
-	default:
-		x.record.Problem = err.Error()
-		f.log.WarnContext(r.Context(), "instance failed", "app", x.record.App.Name, "instance", x.record.Instance, "error", err)
-		what := "broke off before it answered"
-		if refused := new(connectError); errors.As(err, &refused) {
-			what = "cannot be reached"
-		}
-		f.broken(w, r, x, http.StatusBadGateway, what)
+		return x.page(x.unavailable(unhealthy))
+	}
+	x.problem = err.Error()
+	x.g.log.Warn("instance failed", "app", x.app(), "instance", x.back.instance.ID, "error", err)
+	what := "broke off before it answered"
+	refusal := new(h1.Refusal)
+	switch refused := new(connectError); {
+	case errors.As(err, &refused):
+		what = "cannot be reached"
+	case errors.As(err, &refusal):
+		what = "sent an answer that is not HTTP (" + refusal.Reason + ")"
+	case errors.Is(err, errLargeHead), errors.Is(err, errInterims):
+		what = "sent an answer that cannot be passed on"
+	}
+	return x.page(x.broken(http.StatusBadGateway, what))
+}
+
+// brokeOff notes why an answer that had begun did not come to its end.
+func (x *exchange) brokeOff(err error) {
+	x.problem = "the answer broke off: " + err.Error()
+	if errors.Is(x.cause(err), errLeft) {
+		x.problem = "the client left"
 	}
 }
 
-func (f *forwarder) broken(w http.ResponseWriter, r *http.Request, x *Exchange, status int, what string) {
-	name := x.record.App.Name
-	page{
-		status, fault.Failed, "App failed", name + " " + what + ".",
-		"If this is your app: naru logs " + name + " shows what it says.",
-	}.write(w, r, x)
+func (x *exchange) broken(status int, what string) *page {
+	name := x.app()
+	return &page{
+		status: status, kind: fault.Failed, title: "App failed", message: name + " " + what + ".",
+		try: "If this is your app: naru logs " + name + " shows what it says.",
+	}
 }
 
-func tooLarge(w http.ResponseWriter, r *http.Request, x *Exchange, limit int64) {
-	x.record.Problem = errTooLarge.Error()
-	page{
-		http.StatusRequestEntityTooLarge, fault.TooLarge, "Too large",
-		fmt.Sprintf("The request's body is over the limit of %d bytes.", limit), "",
-	}.write(w, r, x)
+func (x *exchange) tooLarge() *page {
+	x.problem = errTooLarge.Error()
+	return &page{
+		status: http.StatusRequestEntityTooLarge, kind: fault.TooLarge, title: "Too large",
+		message: fmt.Sprintf("The request's body is over the limit of %d bytes.", x.upload.limit),
+	}
 }
 
-func refuse(w http.ResponseWriter, r *http.Request, x *Exchange, why *strict.Refusal) {
-	x.record.Problem = "refused: " + why.Reason
-	page{why.Status, fault.Invalid, "Bad request", "The request was not let in: " + why.Reason + ".", ""}.write(w, r, x)
+func (x *exchange) malformed(why error) *page {
+	x.problem = "bad body: " + why.Error()
+	return &page{status: http.StatusBadRequest, kind: fault.Invalid, title: "Bad request", message: "The request's body is malformed."}
 }
 
-// write gives the page in the form the client asks for.
-func (p page) write(w http.ResponseWriter, r *http.Request, x *Exchange) {
-	accept := strings.Join(r.Header["Accept"], ",")
-	kind, body := "text/plain; charset=utf-8", p.text(x.record.RequestID)
+// refuse answers a request that is not let in.
+func (x *exchange) refuse(why *h1.Refusal) {
+	defer x.ended()
+	x.problem = "refused: " + why.Reason
+	x.page(&page{
+		status: why.Status, kind: fault.Invalid, title: "Bad request", message: "The request was not let in: " + why.Reason + ".",
+	})
+}
+
+// page sends a page; false means that the client is to see its connection break
+// off.
+func (x *exchange) page(p *page) (whole bool) {
+	x.answered(p.status)
+	x.watch.begin(onWrite, now(), x.g.cfg.WriteIdle)
+	if x.client.page(x, p) != nil {
+		return false // a client that left is seen by its connection
+	}
+	return true
+}
+
+// statusText names a status for the status line.
+func statusText(status int) string { return http.StatusText(status) }
+
+// body gives the page in the form the client asks for.
+func (p *page) body(x *exchange) (kind, body string) {
+	accept := ""
+	if x.req != nil {
+		accept = string(x.req.Get(h1.Accept))
+	}
+	id := string(x.id)
 	switch {
 	case strings.Contains(accept, "text/html"):
-		kind, body = "text/html; charset=utf-8", p.html(x.record.RequestID)
+		return "text/html; charset=utf-8", p.html(id)
 	case strings.Contains(accept, "application/json"), strings.Contains(accept, "+json"):
-		kind, body = "application/json", p.json(x.record.RequestID)
+		return "application/json", p.json(id)
 	}
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Request-Id", x.record.RequestID)
-	w.WriteHeader(p.status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(body)) // a client that left is seen by its connection
-	}
+	return "text/plain; charset=utf-8", p.text(id)
 }
 
-func (p page) text(id string) string {
+func (p *page) text(id string) string {
 	out := p.message + "\n"
 	if p.try != "" {
 		out += p.try + "\n"
@@ -169,7 +185,7 @@ func (p page) text(id string) string {
 	return out + "Request " + id + "\n"
 }
 
-func (p page) json(id string) string {
+func (p *page) json(id string) string {
 	body, err := json.Marshal(map[string]any{
 		"error": map[string]any{"kind": p.kind, "message": p.message, "try": p.try, "request_id": id},
 	})
@@ -179,7 +195,7 @@ func (p page) json(id string) string {
 	return string(body) + "\n"
 }
 
-func (p page) html(id string) string {
+func (p *page) html(id string) string {
 	try := ""
 	if p.try != "" {
 		try = "<p>" + html.EscapeString(p.try) + "</p>\n"

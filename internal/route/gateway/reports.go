@@ -13,7 +13,7 @@ import (
 // listens or not.
 type reports struct {
 	wake     chan struct{} // one token: something is to be said at once
-	records  chan route.Access
+	records  chan *note
 	dropped  atomic.Uint64
 	recorder Recorder
 	stray    *counter // requests for hosts nobody mapped, and refused ones
@@ -29,15 +29,6 @@ type reports struct {
 
 type counterKey struct{ route, group string }
 
-// counter counts what ended behind one route and group.
-type counter struct {
-	classes [6]atomic.Uint64
-	took    atomic.Int64
-	sent    atomic.Int64
-	round   atomic.Uint64 // of the last table that named it
-	used    atomic.Int64  // unix seconds of that
-}
-
 // forget is how long a counter outlives its route, for requests that still end.
 const forget = 15 * time.Minute
 
@@ -47,7 +38,7 @@ const maxEjections = 1024
 func newReports(cfg Config) *reports {
 	stray := &counter{}
 	return &reports{
-		wake: make(chan struct{}, 1), records: make(chan route.Access, cfg.Records), stray: stray,
+		wake: make(chan struct{}, 1), records: make(chan *note, cfg.Records), stray: stray,
 		recorder: cfg.Recorder, keep: cfg.Control != "", counters: map[counterKey]*counter{{}: stray},
 	}
 }
@@ -60,31 +51,12 @@ func (r *reports) counter(id, group string) *counter {
 	c := r.counters[key]
 	if c == nil {
 		c = &counter{}
+		c.budget.Store(retryBegin)
 		r.counters[key] = c
 	}
 	c.round.Store(r.round)
 	c.used.Store(time.Now().Unix())
 	return c
-}
-
-// ended takes the record of a request.
-func (r *reports) ended(c *counter, a route.Access) {
-	if class := a.Status / 100; class >= 0 && class < len(c.classes) {
-		c.classes[class].Add(1)
-	}
-	c.took.Add(int64(a.Took))
-	c.sent.Add(a.Sent)
-	if r.recorder != nil {
-		r.recorder.Record(a)
-	}
-	if !r.keep {
-		return
-	}
-	select {
-	case r.records <- a:
-	default:
-		r.dropped.Add(1)
-	}
 }
 
 // applied notes that new requests use a table.
@@ -118,24 +90,6 @@ func (r *reports) urgent() (ack *wire.Ack, idle []string, ejections []route.Ejec
 	ack, idle, ejections = r.ack, r.idle, r.ejections
 	r.ack, r.idle, r.ejections = nil, nil, nil
 	return ack, idle, ejections
-}
-
-// batch takes up to n waiting records; nil when there is nothing to say.
-func (r *reports) batch(n int) *wire.Access {
-	out := wire.Access{Dropped: r.dropped.Swap(0)}
-	for len(out.Records) < n {
-		select {
-		case a := <-r.records:
-			out.Records = append(out.Records, a)
-			continue
-		default:
-		}
-		break
-	}
-	if out.Dropped == 0 && len(out.Records) == 0 {
-		return nil
-	}
-	return &out
 }
 
 // drained notes that an instance outside the table has no request any more.
@@ -180,14 +134,6 @@ func (r *reports) totals(seen map[counterKey]route.Counter) []route.Counter {
 			delete(r.counters, key)
 			delete(seen, key)
 		}
-	}
-	return out
-}
-
-func (c *counter) total(key counterKey) route.Counter {
-	out := route.Counter{Route: key.route, Group: key.group, Took: time.Duration(c.took.Load()), Sent: c.sent.Load()}
-	for i := range c.classes {
-		out.Classes[i] = c.classes[i].Load()
 	}
 	return out
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"naru/internal/backoff"
-	"naru/internal/route/strict"
 )
 
 // Secure makes Run speak TLS on a listener, with HTTP/2 where the client knows
@@ -19,6 +18,7 @@ import (
 func Secure(ln net.Listener, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) net.Listener {
 	return &secured{ln, &tls.Config{
 		MinVersion: tls.VersionTLS12, GetCertificate: certificate, NextProtos: []string{"h2", "http/1.1"},
+		DynamicRecordSizingDisabled: true, // small records cost more than they bring forward
 	}}
 }
 
@@ -34,22 +34,23 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	defer stop()
 	force, end := context.WithCancel(background)
 	defer end()
-	plain, h2 := newIntake(), newIntake()
-	servers := []*http.Server{g.server(force), g.server(force)}
-	failed := make(chan error, len(listeners)+len(servers))
+	h2 := newIntake()
+	server := g.server(force)
+	failed := make(chan error, len(listeners)+1)
 	var serving, accepting sync.WaitGroup
-	for i, in := range []*intake{plain, h2} {
-		serving.Go(func() {
-			if err := servers[i].Serve(in); err != nil && !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
+	serving.Go(func() {
+		if err := server.Serve(h2); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	})
+	watching, rest := context.WithCancel(context.WithoutCancel(ctx)) // until the very last exchange
+	defer rest()
+	serving.Go(func() { g.watcher.run(watching, g.age) })
 	for _, ln := range listeners {
 		unblock := context.AfterFunc(ctx, func() { _ = ln.Close() })
 		defer unblock()
 		accepting.Go(func() {
-			if err := g.accept(ctx, ln, plain, h2); err != nil {
+			if err := g.accept(ctx, ln, h2); err != nil {
 				failed <- err
 			}
 		})
@@ -64,15 +65,14 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	g.draining.Store(true)
 	g.reports.nudge()
 	accepting.Wait()
-	g.drain(background, servers[1])
+	g.drain(background, server)
 	end()
-	for _, s := range servers {
-		_ = s.Close()
-	}
-	plain.Close()
-	h2.Close()
-	serving.Wait()
+	_ = server.Close()
+	_ = h2.Close()
+	g.watcher.hurry.Store(true)
 	g.conns.finished()
+	rest()
+	serving.Wait()
 	return err
 }
 
@@ -93,17 +93,26 @@ func (g *Gateway) drain(ctx context.Context, h2 *http.Server) {
 	g.conns.cut(false)
 }
 
+// age closes connections to instances that were unused for too long.
+func (g *Gateway) age(now time.Time) {
+	for _, b := range g.tables.view().backends {
+		b.pool.age(now.UnixMilli(), g.cfg.UpstreamIdle)
+	}
+}
+
+// server speaks HTTP/2.
 func (g *Gateway) server(base context.Context) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:           g,
-		ReadHeaderTimeout: g.cfg.HeaderTimeout,
-		IdleTimeout:       g.cfg.IdleTimeout,
-		// strict refuses earlier, with a page of ours; HTTP/2 has only this limit.
+		Handler:                      g,
+		Protocols:                    &protocols,
+		ReadHeaderTimeout:            g.cfg.HeaderTimeout,
+		IdleTimeout:                  g.cfg.IdleTimeout,
 		MaxHeaderBytes:               g.cfg.HeaderBytes,
 		DisableGeneralOptionsHandler: true,
 		BaseContext:                  func(net.Listener) context.Context { return base },
-		ConnContext:                  strict.With,
-		ConnState:                    g.conns.state,
 		ErrorLog:                     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: g.cfg.Streams,
@@ -114,9 +123,7 @@ func (g *Gateway) server(base context.Context) *http.Server {
 }
 
 // accept takes connections from one listener until ctx ends.
-func (g *Gateway) accept(ctx context.Context, ln net.Listener, plain, h2 *intake) error {
-	var shaking sync.WaitGroup
-	defer shaking.Wait()
+func (g *Gateway) accept(ctx context.Context, ln net.Listener, h2 *intake) error {
 	tlsLn, secure := ln.(*secured)
 	again := backoff.Policy{First: 5 * time.Millisecond, Max: time.Second, Jitter: 0.5}
 	for failures := 0; g.conns.room(ctx); {
@@ -138,53 +145,56 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener, plain, h2 *intake
 			continue
 		}
 		failures = 0
-		c := g.conns.add(conn)
-		if !secure {
-			plain.give(g.strict(c, c))
-			continue
+		g.conns.active.RLock() // until the connection has been served
+		s := g.conns.add(conn)
+		if secure {
+			go g.handshake(s, tlsLn.config, h2)
+		} else {
+			go g.carry(s, s, false, h2)
 		}
-		shaking.Go(func() { g.handshake(ctx, c, tlsLn.config, plain, h2) })
 	}
 	return nil
 }
 
-// strict puts the checks of HTTP/1 on a connection.
-func (g *Gateway) strict(bottom *client, top net.Conn) net.Conn {
-	s := strict.NewConn(top, strict.Limits{
-		Head: g.cfg.HeaderBytes, Read: g.cfg.BodyIdle, Write: g.cfg.WriteIdle, Linger: time.Second,
-	})
-	bottom.conns.mu.Lock()
-	defer bottom.conns.mu.Unlock()
-	bottom.strict = s
-	return s
+// carry serves a connection whose client speaks HTTP/1, or turns out to speak
+// HTTP/2.
+func (g *Gateway) carry(s *socket, nc net.Conn, secure bool, h2 *intake) {
+	defer g.conns.active.RUnlock()
+	if came := g.newConn(s, nc, secure).serve(); came != nil {
+		h2.give(&begun{Conn: s, came: came})
+	}
 }
 
-func (g *Gateway) handshake(ctx context.Context, c *client, config *tls.Config, plain, h2 *intake) {
-	t := tls.Server(c, config)
-	hctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Handshake)
+func (g *Gateway) handshake(s *socket, config *tls.Config, h2 *intake) {
+	t := tls.Server(s, config)
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Handshake)
 	defer cancel()
-	if err := t.HandshakeContext(hctx); err != nil {
-		_ = c.Close()
+	if err := t.HandshakeContext(ctx); err != nil {
+		_ = s.Close()
+		g.conns.active.RUnlock()
 		return
 	}
 	if t.ConnectionState().NegotiatedProtocol == "h2" {
 		h2.give(t)
+		g.conns.active.RUnlock()
 		return
 	}
-	plain.give(g.strict(c, t))
+	g.carry(s, t, true, h2)
 }
 
-// scheme is what the client typed in front of the host.
-func scheme(r *http.Request) string {
-	if r.TLS != nil {
-		return "https"
+// begun is a connection of which some bytes were read already.
+type begun struct {
+	net.Conn
+	came []byte
+}
+
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.came) == 0 {
+		return b.Conn.Read(p)
 	}
-	if c := strict.Of(r.Context()); c != nil {
-		if _, ok := c.Conn.(*tls.Conn); ok { // net/http cannot see it under our own type
-			return "https"
-		}
-	}
-	return "http"
+	n := copy(p, b.came)
+	b.came = b.came[n:]
+	return n, nil
 }
 
 // intake is a listener that is fed connections.

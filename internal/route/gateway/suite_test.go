@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -15,14 +16,23 @@ import (
 )
 
 func TestControlStream(t *testing.T) {
+	for _, over := range protocols {
+		t.Run(over.name, func(t *testing.T) { controlStream(t, over) })
+	}
+}
+
+func controlStream(t *testing.T, over protocol) {
 	routetest.Suite(t, func(t *testing.T, socket string) routetest.Made {
-		s := &subject{names: [2]string{"one", "two"}}
+		s := &subject{names: [2]string{"one", "two"}, over: over}
 		var addresses [2]string
 		for i, name := range s.names {
 			addresses[i] = slowApp(t, name)
 		}
 		ln := listen(t)
 		s.addr, s.ln = ln.Addr().String(), ln
+		if over.secure {
+			s.ln = gateway.Secure(ln, certificate(t))
+		}
 		g, err := gateway.New(gateway.Config{Control: socket, TableFile: filepath.Join(t.TempDir(), "table.json"), Boot: "b"}, testLog(t))
 		must(t, err)
 		s.g = g
@@ -36,19 +46,36 @@ type subject struct {
 	ln    net.Listener
 	addr  string
 	names [2]string
+	over  protocol
 }
 
 func (s *subject) Run(ctx context.Context) error { return s.g.Run(ctx, []net.Listener{s.ln}) }
 
+// transport speaks the protocol with a connection for each request.
+func (p protocol) transport() *http.Transport {
+	t := &http.Transport{
+		DisableKeepAlives: true, Protocols: new(http.Protocols),
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // made by the test
+	}
+	t.Protocols.SetHTTP1(p.version != "http2")
+	t.Protocols.SetHTTP2(p.version == "http2" && p.secure)
+	t.Protocols.SetUnencryptedHTTP2(p.version == "http2" && !p.secure)
+	return t
+}
+
 // Begin sends a request whose answer has begun and does not end before end.
 func (s *subject) Begin(host, path string) (string, func(), error) {
 	r, w := io.Pipe()
-	req, err := http.NewRequest(http.MethodPost, "http://"+s.addr+path, r)
+	scheme := "http"
+	if s.over.secure {
+		scheme = "https"
+	}
+	req, err := http.NewRequest(http.MethodPost, scheme+"://"+s.addr+path, r)
 	if err != nil {
 		return "", nil, err
 	}
 	req.Host = host
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: s.over.transport()}
 	res, err := client.Do(req)
 	if err != nil {
 		return "", nil, err

@@ -69,7 +69,8 @@ func is(b []byte, word string) bool {
 	return true
 }
 
-func equalFold(a, b []byte) bool {
+// EqualFold compares without regard to the case of ASCII letters.
+func EqualFold(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false
 	}

@@ -134,7 +134,7 @@ func ListHas(list, element []byte) bool {
 		} else {
 			list = nil
 		}
-		if equalFold(trim(part), element) {
+		if EqualFold(trim(part), element) {
 			return true
 		}
 	}

@@ -149,7 +149,7 @@ func (r *Request) check(authority []byte) *Refusal {
 		return badNoHost
 	case !hostOK(r.Get(Host)):
 		return badHost
-	case authority != nil && !equalFold(authority, r.Get(Host)):
+	case authority != nil && !EqualFold(authority, r.Get(Host)):
 		return badAuthority
 	}
 	var why *Refusal

@@ -1,0 +1,319 @@
+package gateway
+
+import (
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"naru/internal/route"
+	"naru/internal/route/h1"
+)
+
+// conn serves one client that speaks HTTP/1. While it waits for a request it
+// holds no buffer.
+type conn struct {
+	g      *Gateway
+	bottom *socket  // the client's connection, known to the drain
+	nc     net.Conn // the same, or TLS on top of it
+	raw    syscall.RawConn
+	turn   func(fd uintptr) bool // takes what came; made once
+	watch  watch
+	origin origin
+
+	lent    *small // lent for in
+	in      []byte // in[r:w] came and was not used
+	r, w    int
+	seen    int // of in[r:w]: known to hold no end of a head
+	x       *exchange
+	direct  bool    // fd may be used
+	fd      uintptr // inside a turn
+	next    then
+	began   bool // a request has come
+	partly  bool // after that, part of a head
+	closing bool // the connection ends with the answer that is being sent
+	linger  bool // the client may still be sending something nobody wants
+}
+
+// then is why the connection is not just waiting for its next request.
+type then int
+
+const (
+	finish  then = iota // it ends
+	body                // the request at the front needs more of its client than has come
+	preface             // the client speaks HTTP/2
+)
+
+func (g *Gateway) newConn(bottom *socket, nc net.Conn, secure bool) *conn {
+	c := &conn{g: g, bottom: bottom, nc: nc, origin: g.originOf(nc, secure)}
+	c.watch.owner = c
+	if s, ok := bottom.Conn.(syscall.Conn); ok && direct && !secure {
+		if raw, err := s.SyscallConn(); err == nil {
+			c.raw, c.turn = raw, c.step
+		}
+	}
+	return c
+}
+
+// serve answers requests until the connection ends. Where the client speaks
+// HTTP/2 it returns what came of it, and leaves the connection open.
+func (c *conn) serve() (h2 []byte) {
+	c.g.watcher.add(&c.watch)
+	defer c.g.watcher.remove(&c.watch)
+	c.watch.begin(onClient, c.g.watcher.now(), c.g.cfg.HeaderTimeout)
+	for {
+		c.next = finish
+		if c.raw == nil {
+			c.wait()
+		} else {
+			c.direct = true
+			_ = c.raw.Read(c.turn) // fails at the end, by the watcher or by a drain
+			c.direct = false
+		}
+		if c.next == body && c.request() {
+			continue
+		}
+		break
+	}
+	if c.next == preface {
+		c.watch.rest()
+		return append(h2, c.in[c.r:c.w]...)
+	}
+	c.end()
+	return nil
+}
+
+// step is called when something has come, and once before that. As long as it
+// returns false, the next call comes when more has.
+func (c *conn) step(fd uintptr) bool {
+	c.fd = fd
+	for {
+		if c.answer() {
+			return true
+		}
+		c.space()
+		free := len(c.in) - c.w
+		n, err := receive(fd, c.in[c.w:])
+		if err == errAgain {
+			c.release()
+			return false
+		}
+		if err != nil {
+			return true
+		}
+		c.w += n
+		if n == free {
+			continue
+		}
+		// The socket was emptied; what comes from now on is told by another call.
+		if c.answer() {
+			return true
+		}
+		c.release()
+		return false
+	}
+}
+
+// wait is step for connections that are not read directly.
+func (c *conn) wait() {
+	for !c.answer() {
+		c.release()
+		var one [1]byte
+		p := one[:]
+		if c.in != nil { // part of a head has come
+			c.space()
+			p = c.in[c.w:]
+		}
+		n, err := c.nc.Read(p)
+		if n == 0 && err != nil {
+			return
+		}
+		if c.in == nil {
+			c.space()
+			c.in[0] = one[0]
+		}
+		c.w += n
+	}
+}
+
+// answer serves what is there and can be served out of hand. True means that
+// something else is to be done; next says what.
+func (c *conn) answer() bool {
+	for c.r < c.w {
+		if c.x == nil {
+			c.x = c.g.exchange()
+		}
+		size, refusal := c.head()
+		if refusal == nil && size == 0 {
+			if c.next == preface {
+				return true
+			}
+			c.partial()
+			return false
+		}
+		if refusal == nil {
+			refusal = c.x.request.Parse(c.in[c.r : c.r+size])
+		}
+		c.begin(size, refusal)
+		if refusal != nil {
+			c.x.refuse(refusal)
+			return true
+		}
+		if !c.x.upload.done.Load() || c.x.request.Switch {
+			c.next = body
+			return true
+		}
+		if !c.request() {
+			return true
+		}
+	}
+	return false
+}
+
+// head finds the head at the front; 0 where it is not whole.
+func (c *conn) head() (int, *h1.Refusal) {
+	for c.w-c.r >= 2 && c.in[c.r] == '\r' && c.in[c.r+1] == '\n' { // some clients end a body with one too many
+		c.r += 2
+		c.seen = 0
+	}
+	b := c.in[c.r:c.w]
+	if !c.began && len(b) > 0 && b[0] == 'P' && c.isPreface(b) {
+		return 0, nil
+	}
+	size, refusal := h1.End(b, c.seen)
+	c.seen = len(b)
+	if refusal == nil && (size > c.g.cfg.HeaderBytes || size == 0 && len(b) > c.g.cfg.HeaderBytes) {
+		refusal = h1.TooLarge
+	}
+	return size, refusal
+}
+
+const h2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// isPreface sees HTTP/2 without TLS, by a client that knows it is spoken here,
+// or what may become that.
+func (c *conn) isPreface(b []byte) bool {
+	if c.origin.secure {
+		return false
+	}
+	if len(b) < len(h2Preface) {
+		return string(b) == h2Preface[:len(b)]
+	}
+	if string(b[:len(h2Preface)]) != h2Preface {
+		return false
+	}
+	c.next = preface
+	return true
+}
+
+// partial bounds the wait for the rest of a head. The first one's began with the
+// connection.
+func (c *conn) partial() {
+	if c.began && !c.partly {
+		c.partly = true
+		c.watch.begin(onClient, c.g.watcher.now(), c.g.cfg.HeaderTimeout)
+	}
+}
+
+// begin makes an exchange of the request at the front.
+func (c *conn) begin(size int, refusal *h1.Refusal) {
+	c.watch.rest()
+	x := c.x
+	x.client, x.watch, x.origin = c, &c.watch, &c.origin
+	x.req, x.bare, x.proto = nil, false, "HTTP/1.1"
+	c.began, c.partly, c.seen, c.closing = true, false, 0, true
+	if refusal != nil {
+		x.reset(time.Now(), nil)
+		c.linger = true
+		return
+	}
+	if x.request.Minor == 0 {
+		x.bare, x.proto = true, "HTTP/1.0"
+	}
+	x.reset(time.Now(), &x.request)
+	c.closing = x.request.Close()
+	c.r += size
+	c.r += x.upload.start(&x.request, false, c.in[c.r:c.w])
+}
+
+// request serves the exchange that was begun and reports whether the connection
+// goes on.
+func (c *conn) request() bool {
+	x := c.x
+	whole := x.serve()
+	if c.watch.rest(); !x.upload.done.Load() {
+		c.linger, c.closing = true, true
+	}
+	if !whole || c.closing || c.watch.why != working {
+		c.next = finish
+		return false
+	}
+	c.push(x.upload.rest)
+	c.watch.begin(onClient, c.g.watcher.now(), c.g.cfg.IdleTimeout)
+	return true
+}
+
+// space makes room to read into.
+func (c *conn) space() {
+	switch {
+	case c.in == nil:
+		c.lent = getSmall()
+		c.in = c.lent[:]
+	case c.w < len(c.in):
+	case c.r > 0:
+		c.w = copy(c.in, c.in[c.r:c.w])
+		c.r = 0
+	default:
+		c.grow(2 * len(c.in))
+	}
+}
+
+func (c *conn) grow(size int) {
+	bigger := make([]byte, size)
+	copy(bigger, c.in[:c.w])
+	if c.lent != nil {
+		smalls.Put(c.lent)
+		c.lent = nil
+	}
+	c.in = bigger
+}
+
+// push puts back what was read too far.
+func (c *conn) push(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	c.space()
+	if c.w+len(b) > len(c.in) {
+		c.grow(c.w + len(b))
+	}
+	c.w += copy(c.in[c.w:], b)
+}
+
+// release gives back what a connection needs only while it serves a request.
+func (c *conn) release() {
+	if c.r < c.w {
+		return
+	}
+	if c.lent != nil {
+		smalls.Put(c.lent)
+	}
+	c.lent, c.in, c.r, c.w, c.seen = nil, nil, 0, 0, 0
+	if c.x != nil {
+		c.g.exchanges.Put(c.x)
+		c.x = nil
+	}
+}
+
+// stringOf is a string that lives as long as the bytes and changes with them.
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// locate reads the host and the path that routes are found by.
+func (x *exchange) locate() {
+	path := x.req.Decoded(x.low)
+	if len(path) < len(x.req.Path) { // it was decoded into the scratch
+		x.low = path
+	}
+	x.path = stringOf(path)
+	x.host = route.CutPort(stringOf(x.req.Host()))
+}

@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"sync/atomic"
+	"time"
+
+	"naru/internal/route"
+)
+
+// counter counts what happened behind one route and group, without a lock.
+type counter struct {
+	classes   [6]atomic.Uint64
+	latency   [len(route.LatencyBounds) + 1]atomic.Uint64
+	took      atomic.Int64
+	sent      atomic.Int64
+	received  atomic.Int64
+	active    atomic.Int64
+	retries   atomic.Uint64
+	ejections atomic.Uint64
+	budget    atomic.Int32  // of retries: see earn
+	round     atomic.Uint64 // of the last table that named it
+	used      atomic.Int64  // unix seconds of that
+}
+
+// ended counts a request that has ended. Status 0 is one that was not answered.
+func (c *counter) ended(status int, took time.Duration, sent, received int64) {
+	if class := status / 100; class >= 0 && class < len(c.classes) {
+		c.classes[class].Add(1)
+	}
+	c.latency[route.LatencyBucket(took)].Add(1)
+	c.took.Add(int64(took))
+	c.sent.Add(sent)
+	if received > 0 {
+		c.received.Add(received)
+	}
+}
+
+// A retry costs as much as so many answers earn, so that retries stay a fifth of
+// a group's traffic: an app in trouble is not helped by more requests.
+const (
+	retryCost   = 5
+	retryBegin  = 10 * retryCost
+	retryBudget = 50 * retryCost
+)
+
+// earn is called for every answer, spend for every retry; false: it must not be.
+func (c *counter) earn() {
+	if c.budget.Load() < retryBudget {
+		c.budget.Add(1)
+	}
+}
+
+func (c *counter) spend() bool {
+	if c.budget.Add(-retryCost) < 0 {
+		c.budget.Add(retryCost)
+		return false
+	}
+	c.retries.Add(1)
+	return true
+}
+
+func (c *counter) total(key counterKey) route.Counter {
+	out := route.Counter{
+		Route: key.route, Group: key.group, Took: time.Duration(c.took.Load()), Sent: c.sent.Load(), Received: c.received.Load(),
+		Active: c.active.Load(), Retries: c.retries.Load(), Ejections: c.ejections.Load(),
+	}
+	for i := range c.classes {
+		out.Classes[i] = c.classes[i].Load()
+	}
+	for i := range c.latency {
+		out.Latency[i] = c.latency[i].Load()
+	}
+	return out
+}

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"naru/internal/route"
+	"naru/internal/route/wire"
+)
+
+// note is a record on its way to the control plane. Its strings are in its own
+// memory, and it is used again once it was sent, so that records cost the
+// requests no allocation.
+type note struct {
+	access route.Access
+	text   texts
+}
+
+var notes = sync.Pool{New: func() any { return new(note) }}
+
+// texts is where the strings of a note are.
+type texts struct{ buf []byte }
+
+// maxText bounds each string a client wrote.
+const maxText = 2048
+
+// of copies a string. The ones before stay where they are even if the buffer has
+// to grow.
+func (t *texts) of(b []byte) string {
+	b = b[:min(len(b), maxText)]
+	from := len(t.buf)
+	t.buf = append(t.buf, b...)
+	return stringOf(t.buf[from:])
+}
+
+// wanted reports whether anybody takes records.
+func (r *reports) wanted() bool { return r.keep || r.recorder != nil }
+
+// record makes a record of an exchange that has ended.
+func (r *reports) record(x *exchange, took time.Duration) {
+	n, _ := notes.Get().(*note)
+	n.text.buf = n.text.buf[:0]
+	x.describe(&n.access, &n.text, took)
+	if r.recorder != nil {
+		r.recorder.Record(owned(n.access))
+	}
+	if !r.keep {
+		notes.Put(n)
+		return
+	}
+	select {
+	case r.records <- n:
+	default:
+		r.dropped.Add(1)
+		notes.Put(n)
+	}
+}
+
+// owned is a record whose strings nobody will write over.
+func owned(a route.Access) route.Access {
+	for _, s := range []*string{&a.RequestID, &a.Method, &a.Host, &a.URI, &a.Agent, &a.Referer, &a.Trace} {
+		*s = strings.Clone(*s)
+	}
+	return a
+}
+
+// batch takes up to n waiting records, which are good until they are given back;
+// nil when there is nothing to say.
+func (r *reports) batch(n int) (*wire.Access, []*note) {
+	out := wire.Access{Dropped: r.dropped.Swap(0)}
+	var taken []*note
+	for len(taken) < n {
+		select {
+		case one := <-r.records:
+			taken = append(taken, one)
+			out.Records = append(out.Records, one.access)
+			continue
+		default:
+		}
+		break
+	}
+	if out.Dropped == 0 && len(taken) == 0 {
+		return nil, nil
+	}
+	return &out, taken
+}
+
+func (r *reports) back(taken []*note) {
+	for _, n := range taken {
+		notes.Put(n)
+	}
+}

@@ -1,0 +1,174 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// stage is what a watched exchange or connection is waiting for.
+type stage int64
+
+const (
+	working   stage = iota // nothing
+	byTime                 // nothing: the watcher has ended the wait, which took too long
+	byLeaving              // nothing: the watcher has ended the wait, the client has left
+	onClient               // bytes of the client's
+	onAnswer               // an instance's answer
+	onWrite                // the client to take what it is sent
+	stages
+)
+
+// Tick is how often waits are looked at, so how late a deadline may strike. One
+// look at all of them is cheaper than a timer moved with every request.
+const tick = 250 * time.Millisecond
+
+// watch is one wait at a time that must not last for ever.
+type watch struct {
+	state atomic.Int64             // when it is over, in unix milliseconds (0: never), times stages plus the stage
+	up    atomic.Pointer[upstream] // whose answer is waited for
+	owner watched
+
+	why stage // of who waits: byTime or byLeaving once a wait was ended; nothing is left to wait for then
+
+	// Of the watcher alone:
+	place  int
+	before int64 // state at the last look
+	looks  int   // for how long it has been that
+	half   bool  // the client has ended its direction
+}
+
+// watched is who waits.
+type watched interface {
+	interrupt(s stage)       // makes its reads fail, and its writes too unless it is on the client that it waits
+	left() (half, gone bool) // whether the client has ended its direction, or is gone
+}
+
+// begin sets what is waited for and for how long; 0 is for ever.
+func (w *watch) begin(s stage, now int64, limit time.Duration) {
+	due := int64(0)
+	if limit > 0 {
+		due = now + limit.Milliseconds() + 1
+	}
+	w.set(due*int64(stages) + int64(s))
+}
+
+// rest ends the wait. It reports whether the watcher had not done so before.
+func (w *watch) rest() bool {
+	w.set(int64(working))
+	return w.why == working
+}
+
+func (w *watch) set(state int64) {
+	if old := stage(w.state.Swap(state) % int64(stages)); old == byTime || old == byLeaving {
+		w.why = old
+	}
+}
+
+// extend starts the present wait anew, if it is still of that stage and bounded.
+func (w *watch) extend(s stage, now int64, limit time.Duration) {
+	old := w.state.Load()
+	if stage(old%int64(stages)) == s && old >= int64(stages) {
+		w.state.CompareAndSwap(old, (now+limit.Milliseconds()+1)*int64(stages)+int64(s))
+	}
+}
+
+// watcher looks at all waits, tick by tick.
+type watcher struct {
+	clock atomic.Int64 // of the last look, unix milliseconds
+	hurry atomic.Bool  // whose client has left is to end at once
+
+	mu  sync.Mutex // guards what follows
+	all []*watch
+}
+
+func (o *watcher) add(w *watch) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	w.place = len(o.all)
+	o.all = append(o.all, w)
+}
+
+func (o *watcher) remove(w *watch) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last := len(o.all) - 1
+	o.all[w.place], o.all[last].place = o.all[last], w.place
+	o.all[last] = nil
+	o.all = o.all[:last]
+}
+
+// now is the time of the last look, which is near enough for long waits.
+func (o *watcher) now() int64 { return o.clock.Load() }
+
+// run looks at the waits until ctx ends.
+func (o *watcher) run(ctx context.Context, each func(now time.Time)) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			o.clock.Store(now.UnixMilli())
+			o.look(now.UnixMilli())
+			each(now)
+		}
+	}
+}
+
+// look ends the waits that are over. Everything under the lock is short: what it
+// calls never waits.
+func (o *watcher) look(now int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, w := range o.all {
+		state := w.state.Load()
+		if stage(state%int64(stages)) < onClient {
+			continue
+		}
+		if due := state / int64(stages); due != 0 && now >= due {
+			w.end(state, byTime)
+			continue
+		}
+		if state != w.before {
+			w.before, w.looks = state, 0
+			continue
+		}
+		if w.looks++; o.hurry.Load() {
+			w.looks, w.half = lookEvery, true
+		}
+		w.ask(state)
+	}
+}
+
+// lookEvery is after how many ticks a wait asks whether its client is there.
+const lookEvery = 4
+
+// ask ends a wait whose client has left. A client that has only ended its own
+// direction may still read: it gets its answer if that begins soon.
+func (w *watch) ask(state int64) {
+	s := stage(state % int64(stages))
+	if s == onWrite || w.looks%lookEvery != 0 || s == onClient && w.looks > lookEvery {
+		return // a write finds out by itself, and a client's end is told once it is idle
+	}
+	half, gone := w.owner.left()
+	if s == onClient && (half || gone) || gone || half && w.half {
+		w.end(state, byLeaving)
+	}
+	w.half = half
+}
+
+// end ends the wait if it is still the same.
+func (w *watch) end(state int64, why stage) {
+	up := w.up.Load() // before the wait is ended: afterwards it may be another's
+	if !w.state.CompareAndSwap(state, int64(why)) {
+		return
+	}
+	if stage(state%int64(stages)) == onAnswer && up != nil {
+		up.interrupt()
+		return
+	}
+	w.owner.interrupt(stage(state % int64(stages)))
+}
