@@ -28,7 +28,6 @@ type Config struct {
 	RunDir    string        // network namespaces, hosts files; gone after a reboot
 	SpoolDir  string        // output of instances
 	LogBinary string        // path of naru-log
-	PluginDir string        // of the CNI plugins bridge and host-local
 	Subnet    netip.Prefix  // addresses of instances; the first is the bridge's
 	Resolvers []netip.Addr  // name servers; none: those of /etc/resolv.conf that are not on loopback
 	DiskEvery time.Duration // between two measurements of what instances wrote; 0: 10 s
@@ -73,7 +72,10 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Driver, error) {
 }
 
 // Close ends the connection; instances go on.
-func (d *Driver) Close() error { return d.client.Close() }
+func (d *Driver) Close() error {
+	d.net.host.Close()
+	return d.client.Close()
+}
 
 // Name is what people select the driver by.
 func (d *Driver) Name() string { return "containerd" }

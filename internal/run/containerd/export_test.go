@@ -10,6 +10,6 @@ import (
 )
 
 // Attach is the part of a start after which a crash leaves most behind.
-func (d *Driver) Attach(ctx context.Context, id run.InstanceID, space string) (netip.Addr, error) {
-	return d.net.attach(ctx, id, space)
+func (d *Driver) Attach(_ context.Context, id run.InstanceID, space string) (netip.Addr, error) {
+	return d.net.attach(id, space)
 }

@@ -13,12 +13,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 
-	"github.com/containernetworking/cni/libcni"
-	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -26,12 +23,13 @@ import (
 	"naru/internal/run"
 )
 
-// network gives instances addresses on one bridge.
+// network gives instances addresses on one bridge. It makes each port by netlink
+// in this process: a plugin started for it costs more than all the rest of a start.
 type network struct {
 	cfg    Config
 	bridge string
-	cni    *libcni.CNIConfig
-	conf   *libcni.NetworkConfigList
+	host   *netlink.Handle // of the host's own namespace
+	leases *leases
 	rules  *rules
 	log    *slog.Logger
 
@@ -41,30 +39,18 @@ type network struct {
 
 func newNetwork(cfg Config, log *slog.Logger) (*network, error) {
 	n := &network{cfg: cfg, bridge: "nr" + cfg.Hash, log: log, spaces: map[string]uint32{}}
-	conf, err := json.Marshal(map[string]any{
-		"cniVersion": "1.0.0",
-		"name":       "naru-" + cfg.Hash,
-		"plugins": []any{map[string]any{
-			"type": "bridge", "bridge": n.bridge, "isGateway": true, "ipMasq": false, "hairpinMode": true,
-			"ipam": map[string]any{
-				"type": "host-local", "dataDir": filepath.Join(cfg.StateDir, "addresses"),
-				"ranges": []any{[]any{map[string]any{"subnet": cfg.Subnet.String()}}},
-				"routes": []any{map[string]any{"dst": "0.0.0.0/0"}},
-			},
-		}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	if n.conf, err = libcni.ConfListFromBytes(conf); err != nil {
-		return nil, fmt.Errorf("network configuration: %w", err)
-	}
-	n.cni = libcni.NewCNIConfigWithCacheDir([]string{cfg.PluginDir}, filepath.Join(cfg.RunDir, "cni"), nil)
 	n.rules = &rules{table: "naru_" + cfg.Hash, bridge: n.bridge, subnet: cfg.Subnet}
 	for _, dir := range []string{cfg.StateDir, n.namespaces(), filepath.Join(cfg.RunDir, "instances")} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, fmt.Errorf("make folders of the network: %w", err)
 		}
+	}
+	var err error
+	if n.leases, err = openLeases(filepath.Join(cfg.StateDir, "addresses", "naru-"+cfg.Hash), cfg.Subnet); err != nil {
+		return nil, err
+	}
+	if n.host, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return nil, fmt.Errorf("speak to the kernel about its network: %w", err)
 	}
 	return n, n.loadSpaces()
 }
@@ -72,7 +58,6 @@ func newNetwork(cfg Config, log *slog.Logger) (*network, error) {
 func (n *network) namespaces() string            { return filepath.Join(n.cfg.RunDir, "netns") }
 func (n *network) path(id run.InstanceID) string { return filepath.Join(n.namespaces(), string(id)) }
 func (n *network) spacesFile() string            { return filepath.Join(n.cfg.StateDir, "spaces.json") }
-func (n *network) gateway() netip.Addr           { return n.cfg.Subnet.Masked().Addr().Next() }
 
 // setUp makes the bridge and the static rules; what stands stays.
 func (n *network) setUp(ctx context.Context) error {
@@ -90,7 +75,7 @@ func (n *network) setUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make bridge %s: %w", n.bridge, err)
 	}
-	addr, err := netlink.ParseAddr(netip.PrefixFrom(n.gateway(), n.cfg.Subnet.Bits()).String())
+	addr, err := netlink.ParseAddr(netip.PrefixFrom(n.leases.gateway(), n.cfg.Subnet.Bits()).String())
 	if err != nil {
 		return err
 	}
@@ -119,101 +104,60 @@ func (n *network) hardwareAddr() net.HardwareAddr {
 
 // attach gives an instance a network namespace with an address. It undoes
 // nothing: detach does.
-func (n *network) attach(ctx context.Context, id run.InstanceID, space string) (netip.Addr, error) {
-	if err := makeNamespace(n.path(id)); err != nil {
-		return netip.Addr{}, fmt.Errorf("make network namespace: %w", err)
-	}
-	res, err := n.cni.AddNetworkList(ctx, n.conf, n.runtime(id))
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("give instance an address: %w", err)
-	}
-	result, err := types100.NewResultFromResult(res)
-	if err != nil || len(result.IPs) == 0 {
-		return netip.Addr{}, fmt.Errorf("give instance an address: no answer from the plugin: %w", err)
-	}
-	addr, ok := netip.AddrFromSlice(result.IPs[0].Address.IP.To4())
-	if !ok {
-		return netip.Addr{}, fmt.Errorf("give instance an address: %s is none", result.IPs[0].Address.IP)
-	}
+func (n *network) attach(id run.InstanceID, space string) (netip.Addr, error) {
 	number, err := n.number(space)
 	if err != nil {
+		return netip.Addr{}, err
+	}
+	inside, err := makeNamespace(n.path(id))
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("make network namespace: %w", err)
+	}
+	defer inside.Close()
+	addr, err := n.leases.take(id)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if err := n.connect(inside, n.path(id), addr); err != nil {
 		return netip.Addr{}, err
 	}
 	return addr, n.rules.add(addr, number)
 }
 
 // detach takes everything back, as far as it is there. addr is invalid for a
-// start that died before it wrote its address down; the lease then tells it.
-func (n *network) detach(ctx context.Context, id run.InstanceID, addr netip.Addr, space string) error {
-	var errs []error
+// start that died before it wrote its address down; the lease then tells it. The
+// lease goes last: the next owner of the address must find nothing of this one.
+func (n *network) detach(id run.InstanceID, addr netip.Addr, space string) error {
+	var err error
+	if !addr.IsValid() {
+		if addr, err = n.leases.of(id); err != nil {
+			return err
+		}
+	}
+	if addr.IsValid() {
+		err = n.release(id, addr, space)
+	}
+	return errors.Join(err, removeNamespace(n.path(id)))
+}
+
+// release takes an instance's address back, unless it is another's already.
+func (n *network) release(id run.InstanceID, addr netip.Addr, space string) error {
+	owner, err := n.leases.owner(addr)
+	if err != nil || owner != id {
+		return err
+	}
 	n.mu.Lock()
 	number, known := n.spaces[space]
 	n.mu.Unlock()
-	if !addr.IsValid() {
-		var err error
-		addr, err = n.lease(id)
-		errs = append(errs, err)
+	if known {
+		err = n.rules.remove(addr, number)
+	} else {
+		err = n.rules.forget(addr)
 	}
-	switch {
-	case addr.IsValid() && known:
-		errs = append(errs, n.rules.remove(addr, number))
-	case addr.IsValid():
-		errs = append(errs, n.rules.forget(addr))
+	if err := errors.Join(err, n.disconnect(addr)); err != nil {
+		return err
 	}
-	if err := n.cni.DelNetworkList(ctx, n.conf, n.runtime(id)); err != nil {
-		errs = append(errs, fmt.Errorf("take address back: %w", err))
-	}
-	errs = append(errs, removeNamespace(n.path(id)))
-	return errors.Join(errs...)
-}
-
-// leases returns who holds which address: each is a file named like the address
-// whose first line is the instance's id.
-func (n *network) leases() (map[netip.Addr]run.InstanceID, error) {
-	dir := n.leaseDir()
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read address leases: %w", err)
-	}
-	out := map[netip.Addr]run.InstanceID{}
-	for _, e := range entries {
-		addr, err := netip.ParseAddr(e.Name())
-		if err != nil {
-			continue // the lock, the last address given
-		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read address leases: %w", err)
-		}
-		owner, _, _ := strings.Cut(string(text), "\n")
-		out[addr] = run.InstanceID(strings.TrimSpace(owner))
-	}
-	return out, nil
-}
-
-func (n *network) leaseDir() string {
-	return filepath.Join(n.cfg.StateDir, "addresses", n.conf.Name)
-}
-
-// lease finds an instance's address; it is invalid when there is none.
-func (n *network) lease(id run.InstanceID) (netip.Addr, error) {
-	leases, err := n.leases()
-	for addr, owner := range leases {
-		if owner == id {
-			return addr, err
-		}
-	}
-	return netip.Addr{}, err
-}
-
-func (n *network) runtime(id run.InstanceID) *libcni.RuntimeConf {
-	return &libcni.RuntimeConf{ContainerID: string(id), NetNS: n.path(id), IfName: "eth0"}
+	return n.leases.free(addr, id)
 }
 
 // number returns what the rules call a space; a new one is on disk before it is
@@ -270,7 +214,7 @@ func (n *network) resolvConf() string {
 			b.WriteString(strings.TrimSpace(line) + "\n")
 		case f[0] == "nameserver" && err == nil && len(n.cfg.Resolvers) == 0:
 			if addr.IsLoopback() {
-				addr = n.gateway()
+				addr = n.leases.gateway()
 			}
 			servers = append(servers, addr)
 		}
@@ -279,58 +223,4 @@ func (n *network) resolvConf() string {
 		b.WriteString("nameserver " + s.String() + "\n")
 	}
 	return b.String()
-}
-
-// makeNamespace makes a network namespace that lives as long as its file.
-func makeNamespace(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o444)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	made := make(chan error)
-	go func() {
-		// The thread is in the new namespace afterwards, so it must not run
-		// anything else: a goroutine that ends while locked takes it along.
-		runtime.LockOSThread()
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			err = loopbackUp()
-		}
-		if err == nil {
-			err = unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), path, "none", unix.MS_BIND, "")
-		}
-		made <- err
-	}()
-	if err := <-made; err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
-}
-
-// loopbackUp lets an instance reach itself. It acts on the calling thread's
-// namespace.
-func loopbackUp() error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	lo, err := h.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	return h.LinkSetUp(lo)
-}
-
-func removeNamespace(path string) error {
-	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("remove network namespace: %w", err)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove network namespace: %w", err)
-	}
-	return nil
 }

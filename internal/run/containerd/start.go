@@ -78,7 +78,7 @@ func (d *Driver) start(ctx context.Context, spec run.Spec) (run.Status, error) {
 	}); err != nil {
 		return run.Status{}, err
 	}
-	addr, err := d.net.attach(ctx, spec.ID, string(spec.Space))
+	addr, err := d.net.attach(spec.ID, string(spec.Space))
 	if err != nil {
 		return run.Status{}, err
 	}

@@ -118,12 +118,9 @@ func (d *Driver) remove(ctx context.Context, id run.InstanceID) error {
 	}
 	d.watched.Delete(id)
 	d.delivered.Delete(id)
-	if _, err := os.Stat(d.net.path(id)); errors.Is(err, os.ErrNotExist) && !addr.IsValid() {
-		return os.RemoveAll(d.files(id))
-	}
 	// Its log helper has seen the end of the output; a spool whose helper was
 	// killed with it is ended here, so that it is read and freed.
-	return errors.Join(d.net.detach(ctx, id, addr, space), os.RemoveAll(d.files(id)), d.endSpool(id))
+	return errors.Join(d.net.detach(id, addr, space), os.RemoveAll(d.files(id)), d.endSpool(id))
 }
 
 // endSpool marks the end of an instance's output where nobody did.

@@ -69,11 +69,11 @@ func (d *Driver) Sweep(ctx context.Context, keep func(run.InstanceID) bool) ([]r
 // sweepAddresses frees leases whose instance is gone, and what the rules know of
 // them.
 func (d *Driver) sweepAddresses(kept map[run.InstanceID]bool) error {
-	leases, err := d.net.leases()
-	errs := []error{err}
+	leases, err := d.net.leases.all()
+	errs := []error{err, d.net.leases.sweep()}
 	for addr, owner := range leases {
 		if !kept[owner] {
-			errs = append(errs, d.net.rules.forget(addr), removeDir(filepath.Join(d.net.leaseDir(), addr.String())))
+			errs = append(errs, d.net.release(owner, addr, ""))
 		}
 	}
 	return errors.Join(errs...)
