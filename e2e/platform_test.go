@@ -26,6 +26,7 @@ type platform struct {
 	admin               home
 
 	settings []string
+	as       *syscall.Credential // who naru up is; nil is root
 	out      *output
 	up       *exec.Cmd
 	ended    chan struct{} // closed when up has ended
@@ -85,7 +86,7 @@ func (p *platform) run(t testing.TB) {
 		"--listen-api", p.api, "--listen-registry", p.registry, "--listen-apps", p.apps)
 	p.up.Env = append(append(os.Environ(), "NARU_TEST_KILL_FILE="+p.arm()), p.settings...)
 	p.up.Stdout, p.up.Stderr = p.out, p.out
-	p.up.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the test
+	p.up.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.as} // Ctrl-C is for the test
 	began := time.Now()
 	if err := p.up.Start(); err != nil {
 		t.Fatal(err)

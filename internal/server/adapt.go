@@ -189,9 +189,13 @@ type builds struct {
 	target      build.Target // but for the repository
 	mirrors     build.Mirrors
 	timeout     time.Duration
+	unable      error // why this platform builds nothing; nil where it does
 }
 
 func (b builds) Build(ctx context.Context, req build.Request) (build.Result, error) {
+	if b.unable != nil { // before foundations are baked for nothing
+		return build.Result{}, b.unable
+	}
 	repository := req.Target.Repository
 	req.Target = b.target
 	req.Target.Repository, req.Mirrors, req.Timeout = repository, b.mirrors, b.timeout

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"naru/internal/app"
@@ -12,6 +13,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/config"
 	"naru/internal/doctor"
+	"naru/internal/fault"
 	"naru/internal/run"
 	"naru/internal/secret"
 	"naru/internal/source"
@@ -46,6 +48,26 @@ func (p *platform) Info(context.Context) (client.Info, error) {
 			Instances: p.cfg.Instance.Max, PageItems: 1000,
 		},
 	}, nil
+}
+
+// gatewayUser is who may dial the control socket: without root the gateway runs
+// as the same user as everything else.
+func gatewayUser(c config.Config) (uid int, err error) {
+	if os.Geteuid() != 0 {
+		return os.Geteuid(), nil
+	}
+	uid, _, err = c.GatewayUser()
+	return uid, err
+}
+
+// unableToBuild says why nothing can be built, where naru up starts no build
+// daemon and the operator named none.
+func unableToBuild(c config.Config) error {
+	if os.Geteuid() == 0 || c.Buildkit.Address != "" {
+		return nil
+	}
+	return fault.New(fault.Unsupported, "build", "nothing can be built on a platform without root").
+		WithTry("sudo naru up; or push an image: naru push --image REF; or name a BuildKit with --buildkit-address")
 }
 
 // appsURL is the URL of a host behind the gateway.

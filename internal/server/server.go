@@ -117,7 +117,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, book.Close()) }()
-	gatewayUID, _, err := cfg.GatewayUser()
+	gatewayUID, err := gatewayUser(cfg)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
 		Images: roomyImports{imports{images, safe, cfg.Listen.Registry, own, users.spaceOf}, reserve},
 		Builds: roomyBuilds{builds{
-			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout,
+			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout, unable: unableToBuild(cfg),
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
 		}, reserve, built, log},
 		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, log), Wake: wake,
