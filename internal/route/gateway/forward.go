@@ -197,20 +197,30 @@ func (x *exchange) attempt(t *trip, b *backend) error {
 			}
 		}
 		t.u, t.from, t.to = u, 0, 0
+		u.look = u.served && (u.doubt || b.pool.abrupt.Load() || x.now-u.since > justUsed || !idempotent(x.req.Method) || !x.upload.done.Load())
 		x.watch.up.Store(u)
 		err := x.exchange(t)
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, errStale):
-		case u.served && x.repeatable(t, err) && x.group.count.spend():
+		case u.served && x.repeatable(t, err):
+			// It was being closed. This costs no budget: it says nothing about the
+			// instance's health, and the new connection is the last attempt.
 			fresh = true
+			b.pool.abrupt.Store(true)
+			x.group.count.retries.Add(1)
 		default:
 			return x.cause(err)
 		}
 		t.drop(x)
 	}
 }
+
+// justUsed is how long, in milliseconds, a kept connection is taken for good
+// without a look at it. Where that was wrong the request is sent again, so it
+// has to be one that may be.
+const justUsed = 5
 
 // cause is why the watch ended the exchange, or else err.
 func (x *exchange) cause(err error) error {
@@ -235,7 +245,7 @@ func (x *exchange) exchange(t *trip) error {
 	}
 	x.out = out
 	x.wait()
-	if t.u.served && !t.u.alive() {
+	if t.u.look && !t.u.alive() {
 		return errStale
 	}
 	if err := t.u.write(out); err != nil {

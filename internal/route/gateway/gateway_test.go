@@ -69,6 +69,22 @@ func start(t testing.TB, table route.Table, cfg gateway.Config, listeners ...net
 	if cfg.Recorder == nil {
 		cfg.Recorder = r.records
 	}
+	return r.run(t, cfg, listeners)
+}
+
+// startQuietly is start without a recorder.
+func startQuietly(t testing.TB, table route.Table, cfg gateway.Config) *running {
+	t.Helper()
+	r := &running{}
+	if cfg.Control == "" {
+		cfg.TableFile = filepath.Join(t.TempDir(), "table.json")
+		writeTable(t, cfg.TableFile, table)
+	}
+	return r.run(t, cfg, nil)
+}
+
+func (r *running) run(t testing.TB, cfg gateway.Config, listeners []net.Listener) *running {
+	t.Helper()
 	g, err := gateway.New(cfg, testLog(t))
 	must(t, err)
 	r.Gateway = g

@@ -10,7 +10,8 @@ import (
 
 // pool keeps a backend's unused connections, the one used last on top.
 type pool struct {
-	kept atomic.Int32 // as many as idle holds, readable without the lock
+	kept   atomic.Int32 // as many as idle holds, readable without the lock
+	abrupt atomic.Bool  // the instance closes connections without a word
 
 	mu     sync.Mutex // guards what follows
 	idle   []*upstream

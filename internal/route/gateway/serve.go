@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -160,6 +161,12 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener, h2 *intake) error
 // HTTP/2.
 func (g *Gateway) carry(s *socket, nc net.Conn, secure bool, h2 *intake) {
 	defer g.conns.active.RUnlock()
+	defer func() {
+		if p := recover(); p != nil { // a mistake of ours costs one connection, not all of them
+			_ = s.Close()
+			g.log.Error("a connection ended by panic", "client", s.RemoteAddr().String(), "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
 	if came := g.newConn(s, nc, secure).serve(); came != nil {
 		h2.give(&begun{Conn: s, came: came})
 	}

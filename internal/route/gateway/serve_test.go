@@ -499,35 +499,3 @@ func TestConnectionsAreBounded(t *testing.T) {
 	must(t, first.Close())
 	must(t, second.do(step{verb: "expect", arg: "app"}))
 }
-
-func BenchmarkProxy(b *testing.B) {
-	body := strings.Repeat("x", 1024)
-	addr := serveApp(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
-	r := start(b, tableOf(addr), gateway.Config{Recorder: nowhere{}})
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		c, err := net.Dial("tcp", r.addr)
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		defer func() { _ = c.Close() }()
-		in := bufio.NewReader(c)
-		for pb.Next() {
-			if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"); err != nil {
-				b.Error(err)
-				return
-			}
-			res, err := http.ReadResponse(in, nil)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			_, _ = io.Copy(io.Discard, res.Body)
-		}
-	})
-}
-
-type nowhere struct{}
-
-func (nowhere) Record(route.Access) {}

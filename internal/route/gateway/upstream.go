@@ -17,6 +17,7 @@ type upstream struct {
 	since   int64 // unix milliseconds since when it is unused
 	served  bool  // it has answered before
 	doubt   bool  // the last answer may be followed by bytes nobody asked for
+	look    bool  // it is to be asked whether it is as it was left before anything is sent
 
 	turn func(fd uintptr) bool // takes a step of ask; made once
 	out  []byte                // to be sent
@@ -69,7 +70,7 @@ func (u *upstream) ask(out []byte) (*large, int, error) {
 func (u *upstream) step(fd uintptr) bool {
 	if !u.sent {
 		u.sent = true
-		if u.served && !peek(fd) {
+		if u.look && !peek(fd) {
 			u.err = errStale
 			return true
 		}
