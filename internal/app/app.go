@@ -54,16 +54,17 @@ const (
 // App is one application. Draft is its editable configuration; what runs was
 // frozen from it into a release.
 type App struct {
-	ID      ID
-	Space   SpaceID
-	Name    string // as people wrote it
-	Slug    string // [a-z0-9-], at most 40: host, image repository, group names
-	State   State
-	Draft   Config
-	Image   string         // id of the image that the next release is cut from, "" before the first push
-	Scale   map[string]int // wanted instances by process type; not part of a release
-	Created time.Time
-	Updated time.Time
+	ID       ID
+	Space    SpaceID
+	Name     string // as people wrote it
+	Slug     string // [a-z0-9-], at most 40: host, image repository, group names
+	State    State
+	Draft    Config
+	Image    string         // id of the image that the next release is cut from, "" before the first push
+	Strategy Strategy       // how what runs is replaced, where a push does not say
+	Scale    map[string]int // wanted instances by process type; not part of a release
+	Created  time.Time
+	Updated  time.Time
 }
 
 // Wanted returns the instances wanted of a process type: as scaled, else 1 for

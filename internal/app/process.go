@@ -9,6 +9,10 @@ import (
 // Web is the process type that gets routes unless told otherwise.
 const Web = "web"
 
+// ReleaseType is the process type whose command runs once per release, before it
+// gets traffic: database migrations. It has no instances.
+const ReleaseType = "release"
+
 // Defaults of a process, where neither the build nor the app says otherwise.
 const (
 	DefaultPort         = 8080

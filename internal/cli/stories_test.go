@@ -162,7 +162,7 @@ func (p *platform) replaced(ctx context.Context, w *operation.Work, reason strin
 			return err
 		}
 		_, err = p.store.StartRollout(ctx, rollout.Rollout{
-			ID: rollout.ID(id.New()), App: a.ID, Release: rel.ID, Strategy: rollout.Rolling, MaxInFlight: 1, State: rollout.Done, New: []run.GroupID{g.ID},
+			ID: rollout.ID(id.New()), App: a.ID, Release: rel.ID, MaxInFlight: 1, State: rollout.Done, New: []run.GroupID{g.ID},
 		})
 		return err
 	}); err != nil {

@@ -74,7 +74,7 @@ type Push struct {
 	App string `json:"app" minLength:"1" maxLength:"255" doc:"app name or id"`
 	Source
 	Build     BuildSettings            `json:"build,omitzero"`
-	Strategy  string                   `json:"strategy,omitempty" enum:"rolling" doc:"how what runs is replaced; absent: rolling"`
+	Strategy  *Strategy                `json:"strategy,omitempty" doc:"how what runs is replaced; absent: as the app says, else as the platform does"`
 	NoStart   bool                     `json:"no_start,omitempty" doc:"build and keep the image; start nothing"`
 	Processes map[string]PushedProcess `json:"processes,omitempty" doc:"by process type; changes the named settings of the draft"`
 	Env       map[string]string        `json:"env,omitempty" doc:"plain values to set in the draft"`

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"naru/internal/app"
 )
 
 // maxRunDir leaves room for the names of sockets in the 108 bytes of a path.
@@ -65,8 +67,23 @@ func (c Config) complaints() []error {
 	if c.Instance.MaxMemory != 0 && c.Instance.MaxMemory < c.Instance.Memory {
 		list = append(list, fmt.Errorf("instance.max_memory: must not be below instance.memory, %v (got %v)", c.Instance.Memory, c.Instance.MaxMemory))
 	}
+	list = append(list, c.Rollout.complaints()...)
 	list = append(list, c.Listen.complaints()...)
 	return append(list, c.positives()...)
+}
+
+func (r Rollout) complaints() []error {
+	steps := error(nil)
+	if r.Steps != "" {
+		if _, err := app.ParseSteps(r.Steps); err != nil {
+			steps = fmt.Errorf("rollout.steps: must be like 1%%,10%%/5m,50%%/hold (got %q)", r.Steps)
+		}
+	}
+	return []error{
+		oneOf("rollout.strategy", r.Strategy, "rolling", "bluegreen", "canary", "highlander", "recreate"),
+		oneOf("rollout.second", r.Second, app.Queue, app.Supersede),
+		factor("rollout.false_alarms", r.FalseAlarms, 0.5), steps,
+	}
 }
 
 func (l Listen) complaints() []error {
@@ -97,7 +114,7 @@ func (l Listen) complaints() []error {
 
 // positives checks the settings that mean nothing at zero or below.
 func (c Config) positives() []error {
-	mayBeZero := []string{"instance.max_memory"}
+	mayBeZero := []string{"instance.max_memory", "rollout.max_in_flight", "rollout.watch"}
 	var list []error
 	for _, f := range Fields() {
 		text := f.Value(c)

@@ -23,8 +23,11 @@ type GroupState struct {
 	Name      string
 	App       app.ID
 	Process   string
-	Port      int    // what its instances' addresses point at; 0 where unknown
-	Weight    Weight // among the groups of the same app and process; owned by the rollout
+	Port      int     // what its instances' addresses point at; 0 where unknown
+	Given     *Weight // what a rollout or a person gave it; nil: see Share
+	Weight    Weight  // among the groups of the same app and process; filled in by Share
+	Guard     *Guard  // of the weight, nil without one
+	Match     *Match  // requests that come here whatever the weights say
 	Instances []InstanceState
 }
 
@@ -78,7 +81,7 @@ func entry(r Route, groups map[processKey][]GroupState, names map[app.ID]string)
 			share = 100
 		}
 		for _, g := range groups[processKey{d.App, d.process()}] {
-			out := Group{ID: g.ID, Name: g.Name, Weight: int(share) * int(g.Weight), Instances: healthy(g, d.Port)}
+			out := Group{ID: g.ID, Name: g.Name, Weight: int(share) * int(g.Weight), Instances: healthy(g, d.Port), Guard: g.Guard, Match: g.Match}
 			if d.App != owner {
 				out.App = &App{ID: string(d.App), Name: names[d.App]}
 			}
@@ -86,6 +89,9 @@ func entry(r Route, groups map[processKey][]GroupState, names map[app.ID]string)
 		}
 	}
 	percent(e.Groups)
+	for i := range e.Groups {
+		e.Groups[i].Guard = guarded(e.Groups[i].Guard, e.Groups)
+	}
 	slices.SortStableFunc(e.Groups, func(a, b Group) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return e
 }

@@ -18,11 +18,18 @@ type Group struct {
 	Space    app.SpaceID
 	Process  string
 	Name     string // shop-v042, shop--worker-v042
-	Sequence int    // 1 and up, per app and process type
+	Sequence int    // per app and process type, from 1, up to MaxSequence and then from 0; the newest group is the youngest
 	Release  release.ID
 	Size     int // instances wanted
+	Weight   *int // percent of its process type's requests; nil: by its part of the healthy instances that nobody gave a weight
 	Created  time.Time
 }
+
+// MaxSequence is the highest sequence of a group; after it comes 0.
+const MaxSequence = 999
+
+// Disabled reports that the group keeps its instances and takes no traffic.
+func (g Group) Disabled() bool { return g.Weight != nil && *g.Weight == 0 }
 
 // GroupName is the name of a group: shop-v042 for web, shop--worker-v042 for
 // other process types.

@@ -121,7 +121,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{book: book, log: log}}, log)
+	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{book: book, log: log}, Tripped: st.TripRollouts}, log)
 	traffic := operate.NewTraffic(routing{Store: st, boot: bootID()}, gateways, log)
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
 		launch.Bounds{LogBytesPerSecond: int(cfg.Logs.Rate), LogLineBytes: int(cfg.Logs.LineBytes), LogSpoolMiB: int(cfg.Logs.Spool / config.MiB)})
@@ -148,6 +148,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}, log)
 	built := buildCache{engine, int64(cfg.Build.Cache), reserve}
 	builder := build.Limiting(build.Logging(engine, log), cfg.Build.Parallel)
+	commands := &releases{store: st, book: book}
 	delivery := deliver.New(deliver.Parts{
 		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
 		Images: roomyImports{imports{images, safe, cfg.Listen.Registry, own, users.spaceOf}, reserve},
@@ -155,15 +156,17 @@ func Run(ctx context.Context, o Options) (err error) {
 			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout, unable: unableToBuild(cfg),
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
 		}, reserve, built, log},
-		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, log), Wake: wake,
+		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands}, log), Wake: wake,
 	}, deliver.Config{
-		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases,
+		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg),
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
 		URL: func(host, path string) string { return appsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
 	}, log)
 	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, baked: baker, built: built, keep: cfg.Keep, wake: wake, log: log}
 	ops = operation.NewRunner(st, handlers(delivery.Handlers(), foundations.Handlers(), care.handlers()), 16, log)
 	oneOff := task.NewRunner(roomyTasks{st, delivery}, driver, launcher, task.Limits{Timeout: cfg.Instance.TaskTimeout, Attach: time.Minute}, log)
+
+	commands.tasks = oneOff
 
 	// Doors.
 	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
@@ -203,6 +206,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "keeper", Run: keeper.Run},
 		serve.Part{Name: "tasks", Run: oneOff.Run},
 		serve.Part{Name: "operations", Run: ops.Run},
+		serve.Part{Name: "watch", Run: delivery.Watch},
 		serve.Part{Name: "upkeep", Run: care.Run},
 		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver}).serve(loginLn)},
 		serve.Part{Name: "api", Run: web(apiLn, handler, 10*time.Second)},

@@ -15,22 +15,23 @@ import (
 type appRow struct {
 	bun.BaseModel `bun:"table:apps"`
 
-	ID      app.ID              `bun:"id,pk"`
-	Space   app.SpaceID         `bun:"space_id"`
-	Name    string              `bun:"name"`
-	Slug    string              `bun:"slug"`
-	State   app.State           `bun:"state"`
-	Draft   doc[app.Config]     `bun:"draft"`
-	Image   string              `bun:"image_id"`
-	Scale   doc[map[string]int] `bun:"scale"`
-	Created stamp               `bun:"created"`
-	Updated stamp               `bun:"updated"`
+	ID       app.ID              `bun:"id,pk"`
+	Space    app.SpaceID         `bun:"space_id"`
+	Name     string              `bun:"name"`
+	Slug     string              `bun:"slug"`
+	State    app.State           `bun:"state"`
+	Draft    doc[app.Config]     `bun:"draft"`
+	Image    string              `bun:"image_id"`
+	Scale    doc[map[string]int] `bun:"scale"`
+	Strategy doc[app.Strategy]   `bun:"strategy"`
+	Created  stamp               `bun:"created"`
+	Updated  stamp               `bun:"updated"`
 }
 
 func appRowOf(a app.App) *appRow {
 	return &appRow{
 		ID: a.ID, Space: a.Space, Name: a.Name, Slug: a.Slug, State: a.State,
-		Draft: doc[app.Config]{a.Draft}, Image: a.Image, Scale: doc[map[string]int]{a.Scale},
+		Draft: doc[app.Config]{a.Draft}, Image: a.Image, Scale: doc[map[string]int]{a.Scale}, Strategy: doc[app.Strategy]{a.Strategy},
 		Created: stamp{a.Created}, Updated: stamp{a.Updated},
 	}
 }
@@ -38,7 +39,7 @@ func appRowOf(a app.App) *appRow {
 func (r appRow) app() app.App {
 	return app.App{
 		ID: r.ID, Space: r.Space, Name: r.Name, Slug: r.Slug, State: r.State,
-		Draft: r.Draft.V, Image: r.Image, Scale: r.Scale.V, Created: r.Created.Time, Updated: r.Updated.Time,
+		Draft: r.Draft.V, Image: r.Image, Scale: r.Scale.V, Strategy: r.Strategy.V, Created: r.Created.Time, Updated: r.Updated.Time,
 	}
 }
 

@@ -25,14 +25,29 @@ type groupRow struct {
 	Sequence int         `bun:"sequence"`
 	Release  release.ID  `bun:"release_id"`
 	Size     int         `bun:"size"`
+	Weight   int         `bun:"weight"` // -1: none given
 	Created  stamp       `bun:"created"`
 }
 
 func (r groupRow) group() run.Group {
 	return run.Group{
 		ID: r.ID, App: r.App, Space: r.Space, Process: r.Process, Name: r.Name,
-		Sequence: r.Sequence, Release: r.Release, Size: r.Size, Created: r.Created.Time,
+		Sequence: r.Sequence, Release: r.Release, Size: r.Size, Weight: weightOf(r.Weight), Created: r.Created.Time,
 	}
+}
+
+func weightOf(column int) *int {
+	if column < 0 {
+		return nil
+	}
+	return &column
+}
+
+func weightColumn(weight *int) int {
+	if weight == nil {
+		return -1
+	}
+	return *weight
 }
 
 func noGroup(name string) *fault.Error {
@@ -40,8 +55,8 @@ func noGroup(name string) *fault.Error {
 }
 
 // CreateGroup adds a group of an app. Its sequence, name, space and, where it is
-// empty, its id are filled in; a sequence is never used twice by an app and
-// process type.
+// empty, its id are filled in; a sequence comes again after a thousand
+// groups.
 func (s *Store) CreateGroup(ctx context.Context, g run.Group, evs ...event.Event) (run.Group, error) {
 	err := s.write(ctx, evs, func(ctx context.Context, t *tx) (err error) {
 		g, err = t.addGroup(ctx, s, g)
@@ -56,21 +71,68 @@ func (t *tx) addGroup(ctx context.Context, s *Store, g run.Group) (run.Group, er
 		return g, err
 	}
 	t.about(owner.Space, owner.ID)
-	sequence, err := t.next(ctx, string(g.App), "group/"+g.Process)
+	sequence, err := t.freeSequence(ctx, g)
 	if err != nil {
 		return g, err
 	}
 	if g.ID == "" {
 		g.ID = run.GroupID(id.New())
 	}
-	g.Space, g.Sequence, g.Created = owner.Space, int(sequence), t.Now
+	g.Space, g.Sequence, g.Created = owner.Space, sequence, t.Now
 	g.Name = run.GroupName(owner.Slug, g.Process, g.Sequence)
 	_, err = t.NewInsert().Model(&groupRow{
 		ID: g.ID, App: g.App, Space: g.Space, Process: g.Process, Name: g.Name,
-		Sequence: g.Sequence, Release: g.Release, Size: g.Size, Created: stamp{t.Now},
+		Sequence: g.Sequence, Release: g.Release, Size: g.Size, Weight: weightColumn(g.Weight), Created: stamp{t.Now},
 	}).Exec(ctx)
 	if err != nil {
 		return g, fmt.Errorf("create group %s: %w", g.Name, err)
+	}
+	return g, nil
+}
+
+// freeSequence is the next sequence of an app and process type: one more than
+// the last, from 0 again after the highest, and past those that are taken.
+func (t *tx) freeSequence(ctx context.Context, g run.Group) (int, error) {
+	for range run.MaxSequence + 1 {
+		n, err := t.next(ctx, string(g.App), "group/"+g.Process)
+		if err != nil {
+			return 0, err
+		}
+		sequence := int(n % (run.MaxSequence + 1))
+		taken, err := t.NewSelect().Model((*groupRow)(nil)).Where("app_id = ? AND process = ? AND sequence = ?", g.App, g.Process, sequence).Exists(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("find a sequence: %w", err)
+		}
+		if !taken {
+			return sequence, nil
+		}
+	}
+	return 0, fault.New(fault.Conflict, "group", "all %d server groups of %s are taken", run.MaxSequence+1, g.Process).
+		WithTry("naru groups APP; naru group destroy APP GROUP")
+}
+
+// WeighGroup sets the weight of a group, 0 to 100, or takes it away with nil.
+func (s *Store) WeighGroup(ctx context.Context, group run.GroupID, weight *int, evs ...event.Event) (g run.Group, err error) {
+	err = s.write(ctx, evs, func(ctx context.Context, t *tx) error {
+		g, err = t.weigh(ctx, s, group, weight)
+		return err
+	})
+	return g, err
+}
+
+func (t *tx) weigh(ctx context.Context, s *Store, group run.GroupID, weight *int) (run.Group, error) {
+	if column := weightColumn(weight); column < -1 || column > 100 {
+		return run.Group{}, fault.New(fault.Invalid, "weight", "%d is not a weight", column).WithTry("use 0 to 100")
+	}
+	g, err := s.Group(ctx, group)
+	if err != nil {
+		return g, err
+	}
+	t.about(g.Space, g.App)
+	g.Weight = weight
+	_, err = t.NewUpdate().Model((*groupRow)(nil)).Set("weight = ?", weightColumn(weight)).Where("id = ?", group).Exec(ctx)
+	if err != nil {
+		return g, fmt.Errorf("weigh group %s: %w", g.Name, err)
 	}
 	return g, nil
 }

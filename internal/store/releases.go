@@ -108,14 +108,17 @@ func (s *Store) CurrentRelease(ctx context.Context, a app.ID) (release.Release, 
 	return rel, nil
 }
 
+// wentWell are the states in which a rollout's release has all the traffic.
+var wentWell = []rollout.State{rollout.Watching, rollout.Done}
+
 // CurrentReleases is CurrentRelease for several apps; apps without one are left
 // out.
 func (s *Store) CurrentReleases(ctx context.Context, apps ...app.ID) (map[app.ID]release.Release, error) {
 	var rows []releaseRow
 	err := s.read(ctx).NewRaw(`SELECT r.* FROM releases r JOIN rollouts o ON o.release_id = r.id
-		WHERE o.app_id IN (?) AND o.state = ? AND NOT EXISTS (
-			SELECT 1 FROM rollouts n WHERE n.app_id = o.app_id AND n.state = o.state AND n.number > o.number)`,
-		in(apps), rollout.Done).Scan(ctx, &rows)
+		WHERE o.app_id IN (?) AND o.state IN (?) AND NOT EXISTS (
+			SELECT 1 FROM rollouts n WHERE n.app_id = o.app_id AND n.state IN (?) AND n.number > o.number)`,
+		in(apps), in(wentWell), in(wentWell)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("find current releases: %w", err)
 	}

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -11,6 +13,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
+	"naru/internal/route"
 	"naru/internal/run"
 )
 
@@ -22,7 +25,13 @@ type rolloutRow struct {
 	Number      int64              `bun:"number"` // rising per app: which of two came later
 	Release     release.ID         `bun:"release_id"`
 	From        release.ID         `bun:"from_id"`
-	Strategy    rollout.Strategy   `bun:"strategy"`
+	Strategy    app.StrategyKind   `bun:"strategy"`
+	Spec        doc[app.Strategy]  `bun:"spec"`
+	Step        int                `bun:"step"`
+	Reached     stamp              `bun:"reached"`
+	Moved       stamp              `bun:"moved"`
+	Superseded  bool               `bun:"superseded"`
+	Trip        doc[*route.Trip]   `bun:"trip"`
 	MaxInFlight int                `bun:"max_in_flight"`
 	State       rollout.State      `bun:"state"`
 	Old         doc[[]run.GroupID] `bun:"old_groups"`
@@ -35,17 +44,22 @@ type rolloutRow struct {
 
 func rolloutRowOf(r rollout.Rollout, number int64) *rolloutRow {
 	return &rolloutRow{
-		ID: r.ID, App: r.App, Number: number, Release: r.Release, From: r.From, Strategy: r.Strategy,
-		MaxInFlight: r.MaxInFlight, State: r.State,
+		ID: r.ID, App: r.App, Number: number, Release: r.Release, From: r.From, Strategy: r.Spec.Kind,
+		Spec: doc[app.Strategy]{r.Spec}, Step: r.Step, Reached: stamp{r.Reached}, Moved: stamp{r.Moved},
+		Superseded: r.Superseded, Trip: doc[*route.Trip]{r.Trip}, MaxInFlight: r.MaxInFlight, State: r.State,
 		Old: doc[[]run.GroupID]{r.Old}, New: doc[[]run.GroupID]{r.New}, Reason: clean(r.Reason),
 		Created: stamp{r.Created}, Ended: stamp{r.Ended}, Active: !r.State.Ended(),
 	}
 }
 
 func (r rolloutRow) rollout() rollout.Rollout {
+	spec := r.Spec.V
+	if spec.Kind == "" { // stored by a version that knew one strategy
+		spec = app.Strategy{Kind: r.Strategy}.Filled()
+	}
 	return rollout.Rollout{
-		ID: r.ID, App: r.App, Release: r.Release, From: r.From, Strategy: r.Strategy,
-		MaxInFlight: r.MaxInFlight, State: r.State, Old: r.Old.V, New: r.New.V, Reason: r.Reason,
+		ID: r.ID, App: r.App, Release: r.Release, From: r.From, Spec: spec, Step: r.Step, Reached: r.Reached.Time, Moved: r.Moved.Time,
+		Superseded: r.Superseded, Trip: r.Trip.V, MaxInFlight: r.MaxInFlight, State: r.State, Old: r.Old.V, New: r.New.V, Reason: r.Reason,
 		Created: r.Created.Time, Ended: r.Ended.Time,
 	}
 }
@@ -69,13 +83,13 @@ func (s *Store) StartRollout(ctx context.Context, r rollout.Rollout, evs ...even
 		}
 		if busy && !r.State.Ended() {
 			return fault.New(fault.Conflict, "app", "another rollout of app %q is not finished", owner.Name).
-				WithTry("wait for it, or cancel it: naru app %s shows how far it is", owner.Name)
+				WithTry("wait for it, or end it: naru rollout %s shows how far it is", owner.Name)
 		}
 		number, err := t.next(ctx, string(r.App), "rollout")
 		if err != nil {
 			return err
 		}
-		r.Created = t.Now
+		r.Created, r.Moved = t.Now, t.Now
 		if _, err := t.NewInsert().Model(rolloutRowOf(r, number)).Exec(ctx); err != nil {
 			return fmt.Errorf("start rollout of %s: %w", owner.Name, err)
 		}
@@ -108,9 +122,10 @@ func (s *Store) Rollouts(ctx context.Context, a app.ID, limit int) ([]rollout.Ro
 	return each(rows, rolloutRow.rollout), nil
 }
 
-// PrepareRollout moves a rollout from Preparing to Shifting and makes its new
-// groups, of size 0, one for each process type. One that is not Preparing any
-// more is returned as it is.
+// PrepareRollout moves a rollout from Preparing to Releasing and makes its new
+// groups, of size 0, one for each process type. Routed ones have weight 0 where
+// the strategy gives them traffic by steps. One that is not Preparing any more is
+// returned as it is.
 func (s *Store) PrepareRollout(ctx context.Context, id rollout.ID, processes []string) (r rollout.Rollout, err error) {
 	err = s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		row, err := rolloutByID(ctx, t.Tx, id)
@@ -119,20 +134,24 @@ func (s *Store) PrepareRollout(ctx context.Context, id rollout.ID, processes []s
 		}
 		r.New = nil
 		for _, process := range processes {
-			g, err := t.addGroup(ctx, s, run.Group{App: r.App, Process: process, Release: r.Release})
+			g := run.Group{App: r.App, Process: process, Release: r.Release}
+			if process == app.Web && r.Spec.Doubles() && r.Spec.Kind != app.Rolling && len(r.Old) > 0 {
+				g.Weight = new(int)
+			}
+			g, err := t.addGroup(ctx, s, g)
 			if err != nil {
 				return err
 			}
 			r.New = append(r.New, g.ID)
 		}
-		r.State = rollout.Shifting
+		r.State, r.Moved = rollout.Releasing, t.Now
 		return t.saveRollout(ctx, s, r, row.Number)
 	})
 	return r, err
 }
 
-// ShiftRollout sets the sizes of groups of a rollout.
-func (s *Store) ShiftRollout(ctx context.Context, id rollout.ID, sizes []rollout.Resize) error {
+// ShiftRollout sets sizes and weights of groups of a rollout.
+func (s *Store) ShiftRollout(ctx context.Context, id rollout.ID, sizes []rollout.Resize, weights []rollout.Weigh) error {
 	return s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		row, err := rolloutByID(ctx, t.Tx, id)
 		if err != nil {
@@ -140,6 +159,18 @@ func (s *Store) ShiftRollout(ctx context.Context, id rollout.ID, sizes []rollout
 		}
 		if row.State.Ended() {
 			return fault.New(fault.Conflict, "rollout", "rollout %s has ended", id)
+		}
+		for _, w := range weights {
+			g, err := t.weigh(ctx, s, w.Group, weightOf(w.To))
+			if err != nil {
+				return err
+			}
+			err = t.append(ctx, []event.Event{{
+				Kind: "group.weighed", Actor: event.System, Subject: g.Name, Detail: map[string]any{"weight": w.To},
+			}})
+			if err != nil {
+				return err
+			}
 		}
 		for _, size := range sizes {
 			g, err := t.resize(ctx, s, size.Group, size.To)
@@ -157,9 +188,94 @@ func (s *Store) ShiftRollout(ctx context.Context, id rollout.ID, sizes []rollout
 	})
 }
 
+// StepRollout notes that a rollout's step has what it asks for, or begins the
+// next one. It changes nothing when the rollout has left the step meanwhile.
+func (s *Store) StepRollout(ctx context.Context, id rollout.ID, step int, reached bool) (rollout.Rollout, error) {
+	return s.changeRollout(ctx, id, func(r rollout.Rollout, now time.Time) (rollout.Rollout, bool, error) {
+		switch {
+		case r.State != rollout.Shifting:
+		case reached && step == r.Step && r.Reached.IsZero():
+			r.Reached = now
+			return r, true, nil
+		case !reached && step == r.Step+1:
+			r.Step, r.Reached = step, time.Time{}
+			return r, true, nil
+		}
+		return r, false, nil
+	})
+}
+
+// SteerRollout does what somebody asks of a rollout.
+func (s *Store) SteerRollout(ctx context.Context, id rollout.ID, action rollout.Action, actor string) (rollout.Rollout, error) {
+	return s.changeRollout(ctx, id, func(r rollout.Rollout, now time.Time) (rollout.Rollout, bool, error) {
+		out, err := r.Steer(action, actor, now)
+		return out, err == nil && !reflect.DeepEqual(out, r), err
+	})
+}
+
+// SupersedeRollout sends an app's rollout back for a later one; one that is only
+// watched ends well instead. Without a rollout on its way it does nothing.
+func (s *Store) SupersedeRollout(ctx context.Context, a app.ID, actor string) error {
+	open, err := s.Rollouts(ctx, a, 1)
+	if err != nil || len(open) == 0 || open[0].State.Ended() {
+		return err
+	}
+	_, err = s.changeRollout(ctx, open[0].ID, func(r rollout.Rollout, now time.Time) (rollout.Rollout, bool, error) {
+		switch {
+		case r.State.Ended() || r.State == rollout.Aborting:
+			return r, false, nil
+		case r.State == rollout.Watching:
+			out, err := r.Steer(rollout.Promote, actor, now)
+			return out, true, err
+		}
+		out, err := r.Steer(rollout.Abort, actor, now)
+		out.Superseded, out.Reason = true, "another push by "+actor
+		return out, true, err
+	})
+	return err
+}
+
+// TripRollouts sends rollouts back whose guards tripped; what a gateway says
+// again changes nothing.
+func (s *Store) TripRollouts(ctx context.Context, trips []route.Trip) error {
+	for _, trip := range trips {
+		_, err := s.changeRollout(ctx, rollout.ID(trip.Key), func(r rollout.Rollout, now time.Time) (rollout.Rollout, bool, error) {
+			out, ok := r.Tripped(trip, now)
+			return out, ok, nil
+		})
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeRollout changes a rollout where change says so, and records what it
+// became.
+func (s *Store) changeRollout(ctx context.Context, id rollout.ID, change func(rollout.Rollout, time.Time) (rollout.Rollout, bool, error)) (r rollout.Rollout, err error) {
+	err = s.write(ctx, nil, func(ctx context.Context, t *tx) error {
+		row, err := rolloutByID(ctx, t.Tx, id)
+		if err != nil {
+			return err
+		}
+		had := row.rollout()
+		out, changed, err := change(had, t.Now)
+		if r = out; err != nil || !changed {
+			return err
+		}
+		if out.State != had.State {
+			if err := checkMove("rollout "+string(id), had.State, out.State); err != nil {
+				return err
+			}
+		}
+		return t.saveRollout(ctx, s, out, row.Number)
+	})
+	return r, err
+}
+
 // MoveRollout moves a rollout to another state; reason says why. Moving to Done
-// removes the old groups and to RolledBack the new ones, all of which must be
-// empty. An illegal move is a Conflict; being there already is none.
+// removes the old groups, and to RolledBack or Superseded the new ones, all of
+// which must be empty. An illegal move is a Conflict; being there already is none.
 func (s *Store) MoveRollout(ctx context.Context, id rollout.ID, to rollout.State, reason string) (r rollout.Rollout, err error) {
 	err = s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		row, err := rolloutByID(ctx, t.Tx, id)
@@ -169,7 +285,7 @@ func (s *Store) MoveRollout(ctx context.Context, id rollout.ID, to rollout.State
 		if err := checkMove("rollout "+string(id), r.State, to); err != nil {
 			return err
 		}
-		r.State, r.Reason = to, reason
+		r.State, r.Reason, r.Moved = to, reason, t.Now
 		if to.Ended() {
 			r.Ended = t.Now
 		}
@@ -177,7 +293,12 @@ func (s *Store) MoveRollout(ctx context.Context, id rollout.ID, to rollout.State
 		switch to {
 		case rollout.Done:
 			leaving = r.Old
-		case rollout.RolledBack:
+			for _, group := range r.New { // alone, a group needs no weight
+				if _, err := t.weigh(ctx, s, group, nil); err != nil && !fault.Is(err, fault.NotFound) {
+					return err
+				}
+			}
+		case rollout.RolledBack, rollout.Superseded:
 			leaving = r.New
 		}
 		for _, group := range leaving {
@@ -200,7 +321,10 @@ func (t *tx) saveRollout(ctx context.Context, s *Store, r rollout.Rollout, numbe
 	if _, err := t.NewUpdate().Model(rolloutRowOf(r, number)).WherePK().Exec(ctx); err != nil {
 		return fmt.Errorf("move rollout of %s: %w", owner.Name, err)
 	}
-	detail := map[string]any{"rollout": string(r.ID)}
+	detail := map[string]any{"rollout": string(r.ID), "strategy": string(r.Spec.Kind)}
+	if r.State == rollout.Shifting && len(r.Spec.Steps) > 0 {
+		detail["step"], detail["weight"] = r.Step, r.Weight()
+	}
 	if r.Reason != "" {
 		detail["reason"] = r.Reason
 	}

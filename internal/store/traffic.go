@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"naru/internal/app"
+	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
 	"naru/internal/route"
 	"naru/internal/run"
@@ -16,8 +17,8 @@ import (
 // RoutingInput reads what the gateways' table is built from, all as of one
 // moment. Boot and Static are left to the caller.
 //
-// Every healthy instance of a process type gets the same share: a group weighs
-// as many percent as it has of the process type's healthy instances.
+// Groups that were given a weight have it; every healthy instance of the others
+// gets the same share of what is left. What a rollout brings in is guarded.
 func (s *Store) RoutingInput(ctx context.Context) (in route.Input, err error) {
 	err = s.moment(ctx, func(db bun.IDB) error {
 		if in.Routes, err = s.routes(ctx, db, func(*bun.SelectQuery) {}); err != nil {
@@ -66,6 +67,10 @@ func groupStates(ctx context.Context, db bun.IDB) ([]route.GroupState, error) {
 	for i, g := range groups {
 		at[g.ID] = i
 		states[i] = route.GroupState{ID: string(g.ID), Name: g.Name, App: g.App, Process: g.Process}
+		if g.Weight >= 0 {
+			given := route.Weight(g.Weight)
+			states[i].Given = &given
+		}
 	}
 	for _, i := range instances {
 		if i.Addr == "" {
@@ -76,37 +81,57 @@ func groupStates(ctx context.Context, db bun.IDB) ([]route.GroupState, error) {
 			ID: string(i.ID), Index: i.Index, Address: i.Addr, Healthy: i.State == run.Healthy,
 		})
 	}
-	weigh(states)
-	return states, nil
+	route.Share(states)
+	return states, guards(ctx, db, states)
 }
 
-// weigh gives each group the share of its process type's healthy instances, at
-// least 1 percent where it has any, and 100 where nobody has one.
-func weigh(groups []route.GroupState) {
-	type key struct {
-		app     app.ID
-		process string
+// guards gives the new groups of rollouts on their way their guard and match.
+func guards(ctx context.Context, db bun.IDB, groups []route.GroupState) error {
+	var rows []rolloutRow
+	if err := db.NewSelect().Model(&rows).Where("active AND state IN (?)", in(guardedStates)).Scan(ctx); err != nil {
+		return fmt.Errorf("list rollouts: %w", err)
 	}
-	healthy := func(g route.GroupState) (n int) {
-		for _, i := range g.Instances {
-			if i.Healthy {
-				n++
-			}
-		}
-		return n
-	}
-	total := map[key]int{}
-	for _, g := range groups {
-		total[key{g.App, g.Process}] += healthy(g)
-	}
+	at := map[run.GroupID]int{}
 	for i, g := range groups {
-		all, n := total[key{g.App, g.Process}], healthy(g)
-		switch {
-		case all == 0:
-			groups[i].Weight = 100
-		case n > 0:
-			groups[i].Weight = route.Weight(max(1, n*100/all))
+		at[run.GroupID(g.ID)] = i
+	}
+	for _, row := range rows {
+		ro := row.rollout()
+		for _, id := range ro.New {
+			i, ok := at[id]
+			if !ok {
+				continue
+			}
+			guardGroup(ro, groups, at, i)
 		}
+	}
+	return nil
+}
+
+// guardedStates are those in which a new group may have traffic and somebody to
+// be compared with.
+var guardedStates = []rollout.State{rollout.Shifting, rollout.Paused, rollout.Watching}
+
+// guardGroup guards a new group of a rollout by the youngest old one of its
+// process type.
+func guardGroup(ro rollout.Rollout, groups []route.GroupState, at map[run.GroupID]int, i int) {
+	g := &groups[i]
+	if ro.Spec.Kind == app.Rings && ro.Step < len(ro.Spec.Steps) {
+		g.Match, _ = route.ParseMatch(ro.Spec.Match) // checked when it was asked for
+	}
+	if ro.Spec.Guard.Off {
+		return
+	}
+	for _, old := range slices.Backward(ro.Old) { // the youngest last
+		j, ok := at[old]
+		if !ok || groups[j].Process != g.Process {
+			continue
+		}
+		set := ro.Spec.Guard
+		g.Guard = &route.Guard{
+			Key: string(ro.ID), Baseline: groups[j].ID, Requests: uint64(set.Requests), Alarm: set.Alarm, Ratio: set.Ratio, Slow: set.Slow,
+		}
+		return
 	}
 }
 

@@ -68,7 +68,13 @@ type Store interface {
 	StartRollout(ctx context.Context, r rollout.Rollout, evs ...event.Event) (rollout.Rollout, error)
 	Rollout(ctx context.Context, id rollout.ID) (rollout.Rollout, error)
 	Rollouts(ctx context.Context, a app.ID, limit int) ([]rollout.Rollout, error)
+	SteerRollout(ctx context.Context, id rollout.ID, action rollout.Action, actor string) (rollout.Rollout, error)
+	SupersedeRollout(ctx context.Context, a app.ID, actor string) error
 	Groups(ctx context.Context, a app.ID) ([]run.Group, error)
+	CreateGroup(ctx context.Context, g run.Group, evs ...event.Event) (run.Group, error)
+	WeighGroup(ctx context.Context, id run.GroupID, weight *int, evs ...event.Event) (run.Group, error)
+	DeleteGroup(ctx context.Context, id run.GroupID, evs ...event.Event) error
+	RoutingInput(ctx context.Context) (route.Input, error)
 	Instances(ctx context.Context, a app.ID) ([]run.Instance, error)
 	ResizeGroup(ctx context.Context, id run.GroupID, size int, evs ...event.Event) (run.Group, error)
 
@@ -78,6 +84,7 @@ type Store interface {
 	SetRoute(ctx context.Context, r route.Route, evs ...event.Event) (route.Route, error)
 	DeleteRoute(ctx context.Context, id route.ID, evs ...event.Event) error
 
+	Operations(ctx context.Context, f operation.Filter) ([]operation.Operation, error)
 	AddOperation(ctx context.Context, op operation.Operation, evs ...event.Event) (operation.Operation, error)
 	WatchApp(id app.ID) (changed <-chan struct{}, stop func())
 }
@@ -130,6 +137,7 @@ type Config struct {
 	MaxInstances int                            // of one process type
 	MaxMemoryMiB int                            // of one instance; 0: no bound
 	KeepReleases int
+	Strategy     app.Strategy // how apps are replaced where neither a push nor the app says
 	Memory       admit.Limits // what may be promised to all instances and tasks
 	Disk         disk.Reserve // what may not be taken from the disk
 	Defaults     app.Process  // what a process gets where neither its image nor its app says; zero fields: app's own
@@ -147,7 +155,8 @@ type Service struct {
 	logs     Logs
 	rollouts *rollout.Runner
 	room     *admit.Desk
-	wake     func() // tells the operation runner that there is work
+	promoted chan struct{} // one token: a rollout is to be watched
+	wake     func()        // tells the operation runner that there is work
 	cfg      Config
 	log      *slog.Logger
 }
@@ -171,7 +180,8 @@ func New(p Parts, cfg Config, log *slog.Logger) *Service {
 	return &Service{
 		store: p.Store, sources: p.Sources, git: p.Git, images: p.Images, builds: p.Builds, secrets: p.Secrets,
 		router: p.Router, logs: p.Logs, rollouts: p.Rollouts, wake: p.Wake, cfg: cfg, log: log,
-		room: admit.NewDesk(p.Store, cfg.Memory, cfg.Disk),
+		promoted: make(chan struct{}, 1),
+		room:     admit.NewDesk(p.Store, cfg.Memory, cfg.Disk),
 	}
 }
 

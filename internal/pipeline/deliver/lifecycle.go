@@ -119,7 +119,7 @@ func (s *Service) restart(ctx context.Context, w *operation.Work) (any, error) {
 	if err := w.Bind(&in); err != nil {
 		return nil, err
 	}
-	c, err := s.cut(ctx, w, in.Reason)
+	c, err := s.cut(ctx, w, in.Reason, app.Strategy{})
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (s *Service) rollback(ctx context.Context, w *operation.Work) (any, error) 
 		return nil, err
 	}
 	c, err := operation.Step(ctx, w, "release", func(ctx context.Context) (cutting, operation.Outcome, error) {
-		return s.roll(ctx, w, func(ctx context.Context, a app.App, _ *release.Release) (release.Release, error) {
+		return s.roll(ctx, w, app.Strategy{Kind: app.Rolling, Guard: app.Guarding{Off: true}}, func(ctx context.Context, a app.App, _ *release.Release) (release.Release, error) {
 			old, err := s.store.Release(ctx, in.To)
 			if err != nil {
 				return old, err
@@ -223,8 +223,12 @@ func (s *Service) resize(ctx context.Context, w *operation.Work, ev event.Event,
 			if err != nil {
 				return err
 			}
+			under, err := s.store.Rollouts(ctx, w.App, 1)
+			if err != nil {
+				return err
+			}
 			for _, g := range groups {
-				if want := a.Wanted(g.Process); g.Size != want {
+				if want := a.Wanted(g.Process); g.Size != want && (want == 0 || !s.setAside(g, under)) {
 					if _, err := s.store.ResizeGroup(ctx, g.ID, want); err != nil {
 						return err
 					}

@@ -43,7 +43,16 @@ func (s *Service) Push(ctx context.Context, by operation.Ask, space app.SpaceID,
 	if err := s.checkRoom(ctx, a, in); err != nil {
 		return operation.Operation{}, err
 	}
+	asked, err := s.checkStrategy(a, in.Strategy)
+	if err != nil {
+		return operation.Operation{}, err
+	}
 	return s.submit(ctx, by, KindPush, a, in, func(ctx context.Context) error {
+		if known && s.strategy(asked, a).Second == app.Supersede {
+			if err := s.store.SupersedeRollout(ctx, a.ID, by.Actor); err != nil {
+				return err
+			}
+		}
 		if !known {
 			if _, err := s.store.CreateApp(ctx, a, event.Event{Kind: "app.created", Actor: by.Actor, Subject: a.Name}); err != nil {
 				return err
@@ -162,7 +171,11 @@ func (s *Service) push(ctx context.Context, w *operation.Work) (any, error) {
 		result.Took = client.Duration(time.Since(began))
 		return result, nil
 	}
-	cut, err := s.cut(ctx, w, "push")
+	asked, err := strategyOf(in.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	cut, err := s.cut(ctx, w, "push", asked)
 	if err != nil {
 		return nil, err
 	}
@@ -206,6 +219,9 @@ func (s *Service) keepImage(ctx context.Context, w *operation.Work, a app.App, i
 
 // applyPush brings what a push says into an app's draft.
 func applyPush(a *app.App, in client.Push) {
+	if asked, err := strategyOf(in.Strategy); err == nil && in.Strategy != nil && in.Strategy.Keep {
+		a.Strategy = asked
+	}
 	if len(in.Env) > 0 {
 		a.Draft = a.Draft.WithEnv(in.Env)
 	}

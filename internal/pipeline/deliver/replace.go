@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,9 +26,9 @@ type cutting struct {
 
 // cut freezes the app's image and draft as a release, unless that would equal
 // the current one, and starts its rollout, in one transaction.
-func (s *Service) cut(ctx context.Context, w *operation.Work, reason string) (cutting, error) {
+func (s *Service) cut(ctx context.Context, w *operation.Work, reason string, asked app.Strategy) (cutting, error) {
 	return operation.Step(ctx, w, "release", func(ctx context.Context) (cutting, operation.Outcome, error) {
-		return s.roll(ctx, w, func(ctx context.Context, a app.App, old *release.Release) (release.Release, error) {
+		return s.roll(ctx, w, asked, func(ctx context.Context, a app.App, old *release.Release) (release.Release, error) {
 			if a.Image == "" {
 				return release.Release{}, fault.New(fault.Conflict, "app", "%s has no image yet", a.Name).WithTry("naru push")
 			}
@@ -54,11 +55,14 @@ func (s *Service) cut(ctx context.Context, w *operation.Work, reason string) (cu
 // roll makes a release with pick and starts its rollout; the app is started. An
 // operation has at most one rollout, of the same id: an attempt that died after
 // the commit is known by it.
-func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx context.Context, a app.App, old *release.Release) (release.Release, error)) (cutting, operation.Outcome, error) {
+func (s *Service) roll(ctx context.Context, w *operation.Work, asked app.Strategy, pick func(ctx context.Context, a app.App, old *release.Release) (release.Release, error)) (cutting, operation.Outcome, error) {
 	if ro, err := s.store.Rollout(ctx, rollout.ID(w.ID)); err == nil {
 		rel, err := s.store.Release(ctx, ro.Release)
 		return cutting{rel.ID, rel.Number, ro.ID}, operation.Outcome{Text: rel.Name(), Data: rel.Number}, err
 	} else if !fault.Is(err, fault.NotFound) {
+		return cutting{}, operation.Outcome{}, err
+	}
+	if err := s.givesWay(ctx, w); err != nil {
 		return cutting{}, operation.Outcome{}, err
 	}
 	if err := s.clear(ctx, w); err != nil {
@@ -85,16 +89,17 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx con
 			return err
 		}
 		r := rollout.Rollout{
-			ID: rollout.ID(w.ID), App: a.ID, Release: rel.ID, Strategy: rollout.Rolling,
+			ID: rollout.ID(w.ID), App: a.ID, Release: rel.ID, Spec: s.strategy(asked, a),
 			State: rollout.Preparing,
 		}
-		if r.MaxInFlight, err = s.room.Rollout(ctx, a, rel.Processes, max(1, a.Count(app.Web)/4)); err != nil {
+		if r.MaxInFlight, err = s.inFlight(ctx, a, rel.Processes, r.Spec); err != nil {
 			return err
 		}
 		groups, err := s.store.Groups(ctx, a.ID)
 		if err != nil {
 			return err
 		}
+		slices.SortStableFunc(groups, func(x, y run.Group) int { return x.Created.Compare(y.Created) })
 		for _, g := range groups {
 			r.Old = append(r.Old, g.ID)
 		}
@@ -109,7 +114,7 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx con
 				text += ": equal to " + old.Name()
 			}
 		}
-		if r, err = s.store.StartRollout(ctx, r, event.Event{Kind: "rollout.started", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"release": rel.Number}}); err != nil {
+		if r, err = s.store.StartRollout(ctx, r, event.Event{Kind: "rollout.started", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"release": rel.Number, "strategy": r.Spec.String()}}); err != nil {
 			return err
 		}
 		c = cutting{rel.ID, rel.Number, r.ID}
@@ -118,40 +123,58 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, pick func(ctx con
 	return c, operation.Outcome{Text: text, Data: c.Number}, err
 }
 
-// clear takes back a rollout whose operation ended without it (it panicked, or
-// was given up): nobody else would, and no other rollout of the app could begin.
+// clear ends a rollout that is in the way: one that is only watched ends well,
+// one whose operation ended without it (it panicked, or was given up) is taken
+// back. Nobody else would, and no other rollout of the app could begin.
 func (s *Service) clear(ctx context.Context, w *operation.Work) error {
 	newest, err := s.store.Rollouts(ctx, w.App, 1)
 	if err != nil || len(newest) == 0 || newest[0].State.Ended() {
 		return err
 	}
-	w.Info(ctx, "release", "an earlier rollout was left unfinished and is taken back first")
-	abort := make(chan struct{})
-	close(abort)
-	_, err = s.rollouts.Run(ctx, newest[0].ID, abort, &listener{w: w})
+	ro, action := newest[0], rollout.Abort
+	if ro.State == rollout.Watching {
+		action = rollout.Promote
+		w.Info(ctx, "release", "the rollout before is not watched any longer")
+	} else {
+		w.Info(ctx, "release", "an earlier rollout was left unfinished and is taken back first")
+	}
+	if ro.State != rollout.Aborting {
+		if _, err := s.store.SteerRollout(ctx, ro.ID, action, w.Actor); err != nil && !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	_, err = s.rollouts.Run(ctx, ro.ID, &listener{w: w})
 	return err
 }
 
-// replace carries the rollout out and tells how it goes. When what ran before
-// runs again, the app's image is set back too, so that the next restart does not
-// try the same thing once more.
+// replace carries the rollout out, until all traffic is where it belongs, and
+// tells how it goes. When what ran before runs again, the app's image is set back
+// too, so that the next restart does not try the same thing once more.
 func (s *Service) replace(ctx context.Context, w *operation.Work, c cutting) error {
 	_, err := operation.Step(ctx, w, "run", func(ctx context.Context) (rollout.State, operation.Outcome, error) {
 		hear := &listener{w: w}
-		ro, err := s.rollouts.Run(ctx, c.Rollout, w.Canceled(), hear)
+		ro, err := s.rollouts.Promoted(ctx, c.Rollout, w.Canceled(), hear)
 		if err != nil {
 			return ro.State, operation.Outcome{}, err
 		}
-		if ro.State != rollout.Done {
-			return ro.State, operation.Outcome{}, s.wentBack(ctx, w, ro)
+		if err := s.wentBack(ctx, w.Actor, ro); err != nil {
+			return ro.State, operation.Outcome{}, err
+		}
+		if ro.State == rollout.Watching {
+			s.watched()
+			w.Info(ctx, "run", "what ran before stays ready for %s: naru rollback brings it back at once", ro.Spec.Watch)
 		}
 		return ro.State, operation.Outcome{Text: hear.last}, nil
 	})
 	return err
 }
 
-// wentBack sets the app's image back to what runs and says why.
-func (s *Service) wentBack(ctx context.Context, w *operation.Work, ro rollout.Rollout) error {
+// wentBack sets the app's image back to what runs when a rollout did not end
+// well, and says why.
+func (s *Service) wentBack(ctx context.Context, actor string, ro rollout.Rollout) error {
+	if ro.State == rollout.Done || ro.State == rollout.Watching {
+		return nil
+	}
 	rel, err := s.store.Release(ctx, ro.Release)
 	if err != nil {
 		return err
@@ -172,7 +195,7 @@ func (s *Service) wentBack(ctx context.Context, w *operation.Work, ro rollout.Ro
 		if _, err := s.store.UpdateApp(ctx, a.ID, func(a *app.App) error {
 			a.Image = string(img.ID)
 			return nil
-		}, event.Event{Kind: "rollout.rolledback", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"release": rel.Number, "reason": ro.Reason}}); err != nil {
+		}, event.Event{Kind: "rollout.restored", Actor: actor, Subject: a.Name, Detail: map[string]any{"release": rel.Number, "reason": ro.Reason}}); err != nil {
 			return err
 		}
 	}
@@ -186,13 +209,25 @@ type listener struct {
 }
 
 // Moved reports a change once.
-func (l *listener) Moved(ctx context.Context, lanes []rollout.Lane) {
+func (l *listener) Moved(ctx context.Context, ro rollout.Rollout, lanes []rollout.Lane) {
+	if text := progressOf(ro, lanes); text != l.last {
+		l.last = text
+		l.w.Info(ctx, "run", "%s", text)
+	}
+}
+
+// progressOf says in a line how far a rollout is.
+func progressOf(ro rollout.Rollout, lanes []rollout.Lane) string {
 	var parts []string
 	for _, lane := range lanes {
 		if lane.New == nil || lane.New.Size == 0 && lane.Want == 0 {
 			continue
 		}
-		part := fmt.Sprintf("%s %d of %d healthy", lane.Process, lane.New.Healthy, lane.Want)
+		want := lane.Want
+		if lane.Routed && ro.State != rollout.Aborting {
+			want = max(lane.New.Size, rollout.InstancesFor(lane.Want, ro.Weight()))
+		}
+		part := fmt.Sprintf("%s %d of %d healthy", lane.Process, lane.New.Healthy, want)
 		old := 0
 		for _, o := range lane.Old {
 			old += o.Present
@@ -200,16 +235,24 @@ func (l *listener) Moved(ctx context.Context, lanes []rollout.Lane) {
 		if old > 0 {
 			part += fmt.Sprintf(", %d old", old)
 		}
+		if old > 0 && lane.New.Weight >= 0 {
+			part += fmt.Sprintf(", %d %% of traffic", lane.New.Weight)
+		}
 		parts = append(parts, part)
 	}
 	text := strings.Join(parts, "; ")
 	if text == "" {
 		text = "no instance wanted"
 	}
-	if text != l.last {
-		l.last = text
-		l.w.Info(ctx, "run", "%s", text)
+	switch {
+	case ro.State == rollout.Paused:
+		text = "paused: " + text
+	case ro.State == rollout.Aborting:
+		text = "going back (" + ro.Reason + "): " + text
+	case ro.Step < len(ro.Spec.Steps):
+		text = fmt.Sprintf("step %d of %d: %s", ro.Step+1, len(ro.Spec.Steps)+1, text)
 	}
+	return text
 }
 
 // Output passes on the last lines of an instance that does not work.

@@ -121,7 +121,7 @@ func (w *world) up(t *testing.T) *platform {
 	var ops *operation.Runner
 	p.Service = deliver.New(deliver.Parts{
 		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: traffic,
-		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, log), Wake: func() { ops.Wake() },
+		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{}, log), Wake: func() { ops.Wake() },
 	}, deliver.Config{
 		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10, Memory: w.memory, Defaults: w.process,
 		URL: func(host, path string) string { return "http://" + host + path },
@@ -130,6 +130,7 @@ func (w *world) up(t *testing.T) *platform {
 	var parts sync.WaitGroup
 	for name, part := range map[string]func(context.Context) error{
 		"hub": func(ctx context.Context) error { return gateways.Run(ctx, ln) }, "traffic": traffic.Run, "keeper": keeper.Run, "operations": ops.Run,
+		"watch": p.Watch,
 	} {
 		parts.Go(func() {
 			if err := part(ctx); err != nil && ctx.Err() == nil {

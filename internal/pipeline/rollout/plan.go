@@ -1,6 +1,9 @@
 package rollout
 
 import (
+	"time"
+
+	"naru/internal/app"
 	"naru/internal/run"
 )
 
@@ -17,10 +20,15 @@ type Lane struct {
 type Side struct {
 	Group   run.GroupID
 	Size    int    // instances it should have
+	Weight  int    // percent of requests it was given; Auto: by its part of the healthy instances
 	Present int    // instances that are not gone yet
 	Healthy int    // instances that work and may get traffic
 	Trouble string // why an instance of it does not work; "" while there is hope
 }
+
+// Auto is the weight of a side that was given none: the sides without a weight
+// share what the others leave, by their healthy instances.
+const Auto = -1
 
 // Resize is a group and the size it is to get.
 type Resize struct {
@@ -28,59 +36,146 @@ type Resize struct {
 	To    int
 }
 
-// Move is what to do now. With no Resize and neither Finished nor Trouble set,
-// there is something to wait for.
+// Weigh is a group and the weight it is to get, 0 to 100 or Auto.
+type Weigh struct {
+	Group run.GroupID
+	To    int
+}
+
+// Situation is all that a plan is made from.
+type Situation struct {
+	Rollout  Rollout
+	Lanes    []Lane
+	Verdict  Verdict       // on the present step, where it asks for one
+	Patience time.Duration // how long a way back may take
+	Now      time.Time
+}
+
+// Verdict is what a judge says about a step.
+type Verdict struct {
+	Outcome Outcome
+	Reason  string
+}
+
+// Outcome of a judgement; the zero value is that there is none yet.
+type Outcome int
+
+// The outcomes.
+const (
+	Unsure Outcome = iota
+	Pass
+	Fail
+)
+
+// Move is what to do now. A zero Move means that there is something to wait for.
 type Move struct {
-	Resize   []Resize
-	Finished bool
-	Trouble  string // the new release does not work: go back
+	Resize []Resize
+	Weigh  []Weigh
+	Reach  bool          // the present step has what it asks for
+	Next   bool          // go to the next step
+	To     State         // go to this state
+	Reason string        // of To
+	Wait   time.Duration // look again after this time, whatever happens; 0: when something does
 }
 
-// Forward plans the next move of a rolling replacement. Routed lanes move
-// together, at most maxInFlight instances above what is wanted; the others
-// follow one by one when all routed lanes are through. An old instance leaves
-// only when as many work without it as are wanted, or as many as worked before.
-func Forward(lanes []Lane, maxInFlight int) Move {
-	for _, l := range lanes {
+// Plan plans the next move of a rollout that is Shifting, Paused, Watching or
+// Aborting.
+func Plan(s Situation) Move {
+	ro := s.Rollout
+	if ro.State == Aborting {
+		return s.back()
+	}
+	for _, l := range s.Lanes {
 		if l.New != nil && l.New.Trouble != "" {
-			return Move{Trouble: l.New.Trouble}
+			return Move{To: Aborting, Reason: l.New.Trouble}
 		}
 	}
-	var move Move
-	for _, routed := range []bool{true, false} {
-		pace := maxInFlight
-		if !routed {
-			pace = 1
-		}
-		through := true
-		for _, l := range lanes {
-			if l.Routed != routed || l.through() {
-				continue
-			}
-			through = false
-			move.Resize = append(move.Resize, l.forward(pace)...)
-			if !routed && len(move.Resize) > 0 {
-				break
-			}
-		}
-		if !through {
-			return move
-		}
+	switch ro.State {
+	case Shifting:
+		return s.forward()
+	case Watching:
+		return s.watch()
 	}
-	return Move{Finished: true}
+	return Move{}
 }
 
-// Back plans the next move of the way back: the old groups get their instances
-// again, and the new ones leave as the old ones work.
-func Back(lanes []Lane) Move {
-	var move Move
-	finished := true
-	for _, l := range lanes {
-		move.Resize = append(move.Resize, l.back()...)
-		finished = finished && l.back() == nil && l.restored()
+// forward plans the next move towards the new release.
+func (s Situation) forward() Move {
+	spec := s.Rollout.Spec
+	switch {
+	case spec.Kind == app.Recreate:
+		return s.recreate()
+	case s.first() || spec.Kind == app.Rolling && !spec.Doubles():
+		return s.rolling()
+	case spec.Kind == app.Rolling:
+		return s.keeping()
 	}
-	move.Finished = finished
+	return s.staged()
+}
+
+// first reports that nothing of what is to be replaced has an instance.
+func (s Situation) first() bool {
+	for _, l := range s.Lanes {
+		for _, o := range l.Old {
+			if o.Size > 0 || o.Present > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// watch waits while the old instances are ready, then lets them go.
+func (s Situation) watch() Move {
+	left := s.Rollout.Moved.Add(s.Rollout.Spec.Watch.Std()).Sub(s.Now)
+	if left > 0 {
+		return Move{Wait: left}
+	}
+	return s.retire()
+}
+
+// retire takes what is left of the old groups away.
+func (s Situation) retire() Move {
+	var move Move
+	gone := true
+	for _, l := range s.Lanes {
+		for _, o := range l.Old {
+			if o.Size > 0 {
+				move.Resize = append(move.Resize, Resize{o.Group, 0})
+			}
+			gone = gone && o.Size == 0 && o.Present == 0
+		}
+	}
+	if gone {
+		move.To = Done
+	}
 	return move
+}
+
+// recreate lets all old instances go before the first new one starts.
+func (s Situation) recreate() Move {
+	if move := s.retire(); move.To != Done {
+		return move
+	}
+	var move Move
+	for _, l := range s.Lanes {
+		if l.New != nil && l.New.Size != l.Want {
+			move.Resize = append(move.Resize, Resize{l.New.Group, l.Want})
+		}
+	}
+	if len(move.Resize) == 0 && s.through() {
+		move.To = Done
+	}
+	return move
+}
+
+func (s Situation) through() bool {
+	for _, l := range s.Lanes {
+		if !l.through() {
+			return false
+		}
+	}
+	return true
 }
 
 // through reports that the lane has only its new group, complete.
@@ -90,67 +185,12 @@ func (l Lane) through() bool {
 			return false
 		}
 	}
+	return l.complete()
+}
+
+// complete reports that the new group has what the lane wants.
+func (l Lane) complete() bool {
 	return l.New == nil || l.New.Size == l.Want && l.New.Healthy >= l.Want
-}
-
-// restored reports that nothing of the new group is left and the old ones are
-// complete.
-func (l Lane) restored() bool {
-	if l.New != nil && l.New.Present > 0 {
-		return false
-	}
-	return len(l.Old) == 0 || l.oldHealthy() >= l.Want
-}
-
-func (l Lane) forward(pace int) []Resize {
-	var moves []Resize
-	total, healthy := l.oldSize(), l.oldHealthy()
-	if l.New != nil {
-		total += l.New.Size
-		healthy += l.New.Healthy
-		if room := max(l.Want, l.floor()) + pace - total; l.New.Size < l.Want && room > 0 {
-			moves = append(moves, Resize{l.New.Group, min(l.Want, l.New.Size+room)})
-		} else if l.New.Size > l.Want {
-			moves = append(moves, Resize{l.New.Group, l.Want})
-		}
-	}
-	// What works and is not needed may leave; what does not work may leave at
-	// once, for nobody gets anything from it.
-	spare := max(0, healthy-l.Want)
-	for _, o := range l.Old {
-		leave := min(o.Size, spare+max(0, o.Size-o.Healthy))
-		if l.New != nil && l.New.Healthy < l.Want && l.oldSize() <= l.Want-l.New.Healthy {
-			leave = min(leave, spare) // what is wanted of the old ones heals in its place
-		}
-		if leave > 0 {
-			moves = append(moves, Resize{o.Group, o.Size - leave})
-			spare = max(0, spare-leave)
-		}
-	}
-	return moves
-}
-
-func (l Lane) back() []Resize {
-	var moves []Resize
-	missing := l.Want - l.oldSize()
-	for i, o := range l.Old { // the newest first: it is what visitors had
-		switch {
-		case i == 0 && missing > 0:
-			moves = append(moves, Resize{o.Group, o.Size + missing})
-		case i > 0 && o.Size > 0 && l.oldSize()-o.Size >= l.Want:
-			moves = append(moves, Resize{o.Group, 0})
-		}
-	}
-	if l.New != nil && l.New.Size > 0 {
-		stay := min(l.New.Size, l.New.Healthy, max(0, l.Want-l.oldHealthy()))
-		if len(l.Old) == 0 {
-			stay = 0 // there is nothing to go back to: a release that does not work is taken away
-		}
-		if stay < l.New.Size {
-			moves = append(moves, Resize{l.New.Group, stay})
-		}
-	}
-	return moves
 }
 
 func (l Lane) oldSize() (n int) {
@@ -166,7 +206,3 @@ func (l Lane) oldHealthy() (n int) {
 	}
 	return n
 }
-
-// floor is how many instances the lane already has to carry, when the app was
-// scaled down while it is replaced.
-func (l Lane) floor() int { return min(l.oldSize(), l.Want) }

@@ -14,48 +14,46 @@ func TestForward(t *testing.T) {
 	type sides = []rollout.Side
 	for name, tc := range map[string]struct {
 		lane rollout.Lane
-		want rollout.Move
+		want []rollout.Resize
+		end  bool
 	}{
 		"the first release starts all at once": {
 			rollout.Lane{Routed: true, Want: 3, New: &rollout.Side{Group: "new"}},
-			rollout.Move{Resize: []rollout.Resize{{Group: "new", To: 3}}},
+			[]rollout.Resize{{Group: "new", To: 3}}, false,
 		},
 		"one more than wanted": {
 			rollout.Lane{Routed: true, Want: 3, Old: sides{{Group: "old", Size: 3, Present: 3, Healthy: 3}}, New: &rollout.Side{Group: "new"}},
-			rollout.Move{Resize: []rollout.Resize{{Group: "new", To: 1}}},
+			[]rollout.Resize{{Group: "new", To: 1}}, false,
 		},
 		"nothing while the new one starts": {
 			rollout.Lane{Routed: true, Want: 3, Old: sides{{Group: "old", Size: 3, Present: 3, Healthy: 3}}, New: &rollout.Side{Group: "new", Size: 1, Present: 1}},
-			rollout.Move{},
+			nil, false,
 		},
 		"an old one leaves when the new one works": {
 			rollout.Lane{Routed: true, Want: 3, Old: sides{{Group: "old", Size: 3, Present: 3, Healthy: 3}}, New: &rollout.Side{Group: "new", Size: 1, Present: 1, Healthy: 1}},
-			rollout.Move{Resize: []rollout.Resize{{Group: "old", To: 2}}},
+			[]rollout.Resize{{Group: "old", To: 2}}, false,
 		},
 		"an old one that does not work is no reason to wait": {
 			rollout.Lane{Routed: true, Want: 1, Old: sides{{Group: "old", Size: 1, Present: 1}}, New: &rollout.Side{Group: "new", Size: 1, Present: 1, Healthy: 1}},
-			rollout.Move{Resize: []rollout.Resize{{Group: "old", To: 0}}},
+			[]rollout.Resize{{Group: "old", To: 0}}, false,
 		},
 		"finished when the last old one is gone": {
 			rollout.Lane{Routed: true, Want: 2, Old: sides{{Group: "old"}}, New: &rollout.Side{Group: "new", Size: 2, Present: 2, Healthy: 2}},
-			rollout.Move{Finished: true},
+			nil, true,
 		},
 		"not finished while an old one drains": {
 			rollout.Lane{Routed: true, Want: 2, Old: sides{{Group: "old", Present: 1}}, New: &rollout.Side{Group: "new", Size: 2, Present: 2, Healthy: 2}},
-			rollout.Move{},
+			nil, false,
 		},
 		"a process that is gone leaves": {
 			rollout.Lane{Want: 0, Old: sides{{Group: "old", Size: 2, Present: 2, Healthy: 2}}},
-			rollout.Move{Resize: []rollout.Resize{{Group: "old", To: 0}}},
-		},
-		"trouble ends it": {
-			rollout.Lane{Routed: true, Want: 2, New: &rollout.Side{Group: "new", Size: 2, Present: 2, Healthy: 1, Trouble: "exit 1"}},
-			rollout.Move{Trouble: "exit 1"},
+			[]rollout.Resize{{Group: "old", To: 0}}, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := rollout.Forward([]rollout.Lane{tc.lane}, 1); !reflect.DeepEqual(got, tc.want) {
-				t.Errorf("Forward() = %+v, want %+v", got, tc.want)
+			got, end := rollout.Forward([]rollout.Lane{tc.lane}, rollout.Pace{InFlight: 1})
+			if !reflect.DeepEqual(got, tc.want) || end != tc.end {
+				t.Errorf("Forward() = %+v, %v, want %+v, %v", got, end, tc.want, tc.end)
 			}
 		})
 	}
@@ -64,12 +62,12 @@ func TestForward(t *testing.T) {
 func TestWorkersFollowTheWeb(t *testing.T) {
 	web := rollout.Lane{Process: "web", Routed: true, Want: 1, Old: []rollout.Side{{Group: "w1", Size: 1, Present: 1, Healthy: 1}}, New: &rollout.Side{Group: "w2", Size: 1, Present: 1}}
 	worker := rollout.Lane{Process: "worker", Want: 2, Old: []rollout.Side{{Group: "k1", Size: 2, Present: 2, Healthy: 2}}, New: &rollout.Side{Group: "k2"}}
-	if got := rollout.Forward([]rollout.Lane{web, worker}, 1); len(got.Resize) != 0 {
+	if got, _ := rollout.Forward([]rollout.Lane{web, worker}, rollout.Pace{InFlight: 1}); len(got) != 0 {
 		t.Errorf("workers move before the web is through: %+v", got)
 	}
 	web.Old[0], web.New.Healthy = rollout.Side{Group: "w1"}, 1
 	want := []rollout.Resize{{Group: "k2", To: 1}}
-	if got := rollout.Forward([]rollout.Lane{web, worker}, 4); !reflect.DeepEqual(got.Resize, want) {
+	if got, _ := rollout.Forward([]rollout.Lane{web, worker}, rollout.Pace{InFlight: 4}); !reflect.DeepEqual(got, want) {
 		t.Errorf("Forward() = %+v, want %+v", got, want)
 	}
 }
@@ -160,13 +158,14 @@ func TestForwardNeverLosesCapacityAndEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := anyWorld(t)
 		pace := rapid.IntRange(1, 4).Draw(t, "pace")
+		fewer := rapid.IntRange(0, 2).Draw(t, "unavailable")
 		floors, ceilings := make([]int, len(w.lanes)), make([]int, len(w.lanes))
 		for i, l := range w.lanes {
 			floors[i], ceilings[i] = min(serving(l), l.Want), max(sized(l), l.Want+pace)
 		}
 		for range 500 {
-			move := rollout.Forward(w.lanes, pace)
-			if move.Finished {
+			move, end := rollout.Forward(w.lanes, rollout.Pace{InFlight: pace, Unavailable: fewer})
+			if end {
 				for _, l := range w.lanes {
 					if l.New != nil && l.New.Healthy != l.Want || len(l.Old) > 0 && l.Old[0].Present > 0 {
 						t.Fatalf("finished with %+v", l)
@@ -174,17 +173,21 @@ func TestForwardNeverLosesCapacityAndEnds(t *testing.T) {
 				}
 				return
 			}
-			w.apply(move.Resize)
+			w.apply(move)
 			for i, l := range w.lanes {
-				if serving(l) < floors[i] {
-					t.Fatalf("lane %s serves with %d, below %d, after %+v", l.Process, serving(l), floors[i], move)
+				floor := floors[i]
+				if l.Routed {
+					floor = min(floor, max(0, l.Want-fewer))
+				}
+				if serving(l) < floor {
+					t.Fatalf("lane %s serves with %d, below %d, after %+v", l.Process, serving(l), floor, move)
 				}
 				if sized(l) > ceilings[i] {
 					t.Fatalf("lane %s has %d instances, above %d", l.Process, sized(l), ceilings[i])
 				}
 			}
 			w.live(t)
-			if len(move.Resize) == 0 { // so that a run of zeros is not mistaken for being stuck
+			if len(move) == 0 { // so that a run of zeros is not mistaken for being stuck
 				each(w.lanes, func(s *rollout.Side) {
 					s.Present, s.Healthy = s.Size, s.Size
 				})
@@ -200,12 +203,13 @@ func TestBackAlwaysLeadsHome(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := anyWorld(t)
 		for range rapid.IntRange(0, 20).Draw(t, "far") {
-			w.apply(rollout.Forward(w.lanes, 2).Resize)
+			move, _ := rollout.Forward(w.lanes, rollout.Pace{InFlight: 2})
+			w.apply(move)
 			w.live(t)
 		}
 		for range 500 {
-			move := rollout.Back(w.lanes)
-			if move.Finished {
+			move, end := rollout.Back(w.lanes)
+			if end {
 				for _, l := range w.lanes {
 					if l.New != nil && l.New.Present > 0 || len(l.Old) > 0 && l.Old[0].Healthy < l.Want {
 						t.Fatalf("restored with %+v", l)
@@ -217,14 +221,14 @@ func TestBackAlwaysLeadsHome(t *testing.T) {
 			for i, l := range w.lanes {
 				before[i] = min(serving(l), l.Want)
 			}
-			w.apply(move.Resize)
+			w.apply(move)
 			for i, l := range w.lanes {
 				if len(l.Old) > 0 && serving(l) < before[i] {
 					t.Fatalf("lane %s fell from %d to %d on the way back", l.Process, before[i], serving(l))
 				}
 			}
 			w.live(t)
-			if len(move.Resize) == 0 {
+			if len(move) == 0 {
 				each(w.lanes, func(s *rollout.Side) { s.Present, s.Healthy = s.Size, s.Size })
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"naru/internal/app"
 	"naru/internal/release"
+	"naru/internal/route"
 	"naru/internal/run"
 )
 
@@ -18,20 +19,28 @@ type ID string
 type State string
 
 // The states. Which strategy is used decides how long Shifting lasts; the rest
-// is common to all.
+// is common to all. A rollout that waits for another one is a queued operation
+// and has no state yet.
 const (
-	Preparing  State = "preparing" // groups are made
-	Shifting   State = "shifting"  // instances and traffic move
-	Done       State = "done"      // only the new release runs
-	Aborting   State = "aborting"  // the old release gets everything back
-	RolledBack State = "rolledback"
-	Failed     State = "failed" // even the way back needs a person
+	Preparing  State = "preparing"  // groups are made
+	Releasing  State = "releasing"  // the release command runs
+	Shifting   State = "shifting"   // instances and traffic move
+	Paused     State = "paused"     // until a person resumes
+	Watching   State = "watching"   // all traffic is on the new release, the old one is ready to take it back
+	Done       State = "done"       // only the new release runs
+	Aborting   State = "aborting"   // the old release gets everything back
+	RolledBack State = "rolledback" //
+	Superseded State = "superseded" // it went back because another one wanted to begin
+	Failed     State = "failed"     // even the way back needs a person
 )
 
 var next = map[State][]State{
-	Preparing: {Shifting, Aborting},
-	Shifting:  {Done, Aborting},
-	Aborting:  {RolledBack, Failed},
+	Preparing: {Releasing, Aborting},
+	Releasing: {Shifting, Aborting},
+	Shifting:  {Paused, Watching, Done, Aborting},
+	Paused:    {Shifting, Aborting},
+	Watching:  {Done, Aborting},
+	Aborting:  {RolledBack, Superseded, Failed},
 }
 
 // CanBecome reports whether a move is legal.
@@ -42,26 +51,33 @@ func (s State) Ended() bool { return len(next[s]) == 0 }
 
 // States returns every state, for tests that must try each.
 func States() []State {
-	return []State{Preparing, Shifting, Done, Aborting, RolledBack, Failed}
+	return []State{Preparing, Releasing, Shifting, Paused, Watching, Done, Aborting, RolledBack, Superseded, Failed}
 }
-
-// Strategy names how traffic moves.
-type Strategy string
-
-// Rolling replaces instances few at a time.
-const Rolling Strategy = "rolling"
 
 // Rollout is the replacement of an app's groups by those of a release.
 type Rollout struct {
 	ID          ID
 	App         app.ID
 	Release     release.ID
-	From        release.ID // what ran before; "" for the first
-	Strategy    Strategy
-	MaxInFlight int // how many instances may be on their way at once, per process type
+	From        release.ID   // what ran before; "" for the first
+	Spec        app.Strategy // filled
+	MaxInFlight int          // how many instances may be on their way at once, per process type
 	State       State
+	Step        int       // of Spec.Steps; their number: all traffic
+	Reached     time.Time // the step has its share of traffic since; zero before
+	Moved       time.Time // in this state since
+	Superseded  bool      // it goes back for another one
+	Trip        *route.Trip
 	Old, New    []run.GroupID // of every process type
 	Reason      string        // why it went back, for people
 	Created     time.Time
 	Ended       time.Time
+}
+
+// Weight is the share of traffic the present step is to have, in percent.
+func (ro Rollout) Weight() int {
+	if ro.Step < len(ro.Spec.Steps) {
+		return ro.Spec.Steps[ro.Step].Weight
+	}
+	return 100
 }

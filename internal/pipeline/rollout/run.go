@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"naru/internal/app"
@@ -18,15 +17,21 @@ import (
 // Store is what a rollout reads and writes. Each call is one transaction.
 type Store interface {
 	Rollout(ctx context.Context, id ID) (Rollout, error)
-	// PrepareRollout moves a rollout from Preparing to Shifting and makes its new
-	// groups, of size 0, one for each process type.
+	// PrepareRollout moves a rollout from Preparing to Releasing and makes its new
+	// groups, of size 0, one for each process type. Routed ones have weight 0 where
+	// the strategy gives them traffic by steps.
 	PrepareRollout(ctx context.Context, id ID, processes []string) (Rollout, error)
-	// ShiftRollout sets the sizes of groups of a rollout.
-	ShiftRollout(ctx context.Context, id ID, sizes []Resize) error
+	// ShiftRollout sets sizes and weights of groups of a rollout.
+	ShiftRollout(ctx context.Context, id ID, sizes []Resize, weights []Weigh) error
 	// MoveRollout moves a rollout to another state; reason says why. Moving to
-	// Done removes the old groups and to RolledBack the new ones, all of which
-	// must be empty.
+	// Done removes the old groups, and to RolledBack or Superseded the new ones,
+	// all of which must be empty.
 	MoveRollout(ctx context.Context, id ID, to State, reason string) (Rollout, error)
+	// StepRollout notes that the rollout's step has what it asks for, or begins the
+	// next one; it does nothing when the rollout has left the step meanwhile.
+	StepRollout(ctx context.Context, id ID, step int, reached bool) (Rollout, error)
+	// SteerRollout does what somebody asks of a rollout.
+	SteerRollout(ctx context.Context, id ID, action Action, actor string) (Rollout, error)
 
 	App(ctx context.Context, id app.ID) (app.App, error)
 	Release(ctx context.Context, id release.ID) (release.Release, error)
@@ -42,228 +47,258 @@ type Router interface {
 	Sync(ctx context.Context) error
 }
 
-// Runner carries rollouts out.
+// Releaser runs the release command of a release, once, however often it is
+// asked; it returns when the command has ended, with an error when that went
+// badly. say gets its output. When ctx ends because of ErrAborted the command is
+// stopped, otherwise it goes on and is found again.
+type Releaser interface {
+	RunRelease(ctx context.Context, rel release.Release, say func(line string)) error
+}
+
+// Judge says whether a step that asks for it may be left. It is asked again and
+// again.
+type Judge interface {
+	Judge(ctx context.Context, ro Rollout) (Verdict, error)
+}
+
+// Options of a runner; zero fields take the defaults named beside them.
+type Options struct {
+	Patience time.Duration // how long a way back may take: 10m
+	Releaser Releaser      // nil: release commands are refused
+	Judge    Judge         // nil: a judged step passes after the pause of an ordinary one, if no guard trips
+}
+
+// Runner carries rollouts out. Several may work on the same rollout at a time:
+// each move is planned from what is stored.
 type Runner struct {
 	store  Store
 	router Router
+	opts   Options
 	log    *slog.Logger
 }
 
 // NewRunner makes a runner.
-func NewRunner(store Store, router Router, log *slog.Logger) *Runner {
-	return &Runner{store, router, log}
+func NewRunner(store Store, router Router, opts Options, log *slog.Logger) *Runner {
+	if opts.Patience <= 0 {
+		opts.Patience = 10 * time.Minute
+	}
+	return &Runner{store, router, opts, log}
 }
 
 // Listener hears how a rollout gets on; both may be called often.
 type Listener interface {
-	Moved(ctx context.Context, lanes []Lane)      // something changed
-	Output(ctx context.Context, who, line string) // last lines of an instance that does not work
+	Moved(ctx context.Context, ro Rollout, lanes []Lane) // something changed
+	Output(ctx context.Context, who, line string)        // of the release command, or last lines of an instance that does not work
 }
 
-// unseen is how many failures in a row that are not the app's own (a runtime
-// that restarts, a machine that rebooted) end a rollout.
-const unseen = 5
+// Promoted carries a rollout on until all traffic is where it belongs: it is
+// Watching or has ended. It returns with ctx's error and goes on when called
+// again, also by another process. Other errors of a move are tried again: a
+// rollout that was left in the middle would be in the way of all that come after
+// it. When abort is closed, it goes back; when it is on its way back already, it
+// stops there.
+func (r *Runner) Promoted(ctx context.Context, id ID, abort <-chan struct{}, hear Listener) (Rollout, error) {
+	return r.run(ctx, id, abort, hear, func(s State) bool { return s.Ended() || s == Watching })
+}
 
-// Run carries a rollout to its end, wherever it stands. It returns with ctx's
-// error and goes on when called again, also by another process. Other errors of
-// a move are tried again: a rollout that was left in the middle would be in the
-// way of all that come after it. When abort is
-// closed, it goes back. The rollout it returns is Done, or RolledBack or Failed
-// with a reason.
-func (r *Runner) Run(ctx context.Context, id ID, abort <-chan struct{}, hear Listener) (Rollout, error) {
+// Run carries a rollout to its end, the watch included.
+func (r *Runner) Run(ctx context.Context, id ID, hear Listener) (Rollout, error) {
+	return r.run(ctx, id, nil, hear, State.Ended)
+}
+
+func (r *Runner) run(ctx context.Context, id ID, abort <-chan struct{}, hear Listener, through func(State) bool) (Rollout, error) {
 	ro, err := r.store.Rollout(ctx, id)
 	if err != nil {
 		return ro, err
-	}
-	if ro.State == Preparing {
-		rel, err := r.store.Release(ctx, ro.Release)
-		if err != nil {
-			return ro, err
-		}
-		if ro, err = r.store.PrepareRollout(ctx, id, app.Types(rel.Processes)); err != nil {
-			return ro, err
-		}
 	}
 	changed, stop := r.store.WatchApp(ro.App)
 	defer stop()
 	tick := time.NewTicker(5 * time.Second) // what a change did not announce is seen all the same
 	defer tick.Stop()
 	retry := backoff.Policy{First: 50 * time.Millisecond, Max: 5 * time.Second}
-	for failures := 0; !ro.State.Ended(); {
-		next, err := r.step(ctx, ro, hear)
+	for failures := 0; ; {
+		var wait time.Duration
+		before := ro
+		if ro, err = r.store.Rollout(ctx, id); err == nil {
+			if through(ro.State) {
+				return ro, nil
+			}
+			ro, wait, err = r.step(ctx, ro, abort, hear)
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return ro, ctx.Err()
 			}
-			r.log.WarnContext(ctx, "move rollout", "rollout", id, "state", ro.State, "error", err)
+			r.log.WarnContext(ctx, "move rollout", "rollout", id, "state", before.State, "error", err)
 			if retry.Wait(ctx, failures) != nil {
 				return ro, ctx.Err()
 			}
 			failures++
 			continue
 		}
-		if failures = 0; next.State != ro.State {
-			ro = next
+		failures = 0
+		if through(ro.State) {
+			return ro, nil
+		}
+		if ro.State != before.State || ro.Step != before.Step || ro.Reached != before.Reached {
 			continue // its next move need not wait for a change
+		}
+		later := time.NewTimer(max(wait, time.Millisecond))
+		if wait <= 0 {
+			later.Stop()
 		}
 		select {
 		case <-ctx.Done():
+			later.Stop()
 			return ro, ctx.Err()
 		case <-abort:
 			abort = nil
-			if ro.State == Shifting {
-				if ro, err = r.store.MoveRollout(ctx, id, Aborting, "canceled"); err != nil {
-					return ro, fmt.Errorf("abort rollout: %w", err)
+			if !ro.State.Ended() {
+				if ro, err = r.store.SteerRollout(ctx, id, Abort, "whoever asked for it"); err != nil {
+					r.log.WarnContext(ctx, "abort rollout", "rollout", id, "error", err)
 				}
 			}
 		case <-changed:
 		case <-tick.C:
+		case <-later.C:
 		}
+		later.Stop()
 	}
-	return ro, nil
 }
 
 // step looks once and makes one move.
-func (r *Runner) step(ctx context.Context, ro Rollout, hear Listener) (Rollout, error) {
+func (r *Runner) step(ctx context.Context, ro Rollout, abort <-chan struct{}, hear Listener) (Rollout, time.Duration, error) {
+	switch ro.State {
+	case Preparing:
+		rel, err := r.store.Release(ctx, ro.Release)
+		if err == nil {
+			ro, err = r.store.PrepareRollout(ctx, ro.ID, served(rel))
+		}
+		return ro, 0, err
+	case Releasing:
+		ro, err := r.release(ctx, ro, abort, hear)
+		return ro, 0, err
+	}
 	lanes, sick, err := r.look(ctx, ro)
 	if err != nil {
-		return ro, err
+		return ro, 0, err
 	}
 	// What counts as healthy must be what the gateways know, or an old instance
 	// would leave before visitors can reach the new one.
 	if err := r.router.Sync(ctx); err != nil {
-		return ro, fmt.Errorf("bring the gateways up to date: %w", err)
+		return ro, 0, fmt.Errorf("bring the gateways up to date: %w", err)
 	}
-	hear.Moved(ctx, lanes)
-	move := Forward(lanes, ro.MaxInFlight)
-	if ro.State == Aborting {
-		move = Back(lanes)
+	hear.Moved(ctx, ro, lanes)
+	if ro.State == Aborting && sick.old != "" {
+		ro, err = r.store.MoveRollout(ctx, ro.ID, Failed, ro.Reason+"; and what ran before does not work any more: "+sick.old)
+		return ro, 0, err
 	}
-	switch {
-	case move.Trouble != "":
+	verdict, err := r.verdict(ctx, ro)
+	if err != nil {
+		return ro, 0, err
+	}
+	move := Plan(Situation{Rollout: ro, Lanes: lanes, Verdict: verdict, Patience: r.opts.Patience, Now: time.Now()})
+	if move.To == Aborting {
 		for _, line := range sick.lines {
 			hear.Output(ctx, sick.who, line)
 		}
-		return r.store.MoveRollout(ctx, ro.ID, Aborting, move.Trouble)
-	case move.Finished && ro.State == Aborting:
-		return r.store.MoveRollout(ctx, ro.ID, RolledBack, ro.Reason)
-	case move.Finished:
-		return r.store.MoveRollout(ctx, ro.ID, Done, "")
-	case ro.State == Aborting && sick.old != "":
-		return r.store.MoveRollout(ctx, ro.ID, Failed, ro.Reason+"; and what ran before does not work any more: "+sick.old)
-	case len(move.Resize) > 0:
-		return ro, r.store.ShiftRollout(ctx, ro.ID, move.Resize)
+	}
+	ro, err = r.make(ctx, ro, move)
+	return ro, move.Wait, err
+}
+
+// make carries out a move.
+func (r *Runner) make(ctx context.Context, ro Rollout, move Move) (Rollout, error) {
+	switch {
+	case move.To != "":
+		return r.store.MoveRollout(ctx, ro.ID, move.To, move.Reason)
+	case move.Next:
+		return r.store.StepRollout(ctx, ro.ID, ro.Step+1, false)
+	case move.Reach:
+		return r.store.StepRollout(ctx, ro.ID, ro.Step, true)
+	case len(move.Resize)+len(move.Weigh) > 0:
+		return ro, r.store.ShiftRollout(ctx, ro.ID, move.Resize, move.Weigh)
 	}
 	return ro, nil
 }
 
-// illness is what instances that do not work said last.
-type illness struct {
-	who   string // "web 0"
-	lines []string
-	old   string // why an instance of what ran before does not work
+// verdict asks the judge where the step wants one.
+func (r *Runner) verdict(ctx context.Context, ro Rollout) (Verdict, error) {
+	if ro.State != Shifting || ro.Step >= len(ro.Spec.Steps) || !ro.Spec.Steps[ro.Step].Judge || ro.Reached.IsZero() {
+		return Verdict{}, nil
+	}
+	if r.opts.Judge != nil {
+		return r.opts.Judge.Judge(ctx, ro)
+	}
+	if time.Since(ro.Reached) >= app.DefaultPause.Std() {
+		return Verdict{Outcome: Pass}, nil
+	}
+	return Verdict{}, nil
 }
 
-// look reads the lanes as they are now.
-func (r *Runner) look(ctx context.Context, ro Rollout) ([]Lane, illness, error) {
-	var sick illness
-	a, err := r.store.App(ctx, ro.App)
+// release runs the release command. What it says decides: nothing of the new
+// release has started yet.
+func (r *Runner) release(ctx context.Context, ro Rollout, abort <-chan struct{}, hear Listener) (Rollout, error) {
+	rel, err := r.store.Release(ctx, ro.Release)
 	if err != nil {
-		return nil, sick, err
+		return ro, err
 	}
-	groups, err := r.store.Groups(ctx, ro.App)
-	if err != nil {
-		return nil, sick, err
+	if _, ok := rel.Process(app.ReleaseType); !ok || ro.From == ro.Release {
+		return r.store.MoveRollout(ctx, ro.ID, Shifting, "")
 	}
-	have, err := r.store.Instances(ctx, ro.App)
-	if err != nil {
-		return nil, sick, err
+	if r.opts.Releaser == nil {
+		return r.store.MoveRollout(ctx, ro.ID, Aborting, "release commands are not run here")
 	}
-	slices.SortFunc(groups, func(x, y run.Group) int { return y.Sequence - x.Sequence }) // the newest first
-	byProcess := map[string]*Lane{}
-	lane := func(process string) *Lane {
-		if byProcess[process] == nil {
-			byProcess[process] = &Lane{Process: process, Routed: process == app.Web, Want: a.Wanted(process)}
-		}
-		return byProcess[process]
-	}
-	for _, g := range groups {
-		side, ill := sideOf(g, have)
-		l := lane(g.Process)
-		switch {
-		case slices.Contains(ro.New, g.ID):
-			l.New = &side
-			if ill.who != "" && sick.who == "" {
-				sick.who, sick.lines = ill.who, ill.lines
-			}
-		case slices.Contains(ro.Old, g.ID):
-			l.Old = append(l.Old, side)
-			if side.Trouble != "" && side.Healthy == 0 {
-				sick.old = side.Trouble
-			}
-		}
-	}
-	var lanes []Lane
-	for _, l := range byProcess {
-		if l.New == nil && ro.State == Shifting {
-			l.Want = 0 // the release has no such process
-		}
-		lanes = append(lanes, *l)
-	}
-	slices.SortFunc(lanes, func(x, y Lane) int {
-		order := app.Types([]app.Process{{Type: x.Process}, {Type: y.Process}})
-		return slices.Index(order, x.Process) - slices.Index(order, y.Process)
-	})
-	return lanes, sick, nil
-}
-
-// sideOf counts a group's instances and finds the first that does not work.
-func sideOf(g run.Group, have []run.Instance) (Side, illness) {
-	side := Side{Group: g.ID, Size: g.Size}
-	var ill illness
-	for _, i := range have {
-		if i.Group != g.ID {
-			continue
-		}
-		if i.State != run.Crashed {
-			side.Present++
-		}
-		if i.State == run.Healthy {
-			side.Healthy++
-		}
-		if why := trouble(i); why != "" && side.Trouble == "" {
-			ill.who = fmt.Sprintf("%s %d", g.Process, i.Index)
-			ill.lines = i.LastExit.LastLines
-			side.Trouble = fmt.Sprintf("%s instance %d: %s", g.Process, i.Index, why)
-		}
-	}
-	return side, ill
-}
-
-// trouble says why an instance shows that its release does not work; "" when it
-// does not show that.
-func trouble(i run.Instance) string {
-	failed := i.State == run.Crashed || i.Restarts > 0
-	if !failed || i.LastExit == nil || i.LastExit.Code == -1 && i.Crashes < unseen {
-		return ""
-	}
-	return i.LastExit.Reason
-}
-
-// Err is the rollout's end as an error for people: nil when it is done.
-func (ro Rollout) Err(a app.App, rel release.Release) error {
+	work, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go r.unless(work, ro, abort, func() { stop(ErrAborted) })
+	err = r.opts.Releaser.RunRelease(work, rel, func(line string) { hear.Output(ctx, app.ReleaseType, line) })
 	switch {
-	case ro.State == Done:
-		return nil
-	case ro.State == Failed:
-		return fault.New(fault.Failed, "", "%s %s did not work (%s)", a.Name, rel.Name(), ro.Reason).
-			WithTry("naru app %s; naru logs %s", a.Name, a.Name)
-	case ro.From == "":
-		return fault.New(fault.Failed, "", "%s %s did not work: %s", a.Name, rel.Name(), ro.Reason).
-			WithTry("naru logs %s", a.Name)
-	case ro.State == RolledBack:
-		return fault.New(fault.Failed, "", "%s %s did not work, what ran before keeps running: %s", a.Name, rel.Name(), ro.Reason).
-			WithTry("naru logs %s", a.Name)
+	case ctx.Err() != nil:
+		return ro, ctx.Err()
+	case work.Err() != nil:
+		// Whoever steered it said why; a canceled operation did not.
+		if now, err := r.store.Rollout(ctx, ro.ID); err != nil || now.State != Releasing {
+			return now, err
+		}
+		return r.store.MoveRollout(ctx, ro.ID, Aborting, "canceled while the release command ran")
+	case err != nil:
+		return r.store.MoveRollout(ctx, ro.ID, Aborting, "the release command failed: "+fault.Of(err).Message)
 	}
-	return errors.New("the rollout has not ended")
+	return r.store.MoveRollout(ctx, ro.ID, Shifting, "")
+}
+
+// ErrAborted is why the context of a release command ended, when it is to end.
+var ErrAborted = errors.New("the rollout was aborted")
+
+// unless calls stop when the rollout leaves Releasing, or abort is closed, while
+// ctx lasts.
+func (r *Runner) unless(ctx context.Context, ro Rollout, abort <-chan struct{}, stop func()) {
+	changed, end := r.store.WatchApp(ro.App)
+	defer end()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-abort:
+			stop()
+			return
+		case <-changed:
+			if now, err := r.store.Rollout(ctx, ro.ID); err == nil && now.State != Releasing {
+				stop()
+				return
+			}
+		}
+	}
+}
+
+// served are the process types that get groups: all but the release command.
+func served(rel release.Release) []string {
+	var processes []app.Process
+	for _, p := range rel.Processes {
+		if p.Type != app.ReleaseType {
+			processes = append(processes, p)
+		}
+	}
+	return app.Types(processes)
 }

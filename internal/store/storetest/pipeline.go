@@ -27,7 +27,7 @@ import (
 func (w world) newRollout(t testing.TB, a app.App, old ...run.GroupID) rollout.Rollout {
 	t.Helper()
 	r, err := w.StartRollout(t.Context(), rollout.Rollout{
-		ID: rollout.ID(id.New()), App: a.ID, Release: w.newRelease(t, a).ID, Strategy: rollout.Rolling,
+		ID: rollout.ID(id.New()), App: a.ID, Release: w.newRelease(t, a).ID, Spec: app.Strategy{Kind: app.Rolling}.Filled(),
 		MaxInFlight: 1, State: rollout.Preparing, Old: old,
 	}, happened("rollout.started", a.Name))
 	must(t, err)
@@ -37,10 +37,14 @@ func (w world) newRollout(t testing.TB, a app.App, old ...run.GroupID) rollout.R
 // rolloutWays lead from Preparing to every state.
 var rolloutWays = map[rollout.State][]rollout.State{
 	rollout.Preparing:  {},
-	rollout.Shifting:   {rollout.Shifting},
-	rollout.Done:       {rollout.Shifting, rollout.Done},
+	rollout.Releasing:  {rollout.Releasing},
+	rollout.Shifting:   {rollout.Releasing, rollout.Shifting},
+	rollout.Paused:     {rollout.Releasing, rollout.Shifting, rollout.Paused},
+	rollout.Watching:   {rollout.Releasing, rollout.Shifting, rollout.Watching},
+	rollout.Done:       {rollout.Releasing, rollout.Shifting, rollout.Done},
 	rollout.Aborting:   {rollout.Aborting},
 	rollout.RolledBack: {rollout.Aborting, rollout.RolledBack},
+	rollout.Superseded: {rollout.Aborting, rollout.Superseded},
 	rollout.Failed:     {rollout.Aborting, rollout.Failed},
 }
 
@@ -93,10 +97,12 @@ func rollouts(t *testing.T, open Opener) {
 		must(t, err)
 		again, err := w.PrepareRollout(ctx, first.ID, []string{"web", "worker"})
 		must(t, err)
-		if !reflect.DeepEqual(first, again) || len(first.New) != 2 || first.State != rollout.Shifting {
+		if !reflect.DeepEqual(first, again) || len(first.New) != 2 || first.State != rollout.Releasing {
 			t.Fatalf("prepared %+v, then %+v", first, again)
 		}
-		must(t, w.ShiftRollout(ctx, first.ID, []rollout.Resize{{Group: first.New[0], To: 2}}))
+		must(t, w.ShiftRollout(ctx, first.ID, []rollout.Resize{{Group: first.New[0], To: 2}}, nil))
+		_, err = w.MoveRollout(ctx, first.ID, rollout.Shifting, "")
+		must(t, err)
 		if g, err := w.Group(ctx, first.New[0]); err != nil || g.Size != 2 || g.Release != first.Release {
 			t.Errorf("group = %+v, %v", g, err)
 		}
@@ -113,6 +119,8 @@ func rollouts(t *testing.T, open Opener) {
 		old, err := w.Group(ctx, first.New[0])
 		must(t, err)
 		i := w.newInstance(t, old, 0, run.Starting)
+		_, err = w.MoveRollout(ctx, second.ID, rollout.Shifting, "")
+		must(t, err)
 		_, err = w.MoveRollout(ctx, second.ID, rollout.Done, "")
 		mustBe(t, err, fault.Conflict) // an old group is not empty
 		w.move(t, i.ID, run.Crashed)

@@ -216,7 +216,7 @@ func prune(t *testing.T, open Opener) {
 	must(t, err)
 	for range 2 {
 		r := w.newRollout(t, w.app)
-		for _, to := range []rollout.State{rollout.Shifting, rollout.Done} {
+		for _, to := range []rollout.State{rollout.Releasing, rollout.Shifting, rollout.Done} {
 			_, err := w.MoveRollout(ctx, r.ID, to, "")
 			must(t, err)
 		}

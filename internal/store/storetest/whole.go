@@ -189,6 +189,10 @@ func fill(v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64, reflect.Int32:
 		v.SetInt(7)
+	case reflect.Uint64:
+		v.SetUint(7)
+	case reflect.Float64:
+		v.SetFloat(0.7)
 	case reflect.Struct:
 		for i := range v.NumField() {
 			fill(v.Field(i))

@@ -1,0 +1,112 @@
+package rollout
+
+import (
+	"naru/internal/app"
+)
+
+// staged brings traffic over in steps: for each, enough new instances first, then
+// the weight, then what the step waits for. The old groups keep all they have.
+func (s Situation) staged() Move {
+	ro, weight := s.Rollout, s.Rollout.Weight()
+	if ro.Step == 0 && ro.Reached.IsZero() && weight < 100 && !s.oldWorks() {
+		// There is nothing to compare with and nobody who would be worse off.
+		weight = 100
+	}
+	if weight == 100 {
+		for _, l := range s.Lanes {
+			if move, ready := l.stage(100); l.Routed && !ready {
+				return move
+			}
+		}
+		return s.promote()
+	}
+	var weigh []Weigh
+	for _, l := range s.Lanes {
+		if !l.Routed || l.New == nil {
+			continue
+		}
+		if move, ready := l.stage(weight); !ready {
+			return move
+		}
+		if l.New.Weight != weight {
+			weigh = append(weigh, Weigh{l.New.Group, weight})
+		}
+	}
+	switch {
+	case len(weigh) > 0:
+		return Move{Weigh: weigh}
+	case ro.Reached.IsZero():
+		return Move{Reach: true}
+	}
+	return s.wait(ro.Spec.Steps[ro.Step])
+}
+
+// wait is a step that has its share of traffic.
+func (s Situation) wait(step app.Step) Move {
+	switch {
+	case step.Hold:
+		return Move{To: Paused}
+	case step.Judge && s.Verdict.Outcome == Pass:
+		return Move{Next: true}
+	case step.Judge && s.Verdict.Outcome == Fail:
+		return Move{To: Aborting, Reason: s.Verdict.Reason}
+	case step.Judge:
+		return Move{}
+	}
+	if left := s.Rollout.Reached.Add(step.Pause.Std()).Sub(s.Now); left > 0 {
+		return Move{Wait: left}
+	}
+	return Move{Next: true}
+}
+
+// stage makes sure that the new group has the instances for a weight.
+func (l Lane) stage(weight int) (move Move, ready bool) {
+	if l.New == nil {
+		return Move{}, true
+	}
+	need := InstancesFor(l.Want, weight)
+	if l.New.Size < need || l.New.Size > l.Want {
+		return Move{Resize: []Resize{{l.New.Group, need}}}, false
+	}
+	return Move{}, l.New.Healthy >= need
+}
+
+// InstancesFor is how many of the instances wanted carry a share of traffic: at
+// least one where any is wanted.
+func InstancesFor(want, weight int) int {
+	return max(min(want, 1), (want*weight+99)/100)
+}
+
+// promote gives the new groups all traffic, then lets the unrouted lanes follow
+// one by one, then watches, or lets the old groups go.
+func (s Situation) promote() Move {
+	var move Move
+	for _, l := range s.Lanes {
+		if l.Routed && l.New != nil && l.New.Weight != 100 {
+			move.Weigh = append(move.Weigh, Weigh{l.New.Group, 100})
+		}
+	}
+	if len(move.Weigh) > 0 {
+		return move
+	}
+	for _, l := range s.Lanes {
+		if l.Routed || l.through() {
+			continue
+		}
+		return Move{Resize: l.forward(Pace{InFlight: 1})}
+	}
+	if *s.Rollout.Spec.Watch > 0 {
+		return Move{To: Watching}
+	}
+	return s.retire()
+}
+
+// oldWorks reports that a routed lane has an old instance that works.
+func (s Situation) oldWorks() bool {
+	for _, l := range s.Lanes {
+		if l.Routed && l.oldHealthy() > 0 {
+			return true
+		}
+	}
+	return false
+}
