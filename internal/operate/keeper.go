@@ -27,9 +27,9 @@ type Store interface {
 	Instance(ctx context.Context, id run.InstanceID) (run.Instance, error)
 	// HasInstance reports whether an instance, or a task's instance, may still run.
 	HasInstance(ctx context.Context, id run.InstanceID) (bool, error)
-	// AddInstance stores the intent to start an instance. It is a Conflict when
-	// its index is held by a live instance.
-	AddInstance(ctx context.Context, i run.Instance) error
+	// AddInstances stores the intent to start instances: all of them or none. It is
+	// a Conflict when the index of one is held by a live instance.
+	AddInstances(ctx context.Context, all ...run.Instance) error
 	// ReplaceInstance moves old from Crashed to Stopped and adds the one in its place.
 	ReplaceInstance(ctx context.Context, old run.InstanceID, i run.Instance) error
 	// UpdateInstance changes an instance; an illegal move of its state is a Conflict.

@@ -100,9 +100,15 @@ func (w *ward) pass(ctx context.Context) (due time.Time, empty bool, err error) 
 		instances[i.ID] = i
 	}
 	now := time.Now().UTC()
+	var starts []run.Change
 	for _, c := range w.k.opts.Policy.Plan(want, have, now) {
+		if c.Act == run.Start {
+			starts = append(starts, c)
+			continue
+		}
 		w.act(ctx, c, byID[c.Group], instances[c.Instance])
 	}
+	w.add(ctx, starts)
 	for _, i := range have {
 		if i.State.Live() {
 			w.tend(ctx, byID[i.Group], i)
@@ -120,9 +126,6 @@ func (w *ward) idle() bool {
 // act carries out a change in the background, unless that is under way.
 func (w *ward) act(ctx context.Context, c run.Change, g run.Group, i run.Instance) {
 	key := string(c.Instance)
-	if c.Act == run.Start {
-		key = slot(c.Group, c.Index)
-	}
 	if !w.begin(key) {
 		return
 	}
@@ -143,6 +146,45 @@ func (w *ward) act(ctx context.Context, c run.Change, g run.Group, i run.Instanc
 	})
 }
 
+// add stores the intent to start what is missing, all of a pass in one
+// transaction; the next pass gives each a tender. They are Starting from the
+// first: their tenders would only commit that once more each.
+func (w *ward) add(ctx context.Context, starts []run.Change) {
+	var missing []run.Instance
+	var slots []string
+	now := time.Now().UTC()
+	for _, c := range starts {
+		key := slot(c.Group, c.Index)
+		if !w.begin(key) {
+			continue
+		}
+		slots = append(slots, key)
+		missing = append(missing, run.Instance{
+			ID: run.InstanceID(id.New()), Group: c.Group, Index: c.Index, State: run.Starting, Created: now, Since: now,
+		})
+	}
+	if len(missing) == 0 {
+		return
+	}
+	w.acts.Go(func() {
+		defer w.wake()
+		defer func() {
+			for _, key := range slots {
+				w.end(key)
+			}
+		}()
+		err := w.k.store.AddInstances(ctx, missing...)
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case fault.Is(err, fault.Conflict): // one was started since the pass looked
+			pause(ctx, 20*time.Millisecond)
+		default:
+			w.k.log.ErrorContext(ctx, "add instances", "app", w.app, "instances", len(missing), "error", err)
+			pause(ctx, time.Second) // the next pass tries again, a little later
+		}
+	})
+}
+
 // pause waits, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
@@ -154,7 +196,6 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 func (w *ward) do(ctx context.Context, c run.Change, g run.Group, i run.Instance) error {
-	now := time.Now().UTC()
 	if i.ID != "" {
 		// Its tender may have moved it before letting go; then the next pass plans anew.
 		have, err := w.k.store.Instance(ctx, i.ID)
@@ -169,12 +210,10 @@ func (w *ward) do(ctx context.Context, c run.Change, g run.Group, i run.Instance
 		}
 	}
 	switch c.Act {
-	case run.Start:
-		return w.k.store.AddInstance(ctx, run.Instance{
-			ID: run.InstanceID(id.New()), Group: c.Group, Index: c.Index, State: run.Pending, Created: now, Since: now,
-		})
 	case run.Restart:
-		return w.k.store.ReplaceInstance(ctx, i.ID, i.Again(run.InstanceID(id.New()), now))
+		again := i.Again(run.InstanceID(id.New()), time.Now().UTC())
+		again.State = run.Starting
+		return w.k.store.ReplaceInstance(ctx, i.ID, again)
 	case run.Drain:
 		return w.k.drain(ctx, i)
 	case run.Stop:

@@ -58,10 +58,24 @@ func noInstance(id run.InstanceID) *fault.Error {
 	return fault.New(fault.NotFound, "instance", "instance %s does not exist", id).WithTry("naru app APP")
 }
 
-// AddInstance stores the intent to start an instance, which is Pending. It is a
-// Conflict when its index is held by a live instance.
+// AddInstance stores the intent to start an instance, which is Pending or, where
+// the start follows at once, Starting. It is a Conflict when its index is held by
+// a live instance.
 func (s *Store) AddInstance(ctx context.Context, i run.Instance) error {
-	return s.write(ctx, nil, func(ctx context.Context, t *tx) error { return t.addInstance(ctx, s, i) })
+	return s.AddInstances(ctx, i)
+}
+
+// AddInstances does what AddInstance does for several in one transaction: all of
+// them or none.
+func (s *Store) AddInstances(ctx context.Context, all ...run.Instance) error {
+	return s.write(ctx, nil, func(ctx context.Context, t *tx) error {
+		for _, i := range all {
+			if err := t.addInstance(ctx, s, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (t *tx) addInstance(ctx context.Context, s *Store, i run.Instance) error {
@@ -69,8 +83,8 @@ func (t *tx) addInstance(ctx context.Context, s *Store, i run.Instance) error {
 	if err != nil {
 		return err
 	}
-	if i.State != run.Pending {
-		return fmt.Errorf("add instance %s: it is %s, not %s", i.ID, i.State, run.Pending)
+	if i.State != run.Pending && i.State != run.Starting {
+		return fmt.Errorf("add instance %s: it is %s, not %s or %s", i.ID, i.State, run.Pending, run.Starting)
 	}
 	var same []instanceRow
 	err = t.NewSelect().Model(&same).Where("group_id = ? AND position = ? AND state <> ?", i.Group, i.Index, run.Stopped).Scan(ctx)

@@ -78,6 +78,23 @@ func instances(t *testing.T, open Opener) {
 		}
 	})
 
+	t.Run("several are added together or not at all", func(t *testing.T) {
+		g := w.newGroup(t, w.app, rel.ID, "web", 3)
+		fresh := func(index int, state run.State) run.Instance {
+			return run.Instance{ID: run.InstanceID(id.New()), Group: g.ID, Index: index, State: state}
+		}
+		must(t, w.AddInstances(ctx, fresh(0, run.Pending), fresh(1, run.Starting)))
+		mustBe(t, w.AddInstances(ctx, fresh(2, run.Starting), fresh(1, run.Starting)), fault.Conflict)
+		if err := w.AddInstances(ctx, fresh(2, run.Starting), fresh(3, run.Healthy)); err == nil {
+			t.Error("an instance was healthy from the first")
+		}
+		have, err := w.InstancesIn(ctx, g.ID)
+		must(t, err)
+		if len(have) != 2 || have[0].State != run.Pending || have[1].State != run.Starting {
+			t.Errorf("instances = %+v, want the first two", have)
+		}
+	})
+
 	t.Run("how it ended is kept and told", func(t *testing.T) {
 		a := w.newApp(t, "crasher")
 		g := w.newGroup(t, a, w.newRelease(t, a).ID, "worker", 1)
