@@ -147,10 +147,3 @@ func config(ctx context.Context, img client.Image) (ocispec.Image, error) {
 	}
 	return out, nil
 }
-
-func stopSignal(ctx context.Context, img client.Image) string {
-	if c, err := config(ctx, img); err == nil {
-		return c.Config.StopSignal
-	}
-	return ""
-}

@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/oci"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"naru/internal/fault"
@@ -26,11 +27,7 @@ import (
 var rootCapabilities = []string{"CAP_CHOWN", "CAP_SETUID", "CAP_SETGID", "CAP_DAC_OVERRIDE", "CAP_FOWNER"}
 
 // options make the runtime's description of an instance.
-func (d *Driver) options(ctx context.Context, img client.Image, spec run.Spec) ([]oci.SpecOpts, error) {
-	command, err := commandOf(ctx, img, spec)
-	if err != nil {
-		return nil, err
-	}
+func (d *Driver) options(img client.Image, cfg ocispec.ImageConfig, spec run.Spec) []oci.SpecOpts {
 	opts := []oci.SpecOpts{
 		oci.WithDefaultSpec(), // masked and read-only system paths, private namespaces
 		oci.WithDefaultUnixDevices,
@@ -47,13 +44,13 @@ func (d *Driver) options(ctx context.Context, img client.Image, spec run.Spec) (
 		limits(spec.Limits),
 		seccomp.WithDefaultProfile(), // last: it looks at the capabilities
 	}
-	if len(command) > 0 {
+	if command := commandOf(cfg, spec); len(command) > 0 {
 		opts = append(opts, oci.WithProcessArgs(command...))
 	}
 	if spec.IO != nil && spec.IO.TTY {
 		opts = append(opts, oci.WithTTY)
 	}
-	return opts, nil
+	return opts
 }
 
 // initLabel names the program in an image that every command is run under. A
@@ -63,18 +60,11 @@ const initLabel = "naru.init"
 
 // commandOf is what an instance runs: the process's command under the image's
 // init, or nothing where the image's own entrypoint is meant.
-func commandOf(ctx context.Context, img client.Image, spec run.Spec) ([]string, error) {
-	if len(spec.Command) == 0 {
-		return nil, nil
+func commandOf(cfg ocispec.ImageConfig, spec run.Spec) []string {
+	if init := cfg.Labels[initLabel]; init != "" && len(spec.Command) > 0 {
+		return append([]string{init, "--"}, spec.Command...)
 	}
-	cfg, err := config(ctx, img)
-	if err != nil {
-		return nil, err
-	}
-	if init := cfg.Config.Labels[initLabel]; init != "" {
-		return append([]string{init, "--"}, spec.Command...), nil
-	}
-	return spec.Command, nil
+	return spec.Command
 }
 
 // shimGroup spreads a group's instances over shims: each holds at most eight,

@@ -125,7 +125,7 @@ func (d *Driver) create(ctx context.Context, img client.Image, spec run.Spec, st
 	if err != nil {
 		return nil, err
 	}
-	opts, err := d.options(ctx, img, spec)
+	cfg, err := config(ctx, img)
 	if err != nil {
 		return nil, err
 	}
@@ -133,10 +133,10 @@ func (d *Driver) create(ctx context.Context, img client.Image, spec run.Spec, st
 		client.WithImage(img),
 		client.WithSnapshotter(snapshotter),
 		client.WithNewSnapshot(string(spec.ID), img),
-		client.WithNewSpec(opts...),
+		client.WithNewSpec(d.options(img, cfg.Config, spec)...),
 		client.WithAdditionalContainerLabels(map[string]string{
 			labelStatus: string(known), labelMemory: strconv.Itoa(spec.Limits.MemoryMiB), labelDisk: strconv.Itoa(spec.Limits.DiskMiB),
-			labelSignal: stopSignal(ctx, img), labelAddress: addr.String(),
+			labelSignal: cfg.Config.StopSignal, labelAddress: addr.String(),
 		}),
 	)
 }
