@@ -1,0 +1,146 @@
+// Command load puts a steady load on a gateway and measures what its clients
+// see: requests are sent when their time has come whether or not the ones
+// before were answered (an open loop), and time is counted from when they were
+// to be sent. It also holds idle connections.
+//
+//	load open -rate 5000 -conns 32 -for 10s ADDRESS HOST PATH
+//	load idle -conns 10000 ADDRESS HOST PATH    until its input ends
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("load open|idle [-rate N] [-conns N] [-for DURATION] ADDRESS HOST PATH")
+
+func run(args []string) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	flags := flag.NewFlagSet("load", flag.ContinueOnError)
+	rate := flags.Int("rate", 1000, "requests a second")
+	conns := flags.Int("conns", 32, "connections")
+	long := flags.Duration("for", 10*time.Second, "how long")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	if flags.NArg() != 3 || *conns < 1 || *rate < 1 {
+		return errUsage
+	}
+	t := target{flags.Arg(0), fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", flags.Arg(2), flags.Arg(1))}
+	switch args[0] {
+	case "open":
+		return t.open(*rate, *conns, *long)
+	case "idle":
+		return t.idle(*conns)
+	}
+	return errUsage
+}
+
+type target struct{ address, request string }
+
+// client is one connection.
+type client struct {
+	net.Conn
+	in      *bufio.Reader
+	request string
+}
+
+func (t target) dial() (*client, error) {
+	var d net.Dialer
+	c, err := d.DialContext(context.Background(), "tcp", t.address)
+	if err != nil {
+		return nil, err
+	}
+	return &client{c, bufio.NewReaderSize(c, 4096), t.request}, nil
+}
+
+func (c *client) ask() error {
+	if _, err := io.WriteString(c, c.request); err != nil {
+		return err
+	}
+	res, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return errors.Join(err, res.Body.Close())
+}
+
+// open sends at a steady rate over all connections and prints quantiles.
+func (t target) open(rate, conns int, long time.Duration) error {
+	var (
+		sending sync.WaitGroup
+		mu      sync.Mutex // guards what follows
+		took    []time.Duration
+		failed  error
+	)
+	begin := time.Now().Add(100 * time.Millisecond)
+	step := time.Second * time.Duration(conns) / time.Duration(rate)
+	for i := range conns {
+		c, err := t.dial()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = c.Close() }()
+		sending.Go(func() {
+			var mine []time.Duration
+			var err error
+			for due := begin.Add(step * time.Duration(i) / time.Duration(conns)); err == nil && due.Before(begin.Add(long)); due = due.Add(step) {
+				time.Sleep(time.Until(due))
+				err = c.ask()
+				mine = append(mine, time.Since(due))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, mine...)
+			failed = errors.Join(failed, err)
+		})
+	}
+	sending.Wait()
+	if failed != nil {
+		return failed
+	}
+	slices.Sort(took)
+	at := func(q float64) float64 {
+		return float64(took[min(len(took)-1, int(q*float64(len(took))))].Microseconds()) / 1000
+	}
+	fmt.Printf("%d requests  p50 %.2f ms  p99 %.2f ms  p99.9 %.2f ms\n", len(took), at(0.5), at(0.99), at(0.999))
+	return nil
+}
+
+// idle opens connections, has each answered once and holds them until its input
+// ends.
+func (t target) idle(conns int) error {
+	for range conns {
+		c, err := t.dial()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = c.Close() }()
+		if err := c.ask(); err != nil {
+			return err
+		}
+	}
+	fmt.Println("open")
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
