@@ -32,6 +32,7 @@ type Services struct {
 	Apps        Apps
 	Releases    Releases
 	Running     Running
+	Rollouts    Rollouts
 	Meter       Meter
 	Routes      Routes
 	Sources     Sources

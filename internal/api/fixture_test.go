@@ -55,7 +55,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	}
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
 	handler := api.New(api.Services{
-		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Routes: st, Tasks: st, Operations: st, Events: st,
+		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
 		Meter: w.pipe, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Platform: w.pipe,
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))

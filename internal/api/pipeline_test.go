@@ -103,6 +103,10 @@ func (p *pipeline) Rollback(ctx context.Context, by operation.Ask, a app.ID, to 
 	return p.onApp(ctx, by, "rollback", a, to)
 }
 
+func (p *pipeline) ChangeGroup(ctx context.Context, by operation.Ask, a app.ID, in client.GroupChange) (operation.Operation, error) {
+	return p.onApp(ctx, by, "group", a, in)
+}
+
 func (p *pipeline) Delete(ctx context.Context, by operation.Ask, a app.ID) (operation.Operation, error) {
 	return p.onApp(ctx, by, "delete", a, nil)
 }

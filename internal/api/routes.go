@@ -5,6 +5,7 @@ import (
 
 	"naru/internal/auth"
 	"naru/internal/client"
+	"naru/internal/pipeline/rollout"
 )
 
 const (
@@ -96,6 +97,19 @@ func (s *server) routes() []Route {
 		{post, one + "/rollback", auth.AppWrite, "Go back to a release", accept(s.rollback)},
 		{get, one + "/releases", auth.SpaceRead, "List releases, newest first", call(s.listReleases)},
 		{get, one + "/releases/{release}", auth.SpaceRead, "Get a release", call(s.getRelease)},
+		{get, one + "/groups", auth.SpaceRead, "List server groups with their traffic, youngest first", call(s.listGroups)},
+		{post, one + "/groups", auth.AppWrite, "Make a server group without traffic", accept(s.createGroup)},
+		{post, one + "/groups/{group}/enable", auth.AppOperate, "Let a server group take traffic", accept(s.enableGroup)},
+		{post, one + "/groups/{group}/disable", auth.AppOperate, "Take a server group's traffic away", accept(s.disableGroup)},
+		{post, one + "/groups/{group}/resize", auth.AppOperate, "Change the instances of a server group", accept(s.resizeGroup)},
+		{post, one + "/groups/{group}/clone", auth.AppOperate, "Make a server group like another, without traffic", accept(s.cloneGroup)},
+		{post, one + "/groups/{group}/destroy", auth.AppWrite, "Remove a server group", accept(s.destroyGroup)},
+		{get, one + "/rollouts", auth.SpaceRead, "List rollouts, newest first", call(s.listRollouts)},
+		{get, one + "/rollouts/{rollout}", auth.SpaceRead, "Get a rollout", call(s.getRollout)},
+		{post, one + "/rollouts/{rollout}/pause", auth.AppOperate, "Stay at the present step of a rollout", call(s.steer(rollout.Pause))},
+		{post, one + "/rollouts/{rollout}/resume", auth.AppOperate, "Go on with a rollout", call(s.steer(rollout.Resume))},
+		{post, one + "/rollouts/{rollout}/promote", auth.AppWrite, "Skip the steps, or the watch, that are left", call(s.steer(rollout.Promote))},
+		{post, one + "/rollouts/{rollout}/abort", auth.AppOperate, "Go back; on the way back: stop there", call(s.steer(rollout.Abort))},
 		{get, one + "/stats", auth.SpaceRead, "What the instances use now", call(s.stats)},
 		{get, one + "/routes", auth.SpaceRead, "List the routes of an app", call(s.listAppRoutes)},
 		{post, one + "/routes", auth.RouteWrite, "Map a route to an app", create(s.mapRoute)},

@@ -14,6 +14,7 @@ import (
 	"naru/internal/event"
 	"naru/internal/observe/logs"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/rollout"
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
 	"naru/internal/route"
@@ -48,6 +49,16 @@ type Lifecycle interface {
 	// Rollback goes back to a release; "" means the one before the current.
 	Rollback(ctx context.Context, by operation.Ask, a app.ID, to release.ID) (operation.Operation, error)
 	Delete(ctx context.Context, by operation.Ask, a app.ID) (operation.Operation, error)
+	// ChangeGroup changes one server group of an app, or makes one.
+	ChangeGroup(ctx context.Context, by operation.Ask, a app.ID, in client.GroupChange) (operation.Operation, error)
+}
+
+// Rollouts tells how apps are replaced, and steers it.
+type Rollouts interface {
+	// Rollouts lists an app's rollouts, newest first, at most limit; all for 0.
+	Rollouts(ctx context.Context, a app.ID, limit int) ([]rollout.Rollout, error)
+	Rollout(ctx context.Context, id rollout.ID) (rollout.Rollout, error)
+	SteerRollout(ctx context.Context, id rollout.ID, action rollout.Action, actor string) (rollout.Rollout, error)
 }
 
 // Drafts makes apps and edits their drafts.

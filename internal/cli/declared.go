@@ -117,6 +117,10 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 			Args: a.Build.Args, Env: a.Build.Env,
 		},
 	}
+	if a.Strategy != nil {
+		p.Strategy = strategyOf(*a.Strategy)
+		p.Strategy.Keep = true
+	}
 	for _, process := range a.Processes {
 		if p.Processes == nil {
 			p.Processes = map[string]client.PushedProcess{}

@@ -83,7 +83,7 @@ func (p *platform) start() {
 	p.t.Helper()
 	p.work = operation.NewRunner(p.store, p.stories(), 4, slog.New(slog.DiscardHandler))
 	handler := api.New(api.Services{
-		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Routes: p.store,
+		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
 		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Sources: p, Foundations: p, Credentials: p, Platform: p,
 	}, api.Config{}, slog.New(slog.DiscardHandler))

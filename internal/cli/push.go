@@ -26,6 +26,7 @@ type pushFlags struct {
 	instances               int
 	noStart, noRoute, fresh bool
 	plan, verbose, detach   bool
+	strategy                strategyFlags
 }
 
 func (c *cmd) push() *cobra.Command {
@@ -46,6 +47,7 @@ Ctrl-C leaves a push that was begun to the server; naru operations shows how it 
   naru push my-shop --git https://git.example.com/shop.git#main
   naru push my-shop --image registry.example.com/shop:1.2
   naru push --path target/shop.jar
+  naru push --strategy canary --steps 1%,10%/5m,50%/hold
   naru push --plan`,
 		Args: between("[APP]"),
 		RunE: func(cc *cobra.Command, args []string) error { return c.runPush(cc, args, f) },
@@ -70,6 +72,7 @@ Ctrl-C leaves a push that was begun to the server; naru operations shows how it 
 	fl.StringVar(&f.checkPath, "health-path", "", "path of the http check")
 	fl.DurationVar(&f.startTimeout, "start-timeout", 0, "time in which an instance must become healthy")
 	fl.IntVarP(&f.instances, "instances", "n", -1, "instances of the web process")
+	f.strategy.register(fl)
 	fl.BoolVar(&f.noStart, "no-start", false, "build and keep the image; start nothing")
 	fl.BoolVar(&f.noRoute, "no-route", false, "map no route")
 	fl.BoolVar(&f.fresh, "fresh", false, "ignore what earlier builds left")
@@ -219,6 +222,9 @@ func (f pushFlags) over(p *client.Push) error {
 		return err
 	}
 	if err := addRoutes(&p.Routes, f.routes); err != nil {
+		return err
+	}
+	if err := f.strategy.over(p); err != nil {
 		return err
 	}
 	return f.overWeb(p)

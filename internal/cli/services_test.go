@@ -92,6 +92,10 @@ func (p *platform) Rollback(ctx context.Context, by operation.Ask, a app.ID, to 
 	return p.onApp(ctx, by, "restart", a, "rollback")
 }
 
+func (p *platform) ChangeGroup(ctx context.Context, by operation.Ask, a app.ID, in client.GroupChange) (operation.Operation, error) {
+	return p.onApp(ctx, by, "scale", a, map[string]int{})
+}
+
 func (p *platform) Delete(ctx context.Context, by operation.Ask, a app.ID) (operation.Operation, error) {
 	return p.onApp(ctx, by, "delete", a, nil)
 }

@@ -175,7 +175,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}}
 	handler := api.New(api.Services{
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
-		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Meter: driver,
+		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Meter: driver,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
 		Foundations: foundations, Credentials: safe, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: appsURL(cfg, cfg.AppsDomain)}.From(cfg), log)

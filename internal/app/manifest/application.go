@@ -214,6 +214,12 @@ func (r *reader) own(a *Application, key string, v *yaml.Node) {
 		"dockerfile": func(k string, v *yaml.Node) { a.Build.Dockerfile = r.path(k, v) },
 		"target":     func(k string, v *yaml.Node) { a.Build.Target = r.text(k, v) },
 		"args":       func(k string, v *yaml.Node) { a.Build.Args = r.environment(k, v) },
-		"build_env":  func(k string, v *yaml.Node) { a.Build.Env = r.environment(k, v) },
+		"strategy":   func(k string, v *yaml.Node) { a.Strategy = r.strategy(k, v) },
+		"release_command": func(k string, v *yaml.Node) {
+			if command := r.text(k, v); command != "" {
+				a.Processes = append(a.Processes, Process{Type: app.ReleaseType, Overrides: app.Overrides{Command: command}})
+			}
+		},
+		"build_env": func(k string, v *yaml.Node) { a.Build.Env = r.environment(k, v) },
 	})
 }

@@ -48,6 +48,7 @@ type Application struct {
 	Image       string            // docker.image: nothing is built
 	ImageUser   string            // docker.username
 	Build       Build             //
+	Strategy    *app.Strategy     // naru.strategy: how what runs is replaced
 }
 
 // Build is what an entry says about building: naru's own keys, and buildpacks.

@@ -70,6 +70,8 @@ type Store interface {
 	Rollouts(ctx context.Context, a app.ID, limit int) ([]rollout.Rollout, error)
 	SteerRollout(ctx context.Context, id rollout.ID, action rollout.Action, actor string) (rollout.Rollout, error)
 	SupersedeRollout(ctx context.Context, a app.ID, actor string) error
+	ReleaseNumbered(ctx context.Context, a app.ID, number int) (release.Release, error)
+	Group(ctx context.Context, id run.GroupID) (run.Group, error)
 	Groups(ctx context.Context, a app.ID) ([]run.Group, error)
 	CreateGroup(ctx context.Context, g run.Group, evs ...event.Event) (run.Group, error)
 	WeighGroup(ctx context.Context, id run.GroupID, weight *int, evs ...event.Event) (run.Group, error)
@@ -196,6 +198,7 @@ func (s *Service) Handlers() map[operation.Kind]operation.Handler {
 		KindRollback: s.rollback,
 		KindSetEnv:   s.restart,
 		KindDelete:   s.delete,
+		KindGroup:    s.group,
 	}
 }
 

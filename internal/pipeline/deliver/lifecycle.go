@@ -139,6 +139,9 @@ func (s *Service) rollback(ctx context.Context, w *operation.Work) (any, error) 
 	if err := w.Bind(&in); err != nil {
 		return nil, err
 	}
+	if back, ok, err := s.atOnce(ctx, w, in.To); err != nil || ok {
+		return back, err
+	}
 	c, err := operation.Step(ctx, w, "release", func(ctx context.Context) (cutting, operation.Outcome, error) {
 		return s.roll(ctx, w, app.Strategy{Kind: app.Rolling, Guard: app.Guarding{Off: true}}, func(ctx context.Context, a app.App, _ *release.Release) (release.Release, error) {
 			old, err := s.store.Release(ctx, in.To)

@@ -6,9 +6,13 @@ import (
 	"sync"
 	"time"
 
+	"naru/internal/app"
+	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
+	"naru/internal/release"
 	"naru/internal/run"
 )
 
@@ -85,4 +89,43 @@ func (s *Service) setAside(g run.Group, newest []rollout.Rollout) bool {
 		return false
 	}
 	return len(newest) == 0 || newest[0].State.Ended() || !slices.Contains(newest[0].New, g.ID)
+}
+
+// atOnce goes back to what a watched rollout replaced, where that is what is asked
+// for: its instances are ready. ok is false where there is no such rollout.
+func (s *Service) atOnce(ctx context.Context, w *operation.Work, to release.ID) (back client.ReleaseResult, ok bool, err error) {
+	newest, err := s.store.Rollouts(ctx, w.App, 1)
+	if err != nil || len(newest) == 0 || newest[0].State != rollout.Watching || newest[0].From != to {
+		return back, false, err
+	}
+	id, err := operation.Step(ctx, w, "back", func(ctx context.Context) (rollout.ID, operation.Outcome, error) {
+		ro, err := s.store.SteerRollout(ctx, newest[0].ID, rollout.Abort, w.Actor)
+		return ro.ID, operation.Outcome{Text: "what ran before is ready: nothing has to be started"}, err
+	})
+	if err != nil {
+		return back, true, err
+	}
+	ro, err := s.rollouts.Run(ctx, id, &listener{w: w})
+	if err != nil {
+		return back, true, err
+	}
+	if why := s.wentBack(ctx, w.Actor, ro); ro.State != rollout.RolledBack {
+		return back, true, why
+	}
+	rel, err := s.store.Release(ctx, to)
+	if err != nil {
+		return back, true, err
+	}
+	a, err := s.store.UpdateApp(ctx, w.App, func(a *app.App) error {
+		a.Draft = rel.Draft()
+		return nil
+	})
+	if err != nil {
+		return back, true, err
+	}
+	urls, err := s.urls(ctx, a)
+	if err == nil {
+		s.live(ctx, w, urls)
+	}
+	return client.ReleaseResult{App: a.Name, Release: rel.Number, URLs: urls, Took: client.Duration(time.Since(w.Created))}, true, err
 }

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"naru/internal/app"
+	"naru/internal/client"
+)
+
+// strategyFlags are what a person may say about how what runs is replaced.
+type strategyFlags struct {
+	kind, steps, match, second  string
+	maxInFlight, maxUnavailable int
+	watch                       time.Duration
+	noGuard                     bool
+}
+
+func (f *strategyFlags) register(fl *pflag.FlagSet) {
+	fl.StringVar(&f.kind, "strategy", "", "how what runs is replaced: rolling, bluegreen, canary, rings, highlander, recreate")
+	fl.StringVar(&f.steps, "steps", "", "canary and rings: shares of traffic, 1%,10%/5m,50%/hold (a pause of its own, or until naru rollout resume)")
+	fl.StringVar(&f.match, "match", "", "rings: whose requests come first, header:NAME=VALUE or cookie:NAME=VALUE")
+	fl.StringVar(&f.second, "second", "", "what to do with a rollout that is on its way: queue behind it, or supersede it")
+	fl.IntVar(&f.maxInFlight, "max-in-flight", 0, "rolling: new instances on their way at once (default: a quarter)")
+	fl.IntVar(&f.maxUnavailable, "max-unavailable", 0, "rolling: instances fewer than wanted that may work meanwhile")
+	fl.DurationVar(&f.watch, "keep-old", -1, "how long the old instances stay ready after all traffic moved")
+	fl.BoolVar(&f.noGuard, "no-guard", false, "do not let the gateway take traffic away from a worse release by itself")
+}
+
+// over lays the flags over what a manifest says. Another kind of strategy leaves
+// nothing of the manifest's.
+func (f strategyFlags) over(p *client.Push) error {
+	if f == (strategyFlags{watch: -1}) {
+		return nil
+	}
+	s := client.Strategy{}
+	if p.Strategy != nil && (f.kind == "" || f.kind == p.Strategy.Kind) {
+		s = *p.Strategy
+	}
+	s.Keep = false
+	for to, from := range map[*string]string{&s.Kind: f.kind, &s.Match: f.match, &s.Second: f.second} {
+		if from != "" {
+			*to = from
+		}
+	}
+	if f.steps != "" {
+		if _, err := app.ParseSteps(f.steps); err != nil {
+			return err
+		}
+		s.Steps = strings.Split(f.steps, ",")
+	}
+	if f.maxInFlight > 0 {
+		s.MaxInFlight = f.maxInFlight
+	}
+	if f.maxUnavailable > 0 {
+		s.MaxUnavailable = f.maxUnavailable
+	}
+	if f.watch >= 0 {
+		watch := client.Duration(f.watch)
+		s.Watch = &watch
+	}
+	s.NoGuard = s.NoGuard || f.noGuard
+	p.Strategy = &s
+	return nil
+}
+
+// strategyOf is a manifest's strategy as a push says it.
+func strategyOf(s app.Strategy) *client.Strategy {
+	out := &client.Strategy{
+		Kind: string(s.Kind), MaxInFlight: s.MaxInFlight, MaxUnavailable: s.MaxUnavailable, Match: s.Match, Second: s.Second, NoGuard: s.Guard.Off,
+	}
+	for _, step := range s.Steps {
+		out.Steps = append(out.Steps, step.String())
+	}
+	if s.Watch != nil {
+		watch := client.Duration(*s.Watch)
+		out.Watch = &watch
+	}
+	return out
+}
