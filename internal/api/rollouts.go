@@ -122,21 +122,22 @@ func (s *server) createGroup(ctx context.Context, in *newGroupInput) (operation.
 	return s.changeGroup(ctx, client.GroupChange{Action: "create", Release: in.Body.Release, Process: in.Body.Process, Size: in.Body.Size})
 }
 
-type groupPath struct {
+// GroupPath names a server group in a path.
+type GroupPath struct {
 	Group string `path:"group" maxLength:"100" doc:"name or id of a server group"`
 }
 
 type groupForceInput struct {
-	groupPath
+	GroupPath
 	Body client.GroupForce
 }
 
 type groupSizeInput struct {
-	groupPath
+	GroupPath
 	Body client.GroupSize
 }
 
-func (s *server) enableGroup(ctx context.Context, in *groupPath) (operation.Operation, error) {
+func (s *server) enableGroup(ctx context.Context, in *GroupPath) (operation.Operation, error) {
 	return s.changeGroup(ctx, client.GroupChange{Action: "enable", Group: in.Group})
 }
 

@@ -245,6 +245,8 @@ func progressOf(ro rollout.Rollout, lanes []rollout.Lane) string {
 		text = "no instance wanted"
 	}
 	switch {
+	case ro.State == rollout.Releasing:
+		text = "the release command runs"
 	case ro.State == rollout.Paused:
 		text = "paused: " + text
 	case ro.State == rollout.Aborting:

@@ -26,6 +26,7 @@ import (
 	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
+	"naru/internal/release"
 	"naru/internal/route/hub"
 	"naru/internal/route/routetest"
 	"naru/internal/run"
@@ -40,13 +41,14 @@ import (
 // world is what outlives the control plane: the database, what runs, and the
 // gateway.
 type world struct {
-	dir     string
-	driver  *runtest.Fake
-	gateway *routetest.Gateway
-	space   app.SpaceID
-	memory  admit.Limits
-	process app.Process // the platform's defaults
-	killAt  int64       // the commit at which the next platform dies; 0: it does not
+	dir      string
+	driver   *runtest.Fake
+	gateway  *routetest.Gateway
+	space    app.SpaceID
+	memory   admit.Limits
+	process  app.Process // the platform's defaults
+	releases chan string // release commands that were begun; nil: nobody looks
+	killAt   int64       // the commit at which the next platform dies; 0: it does not
 }
 
 // platform is one life of the control plane.
@@ -107,7 +109,7 @@ func (w *world) up(t *testing.T) *platform {
 		t.Fatal(err)
 	}
 	safe := vault.New(st, func() *secret.Keyring { return ring }, nil)
-	gateways := hub.New(hub.Config{Interval: time.Millisecond, Settle: time.Millisecond}, log)
+	gateways := hub.New(hub.Config{Interval: time.Millisecond, Settle: time.Millisecond, Tripped: st.TripRollouts}, log)
 	ln, err := hub.Listen(filepath.Join(w.dir, "hub.sock"), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +123,7 @@ func (w *world) up(t *testing.T) *platform {
 	var ops *operation.Runner
 	p.Service = deliver.New(deliver.Parts{
 		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: traffic,
-		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{}, log), Wake: func() { ops.Wake() },
+		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Releaser: w}, log), Wake: func() { ops.Wake() },
 	}, deliver.Config{
 		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10, Memory: w.memory, Defaults: w.process,
 		URL: func(host, path string) string { return "http://" + host + path },
@@ -194,9 +196,13 @@ type imported struct{}
 func (imported) Import(_ context.Context, _ app.SpaceID, reference, repository string) (artifact.Image, error) {
 	digest := fmt.Sprintf("sha256:%064x", []byte(reference))
 	command := append([]string{runtest.TestApp}, strings.Fields(reference)...)
+	processes := []app.Process{{Type: app.Web, Command: command}, {Type: "worker", Command: []string{"/forever"}}}
+	if work, ok := strings.CutPrefix(reference, "release "); ok {
+		processes = []app.Process{{Type: app.Web, Command: []string{runtest.TestApp, "serve"}}, {Type: app.ReleaseType, Command: []string{work}}}
+	}
 	return artifact.Image{
 		ID: artifact.ID(id.New()), Ref: artifact.Ref{Repository: repository, Digest: digest[:71]}, Origin: reference, Bytes: 1,
-		Processes: []app.Process{{Type: app.Web, Command: command}, {Type: "worker", Command: []string{"/forever"}}},
+		Processes: processes,
 	}, nil
 }
 
@@ -227,4 +233,22 @@ func (w *world) served(host string) (instance string, err error) {
 		end()
 	}
 	return instance, err
+}
+
+// RunRelease stands for the release command: "bad" fails, "endless" lasts until it
+// is stopped.
+func (w *world) RunRelease(ctx context.Context, rel release.Release, say func(string)) error {
+	p, _ := rel.Process(app.ReleaseType)
+	say("begins")
+	if w.releases != nil {
+		w.releases <- p.Command[0]
+	}
+	switch p.Command[0] {
+	case "bad":
+		return errors.New("exit 3")
+	case "endless":
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
 }

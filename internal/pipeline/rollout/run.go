@@ -251,6 +251,7 @@ func (r *Runner) release(ctx context.Context, ro Rollout, abort <-chan struct{},
 	}
 	work, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	hear.Moved(ctx, ro, nil)
 	go r.unless(work, ro, abort, func() { stop(ErrAborted) })
 	err = r.opts.Releaser.RunRelease(work, rel, func(line string) { hear.Output(ctx, app.ReleaseType, line) })
 	switch {

@@ -156,6 +156,9 @@ func (g *Gateway) Release() {
 // Eject reports an instance as one that does not answer.
 func (g *Gateway) Eject(e route.Ejection) { g.say(&wire.Message{Ejected: []route.Ejection{e}}) }
 
+// Trip says that a guard tripped, as the gateway does when it happens.
+func (g *Gateway) Trip(t route.Trip) { g.say(&wire.Message{Trips: []route.Trip{t}}) }
+
 // Table waits until a table is in use and returns it.
 func (g *Gateway) Table(ctx context.Context) (*route.Table, error) {
 	for {

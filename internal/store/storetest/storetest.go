@@ -52,6 +52,7 @@ func Suite(t *testing.T, open Opener) {
 		{"source to release", sourceToRelease},
 		{"instances", instances},
 		{"rollouts", rollouts},
+		{"strategies", strategies},
 		{"tasks", tasks},
 		{"routes", routes},
 		{"operations", operations},
