@@ -43,6 +43,7 @@ type Driver struct {
 	client    *client.Client
 	net       *network
 	log       *slog.Logger
+	known     knownImages
 	pulls     keyed    // one pull of an image at a time
 	starts    keyed    // one start of an instance at a time
 	delivered sync.Map // run.InstanceID -> chan struct{}, closed when an attached task's output was handed on

@@ -4,18 +4,15 @@ package containerd
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/client"
-	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	"github.com/containerd/errdefs"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"naru/internal/artifact"
 	"naru/internal/fault"
@@ -37,24 +34,37 @@ func (d *Driver) Pull(ctx context.Context, img run.Image) error {
 }
 
 // ensure returns an unpacked image, fetched where it is missing.
-func (d *Driver) ensure(ctx context.Context, img run.Image) (client.Image, error) {
+func (d *Driver) ensure(ctx context.Context, img run.Image) (*knownImage, error) {
 	name := imageName(img.Ref)
-	if i, err := d.client.GetImage(ctx, name); err == nil {
-		if ok, err := i.IsUnpacked(ctx, snapshotter); err == nil && ok {
-			return i, nil
-		}
+	if k := d.known.get(name); k != nil {
+		return k, nil
 	}
 	unlock, err := d.pulls.lock(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if i, err := d.client.GetImage(ctx, name); err == nil { // somebody else pulled it meanwhile
-		if ok, err := i.IsUnpacked(ctx, snapshotter); err == nil && ok {
-			return i, nil
+	if k := d.known.get(name); k != nil { // somebody else fetched it meanwhile
+		return k, nil
+	}
+	i, err := d.client.GetImage(ctx, name)
+	if err == nil {
+		var unpacked bool
+		if unpacked, err = i.IsUnpacked(ctx, snapshotter); err == nil && !unpacked {
+			err = errdefs.ErrNotFound
 		}
 	}
-	return d.pull(ctx, img)
+	if err != nil {
+		if i, err = d.pull(ctx, img); err != nil {
+			return nil, err
+		}
+	}
+	k, err := know(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	d.known.put(name, k)
+	return k, nil
 }
 
 func (d *Driver) pull(ctx context.Context, img run.Image) (client.Image, error) {
@@ -125,25 +135,9 @@ func (d *Driver) RemoveImage(ctx context.Context, ref artifact.Ref) error {
 	if len(users) > 0 {
 		return fault.New(fault.Conflict, "image", "image %s is used by %d instances", ref, len(users))
 	}
+	d.known.forget(imageName(ref))
 	if err := d.client.ImageService().Delete(ctx, imageName(ref), images.SynchronousDelete()); err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("remove image %s: %w", ref, err)
 	}
 	return nil
-}
-
-// config reads an image's configuration.
-func config(ctx context.Context, img client.Image) (ocispec.Image, error) {
-	var out ocispec.Image
-	desc, err := img.Config(ctx)
-	if err != nil {
-		return out, fmt.Errorf("read configuration of image: %w", err)
-	}
-	raw, err := content.ReadBlob(ctx, img.ContentStore(), desc)
-	if err != nil {
-		return out, fmt.Errorf("read configuration of image: %w", err)
-	}
-	if err := json.Unmarshal(raw, &out); err != nil {
-		return out, fmt.Errorf("read configuration of image: %w", err)
-	}
-	return out, nil
 }

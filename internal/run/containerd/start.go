@@ -93,6 +93,12 @@ func (d *Driver) start(ctx context.Context, spec run.Spec) (run.Status, error) {
 		return run.Status{}, err
 	}
 	c, err := d.create(ctx, img, spec, st, addr)
+	if errdefs.IsNotFound(err) { // the image was taken away by somebody else's hand
+		d.known.forget(img.Name())
+		if img, err = d.ensure(ctx, spec.Image); err == nil {
+			c, err = d.create(ctx, img, spec, st, addr)
+		}
+	}
 	if err != nil {
 		return run.Status{}, explain(err, spec)
 	}
@@ -120,15 +126,12 @@ func (d *Driver) start(ctx context.Context, spec run.Spec) (run.Status, error) {
 }
 
 // create makes the container with its file system.
-func (d *Driver) create(ctx context.Context, img client.Image, spec run.Spec, st run.Status, addr netip.Addr) (client.Container, error) {
+func (d *Driver) create(ctx context.Context, img *knownImage, spec run.Spec, st run.Status, addr netip.Addr) (client.Container, error) {
 	known, err := json.Marshal(st)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := config(ctx, img)
-	if err != nil {
-		return nil, err
-	}
+	cfg := img.config
 	return d.client.NewContainer(ctx, string(spec.ID),
 		client.WithImage(img),
 		client.WithSnapshotter(snapshotter),
