@@ -86,6 +86,7 @@ type Store interface {
 	SetRoute(ctx context.Context, r route.Route, evs ...event.Event) (route.Route, error)
 	DeleteRoute(ctx context.Context, id route.ID, evs ...event.Event) error
 
+	Operation(ctx context.Context, id operation.ID) (operation.Operation, error)
 	Operations(ctx context.Context, f operation.Filter) ([]operation.Operation, error)
 	AddOperation(ctx context.Context, op operation.Operation, evs ...event.Event) (operation.Operation, error)
 	WatchApp(id app.ID) (changed <-chan struct{}, stop func())
@@ -196,7 +197,7 @@ func (s *Service) Handlers() map[operation.Kind]operation.Handler {
 		KindRestart:  s.restart,
 		KindScale:    s.scale,
 		KindRollback: s.rollback,
-		KindSetEnv:   s.restart,
+		KindSetEnv:   s.changed,
 		KindDelete:   s.delete,
 		KindGroup:    s.group,
 	}
@@ -205,25 +206,31 @@ func (s *Service) Handlers() map[operation.Kind]operation.Handler {
 // submit stores an operation on an app; the work begins when nothing else works
 // on the app. more runs in the same transaction before it and may be nil.
 func (s *Service) submit(ctx context.Context, by operation.Ask, kind operation.Kind, a app.App, request any, more func(ctx context.Context) error) (operation.Operation, error) {
-	encoded, err := json.Marshal(request)
-	if err != nil {
-		return operation.Operation{}, err
-	}
 	var op operation.Operation
-	err = s.store.Together(ctx, func(ctx context.Context) (err error) {
+	err := s.store.Together(ctx, func(ctx context.Context) (err error) {
 		if more != nil {
 			if err := more(ctx); err != nil {
 				return err
 			}
 		}
-		op, err = s.store.AddOperation(ctx, operation.Operation{
-			ID: operation.ID(id.New()), Kind: kind, Space: a.Space, App: a.ID, Subject: string(a.ID),
-			Actor: by.Actor, Key: by.Key, Request: encoded, State: operation.Queued,
-		})
+		op, err = s.queue(ctx, by, kind, a, request)
 		return err
 	})
 	if err == nil {
 		s.wake()
 	}
 	return op, err
+}
+
+// queue stores an operation on an app in the caller's transaction; who commits
+// wakes the runner.
+func (s *Service) queue(ctx context.Context, by operation.Ask, kind operation.Kind, a app.App, request any) (operation.Operation, error) {
+	encoded, err := json.Marshal(request)
+	if err != nil {
+		return operation.Operation{}, err
+	}
+	return s.store.AddOperation(ctx, operation.Operation{
+		ID: operation.ID(id.New()), Kind: kind, Space: a.Space, App: a.ID, Subject: string(a.ID),
+		Actor: by.Actor, Key: by.Key, Request: encoded, State: operation.Queued,
+	})
 }

@@ -3,12 +3,13 @@ package deliver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"naru/internal/app"
+	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/pipeline/operation"
 )
@@ -31,8 +32,13 @@ func (s *Service) SetEnv(ctx context.Context, by operation.Ask, id app.ID, chang
 	names := slices.Sorted(maps.Keys(change.Set))
 	names = append(names, slices.Sorted(maps.Keys(change.Secrets))...)
 	names = append(names, change.Unset...)
+	reason := "set-env " + strings.Join(names, " ")
+	if len(change.Set)+len(change.Secrets) == 0 {
+		reason = "unset-env " + strings.Join(names, " ")
+	}
 	var a app.App
-	edit := func(ctx context.Context) (err error) {
+	var op *operation.Operation
+	err := s.store.Together(ctx, func(ctx context.Context) (err error) {
 		if err := s.secrets.SetSecrets(ctx, id, change); err != nil {
 			return err
 		}
@@ -40,29 +46,51 @@ func (s *Service) SetEnv(ctx context.Context, by operation.Ask, id app.ID, chang
 			a.Draft = a.Draft.WithEnv(change.Set).WithSecrets(slices.Sorted(maps.Keys(change.Secrets))...).WithoutEnv(change.Unset...)
 			return nil
 		}, event.Event{Kind: "env.changed", Actor: by.Actor, Detail: map[string]any{"names": names}})
+		if err != nil || !restart {
+			return err
+		}
+		if runs, err := s.runs(ctx, a); err != nil || !runs {
+			return err
+		}
+		queued, err := s.queue(ctx, by, KindSetEnv, a, reasonRequest{Reason: reason})
+		op = &queued
 		return err
-	}
-	now, err := s.store.App(ctx, id)
+	})
 	if err != nil {
 		return app.App{}, nil, err
 	}
-	groups, err := s.store.Groups(ctx, id)
+	if op != nil {
+		s.wake()
+	}
+	return a, op, nil
+}
+
+// runs reports that a release of an app runs or is about to: what is changed in
+// the draft from here on would not be in it.
+func (s *Service) runs(ctx context.Context, a app.App) (bool, error) {
+	if a.State == app.Stopped {
+		return false, nil
+	}
+	groups, err := s.store.Groups(ctx, a.ID)
+	if err != nil || len(groups) > 0 {
+		return len(groups) > 0, err
+	}
+	newest, err := s.store.Rollouts(ctx, a.ID, 1)
+	return len(newest) > 0 && !newest[0].State.Ended(), err
+}
+
+// changed brings a change of the draft to the instances, unless the app was
+// stopped before the change had its turn: it must not start it again.
+func (s *Service) changed(ctx context.Context, w *operation.Work) (any, error) {
+	a, err := s.store.App(ctx, w.App)
 	if err != nil {
-		return app.App{}, nil, err
+		return nil, err
 	}
-	if !restart || now.State == app.Stopped || len(groups) == 0 {
-		err := s.store.Together(ctx, edit)
-		return a, nil, err
+	if a.State == app.Stopped {
+		w.Info(ctx, "release", "%s is stopped: naru start %s runs it with the change", a.Name, a.Name)
+		return client.ReleaseResult{App: a.Name, URLs: []string{}, Took: client.Duration(time.Since(w.Created))}, nil
 	}
-	request := reasonRequest{Reason: fmt.Sprintf("set-env %s", strings.Join(names, " "))}
-	if len(change.Set)+len(change.Secrets) == 0 {
-		request.Reason = "unset-env " + strings.Join(names, " ")
-	}
-	op, err := s.submit(ctx, by, KindSetEnv, now, request, edit)
-	if err != nil {
-		return app.App{}, nil, err
-	}
-	return a, &op, nil
+	return s.restart(ctx, w)
 }
 
 // SetProcesses replaces the draft's overrides of the named process types.

@@ -113,7 +113,7 @@ func (s *Service) before(ctx context.Context, a app.App) (release.ID, error) {
 	return "", fault.New(fault.Conflict, "release", "%s has no release before the current one", a.Name).WithTry("naru releases %s", a.Name)
 }
 
-// restart is the story of restart and set-env.
+// restart is the story of restart, and of set-env where the app runs.
 func (s *Service) restart(ctx context.Context, w *operation.Work) (any, error) {
 	var in reasonRequest
 	if err := w.Bind(&in); err != nil {
@@ -222,22 +222,7 @@ func (s *Service) resize(ctx context.Context, w *operation.Work, ev event.Event,
 			if err := s.room.Resize(ctx, a); err != nil {
 				return err
 			}
-			groups, err := s.store.Groups(ctx, w.App)
-			if err != nil {
-				return err
-			}
-			under, err := s.store.Rollouts(ctx, w.App, 1)
-			if err != nil {
-				return err
-			}
-			for _, g := range groups {
-				if want := a.Wanted(g.Process); g.Size != want && (want == 0 || !s.setAside(g, under)) {
-					if _, err := s.store.ResizeGroup(ctx, g.ID, want); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
+			return s.fit(ctx, a)
 		})
 	})
 	if err != nil {
@@ -248,6 +233,27 @@ func (s *Service) resize(ctx context.Context, w *operation.Work, ev event.Event,
 		return true, out, err
 	})
 	return err
+}
+
+// fit gives an app's groups the sizes that are wanted of it, in the caller's
+// transaction.
+func (s *Service) fit(ctx context.Context, a app.App) error {
+	groups, err := s.store.Groups(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	under, err := s.store.Rollouts(ctx, a.ID, 1)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if want := a.Wanted(g.Process); g.Size != want && (want == 0 || !s.setAside(g, under)) {
+			if _, err := s.store.ResizeGroup(ctx, g.ID, want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // delete takes the app out of the table, then its instances away, then

@@ -148,8 +148,17 @@ func (s *Service) snapshot(ctx context.Context, space app.SpaceID, ref string) (
 	return snap, err
 }
 
-// push is the main story: source, build, artifact, release, run, route, live.
+// push is the main story, and what is left of it when it does not end well.
 func (s *Service) push(ctx context.Context, w *operation.Work) (any, error) {
+	result, err := s.pushed(ctx, w)
+	if err == nil || ctx.Err() != nil {
+		return result, err
+	}
+	return nil, s.pushFailed(ctx, w, err)
+}
+
+// pushed is source, build, artifact, release, run, route, live.
+func (s *Service) pushed(ctx context.Context, w *operation.Work) (any, error) {
 	began := w.Created
 	var in client.Push
 	if err := w.Bind(&in); err != nil {
@@ -200,15 +209,24 @@ func (s *Service) keepImage(ctx context.Context, w *operation.Work, a app.App, i
 		var kept artifact.Image
 		err := s.store.Together(ctx, func(ctx context.Context) (err error) {
 			img.App = a.ID
+			before, err := s.store.App(ctx, a.ID)
+			if err != nil {
+				return err
+			}
 			if kept, err = s.store.AddImage(ctx, img, event.Event{Kind: "image.built", Actor: w.Actor, Subject: img.Ref.String()}); err != nil {
 				return err
 			}
-			_, err = s.store.UpdateApp(ctx, a.ID, func(a *app.App) error {
+			if _, err = s.store.UpdateApp(ctx, a.ID, func(a *app.App) error {
 				a.Image = string(kept.ID)
+				if !in.NoStart {
+					a.State = app.Started
+				}
 				applyPush(a, in)
 				return nil
-			})
-			return err
+			}); err != nil {
+				return err
+			}
+			return s.keepEdit(ctx, w, before)
 		})
 		return kept.ID, operation.Outcome{
 			Text: fmt.Sprintf("%s@%s, %s", img.Ref.Repository, img.Ref.Short(), size.Text(img.Bytes)), Data: img.Ref.String(),

@@ -71,6 +71,10 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, asked app.Strateg
 	var c cutting
 	var text string
 	err := s.whenThereIsRoom(ctx, w, "release", func(ctx context.Context) error {
+		before, err := s.store.App(ctx, w.App)
+		if err != nil {
+			return err
+		}
 		a, err := s.store.UpdateApp(ctx, w.App, func(a *app.App) error {
 			a.State = app.Started
 			return nil
@@ -86,6 +90,9 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, asked app.Strateg
 		}
 		rel, err := pick(ctx, a, old)
 		if err != nil {
+			return err
+		}
+		if err := s.keepEdit(ctx, w, before); err != nil {
 			return err
 		}
 		r := rollout.Rollout{
@@ -148,8 +155,8 @@ func (s *Service) clear(ctx context.Context, w *operation.Work) error {
 }
 
 // replace carries the rollout out, until all traffic is where it belongs, and
-// tells how it goes. When what ran before runs again, the app's image is set back
-// too, so that the next restart does not try the same thing once more.
+// tells how it goes. When what ran before runs again, the app's image and draft go
+// back too, so that the next restart does not try the same thing once more.
 func (s *Service) replace(ctx context.Context, w *operation.Work, c cutting) error {
 	_, err := operation.Step(ctx, w, "run", func(ctx context.Context) (rollout.State, operation.Outcome, error) {
 		hear := &listener{w: w}
@@ -169,8 +176,8 @@ func (s *Service) replace(ctx context.Context, w *operation.Work, c cutting) err
 	return err
 }
 
-// wentBack sets the app's image back to what runs when a rollout did not end
-// well, and says why.
+// wentBack takes back what the rollout's operation changed of the app when the
+// rollout did not end well, and says why.
 func (s *Service) wentBack(ctx context.Context, actor string, ro rollout.Rollout) error {
 	if ro.State == rollout.Done || ro.State == rollout.Watching {
 		return nil
@@ -183,21 +190,8 @@ func (s *Service) wentBack(ctx context.Context, actor string, ro rollout.Rollout
 	if err != nil {
 		return err
 	}
-	if ro.From != "" && ro.From != ro.Release {
-		from, err := s.store.Release(ctx, ro.From)
-		if err != nil {
-			return err
-		}
-		img, err := s.store.ImageOf(ctx, a.ID, from.Image)
-		if err != nil {
-			return err
-		}
-		if _, err := s.store.UpdateApp(ctx, a.ID, func(a *app.App) error {
-			a.Image = string(img.ID)
-			return nil
-		}, event.Event{Kind: "rollout.restored", Actor: actor, Subject: a.Name, Detail: map[string]any{"release": rel.Number, "reason": ro.Reason}}); err != nil {
-			return err
-		}
+	if err := s.takeBack(ctx, actor, operation.ID(ro.ID), a.ID, &ro, ro.Reason); err != nil {
+		return err
 	}
 	return ro.Err(a, rel)
 }

@@ -137,6 +137,42 @@ func Step[T any](ctx context.Context, w *Work, name string, fn func(context.Cont
 	return value, nil
 }
 
+// Keep stores a value under a name in an operation's memory, without telling
+// anybody. With the context of a transaction it is kept exactly when what it
+// belongs to is: that is how a step that was cut off after its commit knows.
+func Keep[T any](ctx context.Context, w *Work, name string, value T) error {
+	next, memory, err := w.with(name, value)
+	if err != nil {
+		return err
+	}
+	if err := w.store.ReportOperation(ctx, w.ID, memory, nil); err != nil {
+		return fmt.Errorf("keep %s of an operation: %w", name, err)
+	}
+	w.mu.Lock()
+	w.memory = next
+	w.mu.Unlock()
+	return nil
+}
+
+// Kept returns what an operation, also one that has ended, remembers of a step
+// or was told to keep under a name.
+func Kept[T any](op Operation, name string) (value T, ok bool, err error) {
+	var memory map[string]json.RawMessage
+	if len(op.Memory) > 0 {
+		if err := json.Unmarshal(op.Memory, &memory); err != nil {
+			return value, false, fmt.Errorf("read memory of operation %s: %w", op.ID, err)
+		}
+	}
+	known, ok := memory[name]
+	if !ok {
+		return value, false, nil
+	}
+	if err := json.Unmarshal(known, &value); err != nil {
+		return value, false, fmt.Errorf("read %s of operation %s: %w", name, op.ID, err)
+	}
+	return value, true, nil
+}
+
 // Info reports a sentence about a step.
 func (w *Work) Info(ctx context.Context, step, format string, args ...any) {
 	w.report(ctx, Progress{Step: step, Status: StepInfo, Text: fmt.Sprintf(format, args...)})
@@ -206,17 +242,23 @@ func (w *Work) recall(name string) (json.RawMessage, bool) {
 	return known, ok
 }
 
-// remember stores a step's value and its last line in one transaction.
-func (w *Work) remember(ctx context.Context, name string, value any, end Progress) error {
+// with is the memory with a value more, as it is and as it is stored.
+func (w *Work) with(name string, value any) (map[string]json.RawMessage, json.RawMessage, error) {
 	encoded, err := json.Marshal(value)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	w.mu.Lock()
 	next := maps.Clone(w.memory)
 	w.mu.Unlock()
 	next[name] = encoded
 	memory, err := json.Marshal(next)
+	return next, memory, err
+}
+
+// remember stores a step's value and its last line in one transaction.
+func (w *Work) remember(ctx context.Context, name string, value any, end Progress) error {
+	next, memory, err := w.with(name, value)
 	if err != nil {
 		return err
 	}
