@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"net"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -14,12 +16,17 @@ import (
 // holds no buffer.
 type conn struct {
 	g      *Gateway
-	bottom *socket  // the client's connection, known to the drain
-	nc     net.Conn // the same, or TLS on top of it
-	raw    syscall.RawConn
-	turn   func(fd uintptr) bool // takes what came; made once
+	bottom *socket               // the client's connection, known to the drain
+	nc     net.Conn              // the same, or TLS on top of it
+	sock   syscall.RawConn       // of bottom
+	turn   func(fd uintptr) bool // takes what came; made once; nil where nc is not read directly
+	h2     *intake               // takes clients of HTTP/2
 	watch  watch
+	hit    atomic.Bool // interrupt has happened
+	place  int32       // in the lot
 	origin origin
+	since  int64         // when it became idle, as now tells it
+	limit  time.Duration // of that
 
 	lent    *small // lent for in
 	in      []byte // in[r:w] came and was not used
@@ -30,7 +37,7 @@ type conn struct {
 	fd      uintptr // inside a turn
 	next    then
 	began   bool // a request has come
-	partly  bool // after that, part of a head
+	partly  bool // part of a head has come
 	closing bool // the connection ends with the answer that is being sent
 	linger  bool // the client may still be sending something nobody wants
 }
@@ -44,43 +51,93 @@ const (
 	preface             // the client speaks HTTP/2
 )
 
-func (g *Gateway) newConn(bottom *socket, nc net.Conn, secure bool) *conn {
-	c := &conn{g: g, bottom: bottom, nc: nc, origin: g.originOf(nc, secure)}
+func (g *Gateway) newConn(bottom *socket, nc net.Conn, secure bool, h2 *intake) *conn {
+	c := &conn{g: g, bottom: bottom, nc: nc, origin: g.originOf(nc, secure), h2: h2}
 	c.watch.owner = c
-	if s, ok := bottom.Conn.(syscall.Conn); ok && direct && !secure {
+	if s, ok := bottom.Conn.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
-			c.raw, c.turn = raw, c.step
+			c.sock = raw
 		}
 	}
+	if c.sock != nil && direct && !secure {
+		c.turn = c.step
+	}
+	c.idle(g.cfg.HeaderTimeout)
+	g.watcher.add(&c.watch)
 	return c
 }
 
-// serve answers requests until the connection ends. Where the client speaks
-// HTTP/2 it returns what came of it, and leaves the connection open.
-func (c *conn) serve() (h2 []byte) {
-	c.g.watcher.add(&c.watch)
-	defer c.g.watcher.remove(&c.watch)
-	c.watch.begin(onClient, c.g.watcher.now(), c.g.cfg.HeaderTimeout)
+// serve answers requests until the connection ends, or is parked.
+func (c *conn) serve() {
 	for {
 		c.next = finish
-		if c.raw == nil {
-			c.wait()
+		var err error
+		if c.turn == nil {
+			err = c.wait()
 		} else {
 			c.direct = true
-			_ = c.raw.Read(c.turn) // fails at the end, by the watcher or by a drain
+			err = c.sock.Read(c.turn)
 			c.direct = false
+		}
+		if interrupted(err) && c.awake() { // by the watcher, to have it parked
+			c.release()
+			if c.r == c.w && c.park() {
+				return
+			}
+			if !c.watch.over() {
+				continue
+			}
 		}
 		if c.next == body && c.request() {
 			continue
 		}
 		break
 	}
+	c.g.watcher.remove(&c.watch)
 	if c.next == preface {
 		c.watch.rest()
-		return append(h2, c.in[c.r:c.w]...)
+		came := append([]byte(nil), c.in[c.r:c.w]...)
+		c.r = c.w
+		c.release()
+		c.h2.give(&begun{Conn: c.bottom, came: came})
+		return
 	}
 	c.end()
-	return nil
+}
+
+// idle begins the wait for a request.
+func (c *conn) idle(limit time.Duration) {
+	c.since, c.limit = c.g.watcher.now(), limit
+	c.watch.begin(onIdle, c.since, limit)
+}
+
+// awake ends the wait for a request. It reports whether the watcher had meant
+// to have the connection parked.
+func (c *conn) awake() bool {
+	if c.watch.rest() || c.watch.why != byParking {
+		return false
+	}
+	for !c.hit.Load() { // the watcher is just about to interrupt
+		runtime.Gosched()
+	}
+	c.hit.Store(false)
+	_ = c.bottom.SetReadDeadline(time.Time{})
+	c.watch.why = working
+	return true
+}
+
+// park leaves the connection to the lot, if there is place.
+func (c *conn) park() bool {
+	if c.sock == nil {
+		return false
+	}
+	c.watch.begin(parked, c.since, c.limit)
+	if !c.g.lot.park(c) {
+		c.watch.begin(onClient, c.since, c.limit)
+		return false
+	}
+	// From here on it is another goroutine's, unless its time was over meanwhile.
+	return !c.watch.over() || !c.g.lot.fetch(c)
 }
 
 // step is called when something has come, and once before that. As long as it
@@ -115,7 +172,7 @@ func (c *conn) step(fd uintptr) bool {
 }
 
 // wait is step for connections that are not read directly.
-func (c *conn) wait() {
+func (c *conn) wait() error {
 	for !c.answer() {
 		c.release()
 		var one [1]byte
@@ -126,7 +183,7 @@ func (c *conn) wait() {
 		}
 		n, err := c.nc.Read(p)
 		if n == 0 && err != nil {
-			return
+			return err
 		}
 		if c.in == nil {
 			c.space()
@@ -134,6 +191,7 @@ func (c *conn) wait() {
 		}
 		c.w += n
 	}
+	return nil
 }
 
 // answer serves what is there and can be served out of hand. True means that
@@ -209,15 +267,20 @@ func (c *conn) isPreface(b []byte) bool {
 // partial bounds the wait for the rest of a head. The first one's began with the
 // connection.
 func (c *conn) partial() {
-	if c.began && !c.partly {
-		c.partly = true
-		c.watch.begin(onClient, c.g.watcher.now(), c.g.cfg.HeaderTimeout)
+	if c.partly {
+		return
 	}
+	c.partly = true
+	c.awake()
+	if c.began {
+		c.since = c.g.watcher.now()
+	}
+	c.watch.begin(onClient, c.since, c.g.cfg.HeaderTimeout)
 }
 
 // begin makes an exchange of the request at the front.
 func (c *conn) begin(size int, refusal *h1.Refusal) {
-	c.watch.rest()
+	c.awake()
 	x := c.x
 	x.client, x.watch, x.origin = c, &c.watch, &c.origin
 	x.req, x.bare, x.proto = nil, false, "HTTP/1.1"
@@ -249,7 +312,7 @@ func (c *conn) request() bool {
 		return false
 	}
 	c.push(x.upload.rest)
-	c.watch.begin(onClient, c.g.watcher.now(), c.g.cfg.IdleTimeout)
+	c.idle(c.g.cfg.IdleTimeout)
 	return true
 }
 

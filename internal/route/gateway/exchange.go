@@ -49,7 +49,7 @@ type exchange struct {
 	proto   string
 	bare    bool // the client is sent bodies without chunks
 	start   time.Time
-	now     int64 // unix milliseconds of start
+	now     int64 // start, as now tells it
 	host    string
 	path    string // decoded; both alive as long as req
 	upload  upload
@@ -92,7 +92,7 @@ func (g *Gateway) exchange() *exchange {
 // reset makes an exchange ready for a request that was just read, or, with nil,
 // for one that could not be.
 func (x *exchange) reset(start time.Time, req *h1.Request) {
-	x.start, x.now, x.req = start, start.UnixMilli(), req
+	x.start, x.now, x.req = start, at(start), req
 	x.entry, x.group, x.back, x.busy = nil, nil, nil, nil
 	x.status, x.sent, x.header, x.attempts, x.switched, x.problem = 0, 0, 0, 0, false, ""
 	x.tried, x.begun = x.tried[:0], false

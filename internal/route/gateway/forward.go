@@ -15,7 +15,13 @@ var (
 	errLargeHead  = errors.New("the header of its answer is too large")
 )
 
-func now() int64 { return time.Now().UnixMilli() }
+// began is what now counts from: a clock that is set must end no wait.
+var began = time.Now()
+
+// now is milliseconds of a clock that only goes forward.
+func now() int64 { return at(time.Now()) }
+
+func at(t time.Time) int64 { return t.Sub(began).Milliseconds() }
 
 // serve answers one request: find where it goes, send it there, bring the answer
 // back. False means that the client must see its connection break off.

@@ -30,6 +30,7 @@ type Gateway struct {
 	draining  atomic.Bool
 	conns     *conns
 	watcher   watcher
+	lot       lot
 	exchanges sync.Pool
 }
 

@@ -120,7 +120,7 @@ func (x *exchange) identify() {
 			return
 		}
 	}
-	x.id = appendID(x.ids[:0], x.now)
+	x.id = appendID(x.ids[:0], x.start.UnixMilli())
 }
 
 func harmless(b []byte) bool {

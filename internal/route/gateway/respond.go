@@ -153,12 +153,18 @@ func (c *conn) receive(p []byte) (int, error) { return c.nc.Read(p) }
 
 func (c *conn) tail() []byte { return nil }
 
+// interrupt makes reads fail, and writes unless it is only bytes of the client
+// that are waited for.
 func (c *conn) interrupt(s stage) {
-	if s == onClient {
+	switch s {
+	case parked:
+		c.g.lot.expire(c)
+	case onIdle, onClient:
 		_ = c.bottom.SetReadDeadline(past)
-		return
+		c.hit.Store(s == onIdle)
+	default:
+		_ = c.bottom.SetDeadline(past)
 	}
-	_ = c.bottom.SetDeadline(past)
 }
 
 func (c *conn) left() (half, gone bool) { return ended(c.bottom.Conn) }

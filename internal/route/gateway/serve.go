@@ -35,6 +35,10 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	defer stop()
 	force, end := context.WithCancel(background)
 	defer end()
+	err := g.lot.open()
+	if err != nil {
+		return err
+	}
 	h2 := newIntake()
 	server := g.server(force)
 	failed := make(chan error, len(listeners)+1)
@@ -47,6 +51,7 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	watching, rest := context.WithCancel(context.WithoutCancel(ctx)) // until the very last exchange
 	defer rest()
 	serving.Go(func() { g.watcher.run(watching, g.age) })
+	serving.Go(func() { g.lot.run(watching, g.resume) })
 	for _, ln := range listeners {
 		unblock := context.AfterFunc(ctx, func() { _ = ln.Close() })
 		defer unblock()
@@ -56,7 +61,6 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 			}
 		})
 	}
-	var err error
 	select {
 	case <-ctx.Done():
 	case <-background.Done():
@@ -94,10 +98,15 @@ func (g *Gateway) drain(ctx context.Context, h2 *http.Server) {
 	g.conns.cut(false)
 }
 
-// age closes connections to instances that were unused for too long.
-func (g *Gateway) age(now time.Time) {
+// age closes clients' connections, and ones to instances, that were unused for
+// too long.
+func (g *Gateway) age(now int64) {
+	for _, c := range g.lot.sweep() {
+		g.watcher.remove(&c.watch)
+		c.end()
+	}
 	for _, b := range g.tables.view().backends {
-		b.pool.age(now.UnixMilli(), g.cfg.UpstreamIdle)
+		b.pool.age(now, g.cfg.UpstreamIdle)
 	}
 }
 
@@ -151,25 +160,31 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener, h2 *intake) error
 		if secure {
 			go g.handshake(s, tlsLn.config, h2)
 		} else {
-			go g.carry(s, s, false, h2)
+			go g.carry(g.newConn(s, s, false, h2))
 		}
 	}
 	return nil
 }
 
 // carry serves a connection whose client speaks HTTP/1, or turns out to speak
-// HTTP/2.
-func (g *Gateway) carry(s *socket, nc net.Conn, secure bool, h2 *intake) {
+// HTTP/2. The caller has read-locked conns.active for it.
+func (g *Gateway) carry(c *conn) {
 	defer g.conns.active.RUnlock()
 	defer func() {
 		if p := recover(); p != nil { // a mistake of ours costs one connection, not all of them
-			_ = s.Close()
-			g.log.Error("a connection ended by panic", "client", s.RemoteAddr().String(), "panic", p, "stack", string(debug.Stack()))
+			g.watcher.remove(&c.watch)
+			_ = c.bottom.Close()
+			g.log.Error("a connection ended by panic", "client", c.origin.addr, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	if came := g.newConn(s, nc, secure).serve(); came != nil {
-		h2.give(&begun{Conn: s, came: came})
-	}
+	c.serve()
+}
+
+// resume goes on with a connection that was parked.
+func (g *Gateway) resume(c *conn) {
+	g.conns.active.RLock()
+	c.watch.begin(onClient, c.since, c.limit)
+	g.carry(c)
 }
 
 func (g *Gateway) handshake(s *socket, config *tls.Config, h2 *intake) {
@@ -186,7 +201,7 @@ func (g *Gateway) handshake(s *socket, config *tls.Config, h2 *intake) {
 		g.conns.active.RUnlock()
 		return
 	}
-	g.carry(s, t, true, h2)
+	g.carry(g.newConn(s, t, true, h2))
 }
 
 // begun is a connection of which some bytes were read already.

@@ -52,7 +52,10 @@ func (c *conn) join(x *exchange, u *upstream, early []byte) error {
 		return errLeft
 	}
 	x.sent += int64(len(early))
-	client := end{nc: c.nc, raw: c.raw}
+	client := end{nc: c.nc}
+	if c.turn != nil {
+		client.raw = c.sock
+	}
 	if c.r < c.w { // what the client sent before it was answered
 		client.early = append([]byte(nil), c.in[c.r:c.w]...)
 		c.r = c.w

@@ -14,7 +14,7 @@ type upstream struct {
 	tcp     *net.TCPConn
 	raw     syscall.RawConn
 	backend *backend
-	since   int64 // unix milliseconds since when it is unused
+	since   int64 // when it was last used, as now tells it
 	served  bool  // it has answered before
 	doubt   bool  // the last answer may be followed by bytes nobody asked for
 	look    bool  // it is to be asked whether it is as it was left before anything is sent

@@ -14,6 +14,9 @@ const (
 	working   stage = iota // nothing
 	byTime                 // nothing: the watcher has ended the wait, which took too long
 	byLeaving              // nothing: the watcher has ended the wait, the client has left
+	byParking              // nothing: the watcher has ended the wait, the connection is to wait with less
+	onIdle                 // a request to begin
+	parked                 // the same, without a goroutine
 	onClient               // bytes of the client's
 	onAnswer               // an instance's answer
 	onWrite                // the client to take what it is sent
@@ -26,11 +29,11 @@ const tick = 250 * time.Millisecond
 
 // watch is one wait at a time that must not last for ever.
 type watch struct {
-	state atomic.Int64             // when it is over, in unix milliseconds (0: never), times stages plus the stage
+	state atomic.Int64             // when it is over, as now tells it (0: never), times stages plus the stage
 	up    atomic.Pointer[upstream] // whose answer is waited for
 	owner watched
 
-	why stage // of who waits: byTime or byLeaving once a wait was ended; nothing is left to wait for then
+	why stage // of who waits: how a wait was ended; nothing is left to wait for then
 
 	// Of the watcher alone:
 	place  int
@@ -41,7 +44,7 @@ type watch struct {
 
 // watched is who waits.
 type watched interface {
-	interrupt(s stage)       // makes its reads fail, and its writes too unless it is on the client that it waits
+	interrupt(s stage)       // makes its reads fail, and its writes too if it waits for more than the client's bytes
 	left() (half, gone bool) // whether the client has ended its direction, or is gone
 }
 
@@ -61,9 +64,15 @@ func (w *watch) rest() bool {
 }
 
 func (w *watch) set(state int64) {
-	if old := stage(w.state.Swap(state) % int64(stages)); old == byTime || old == byLeaving {
+	if old := stage(w.state.Swap(state) % int64(stages)); old >= byTime && old <= byParking {
 		w.why = old
 	}
+}
+
+// over reports whether the watcher has ended the wait.
+func (w *watch) over() bool {
+	s := stage(w.state.Load() % int64(stages))
+	return s >= byTime && s <= byParking
 }
 
 // extend starts the present wait anew, if it is still of that stage and bounded.
@@ -76,7 +85,7 @@ func (w *watch) extend(s stage, now int64, limit time.Duration) {
 
 // watcher looks at all waits, tick by tick.
 type watcher struct {
-	clock atomic.Int64 // of the last look, unix milliseconds
+	clock atomic.Int64 // of the last look, as now tells it
 	hurry atomic.Bool  // whose client has left is to end at once
 
 	mu  sync.Mutex // guards what follows
@@ -93,27 +102,33 @@ func (o *watcher) add(w *watch) {
 func (o *watcher) remove(w *watch) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if w.place < 0 {
+		return
+	}
 	last := len(o.all) - 1
 	o.all[w.place], o.all[last].place = o.all[last], w.place
 	o.all[last] = nil
 	o.all = o.all[:last]
+	w.place = -1
 }
 
 // now is the time of the last look, which is near enough for long waits.
 func (o *watcher) now() int64 { return o.clock.Load() }
 
 // run looks at the waits until ctx ends.
-func (o *watcher) run(ctx context.Context, each func(now time.Time)) {
+func (o *watcher) run(ctx context.Context, each func(now int64)) {
+	o.clock.Store(now())
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-ticker.C:
-			o.clock.Store(now.UnixMilli())
-			o.look(now.UnixMilli())
-			each(now)
+		case <-ticker.C:
+			t := now()
+			o.clock.Store(t)
+			o.look(t)
+			each(t)
 		}
 	}
 }
@@ -125,7 +140,7 @@ func (o *watcher) look(now int64) {
 	defer o.mu.Unlock()
 	for _, w := range o.all {
 		state := w.state.Load()
-		if stage(state%int64(stages)) < onClient {
+		if stage(state%int64(stages)) < onIdle {
 			continue
 		}
 		if due := state / int64(stages); due != 0 && now >= due {
@@ -150,14 +165,17 @@ const lookEvery = 4
 // direction may still read: it gets its answer if that begins soon.
 func (w *watch) ask(state int64) {
 	s := stage(state % int64(stages))
-	if s == onWrite || w.looks%lookEvery != 0 || s == onClient && w.looks > lookEvery {
-		return // a write finds out by itself, and a client's end is told once it is idle
+	switch {
+	case w.looks%lookEvery != 0 || s == onWrite || s == parked: // those find out by themselves
+	case s == onIdle:
+		w.end(state, byParking)
+	default:
+		half, gone := w.owner.left()
+		if s == onClient && (half || gone) || gone || half && w.half {
+			w.end(state, byLeaving)
+		}
+		w.half = half
 	}
-	half, gone := w.owner.left()
-	if s == onClient && (half || gone) || gone || half && w.half {
-		w.end(state, byLeaving)
-	}
-	w.half = half
 }
 
 // end ends the wait if it is still the same.

@@ -1,0 +1,142 @@
+package gateway
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// lot is where connections wait that have been idle for a moment. A goroutine
+// that waits keeps its stack, which is most of what an idle connection costs;
+// here one waits for all of them.
+type lot struct {
+	mu     sync.Mutex // guards what follows; the first three do not change once it is open
+	fd     int        // of epoll
+	file   *os.File
+	raw    syscall.RawConn
+	parked map[int32]*conn
+	over   []*conn // waited for too long, to be closed
+	since  int     // parked since memory was last given back
+}
+
+func (l *lot) open() error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd)
+		return os.NewSyscallError("fcntl", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fd, l.file, l.parked = fd, os.NewFile(uintptr(fd), "idle connections"), map[int32]*conn{}
+	if l.raw, err = l.file.SyscallConn(); err != nil {
+		_ = l.file.Close()
+	}
+	return err
+}
+
+// run brings connections back when something comes, until ctx ends.
+func (l *lot) run(ctx context.Context, resume func(*conn)) {
+	stop := context.AfterFunc(ctx, func() { _ = l.file.SetReadDeadline(past) })
+	defer stop()
+	events := make([]unix.EpollEvent, 128)
+	_ = l.raw.Read(func(uintptr) bool { // ends by the deadline
+		for {
+			n, err := unix.EpollWait(l.fd, events, 0)
+			if err == unix.EINTR {
+				continue
+			}
+			for _, e := range events[:max(n, 0)] {
+				if c := l.take(e.Fd); c != nil {
+					go resume(c)
+				}
+			}
+			if n < len(events) {
+				return false
+			}
+		}
+	})
+	_ = l.file.Close()
+}
+
+// collectEvery is after how many parked connections memory is given back: their
+// stacks are garbage, and a gateway that allocates nothing collects none.
+const collectEvery = 4096
+
+// park takes a connection over from its goroutine, which must not touch it any
+// more; false: it stays with it. Whatever comes, or came already, brings it
+// back.
+func (l *lot) park(c *conn) (ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := c.sock.Control(func(fd uintptr) {
+		c.place = int32(fd)
+		ok = unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{
+			Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd),
+		}) == nil
+	})
+	if err != nil || !ok {
+		return false
+	}
+	l.parked[c.place] = c
+	if l.since++; l.since == collectEvery {
+		l.since = 0
+		go debug.FreeOSMemory()
+	}
+	return true
+}
+
+// take brings back what is parked under a descriptor.
+func (l *lot) take(fd int32) *conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.parked[fd]
+	l.leave(fd)
+	return c
+}
+
+// fetch brings a connection back; false: it is not here.
+func (l *lot) fetch(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.find(c)
+}
+
+// expire has a connection closed by the next sweep.
+func (l *lot) expire(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.find(c) {
+		l.over = append(l.over, c)
+	}
+}
+
+// sweep returns those to be closed.
+func (l *lot) sweep() []*conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	over := l.over
+	l.over = nil
+	return over
+}
+
+// find is fetch for a caller that holds the lock.
+func (l *lot) find(c *conn) bool {
+	if l.parked[c.place] != c {
+		return false
+	}
+	l.leave(c.place)
+	return true
+}
+
+// leave forgets a descriptor. The caller holds the lock.
+func (l *lot) leave(fd int32) {
+	delete(l.parked, fd)
+	_ = unix.EpollCtl(l.fd, unix.EPOLL_CTL_DEL, int(fd), nil) // gone already where it was closed
+}
