@@ -139,7 +139,7 @@ type Rollout struct {
 	Strategy    string        `key:"strategy" doc:"rolling, bluegreen, canary, highlander or recreate"`
 	Steps       string        `key:"steps" doc:"steps of canary: 1%,10%/5m,50%/hold; empty means 1%,10%,50%, a minute each"`
 	MaxInFlight int           `key:"max_in_flight" doc:"rolling: new instances on their way at once; 0 means a quarter"`
-	Watch       time.Duration `key:"watch" doc:"bluegreen and canary: how long the old instances stay ready after all traffic moved"`
+	Watch       time.Duration `key:"watch" doc:"how long old instances that are kept stay ready after all traffic moved"`
 	Second      string        `key:"second" doc:"what a push does with a rollout of its app that is on its way: queue or supersede"`
 	Patience    time.Duration `key:"patience" doc:"how long a way back may take before the rest is left to a person"`
 	FalseAlarms float64       `key:"false_alarms" doc:"how often, at most, a rollout of a release that is no worse is taken back by its guard: 0.01 is one in a hundred"`

@@ -114,7 +114,7 @@ func (l Listen) complaints() []error {
 
 // positives checks the settings that mean nothing at zero or below.
 func (c Config) positives() []error {
-	mayBeZero := []string{"instance.max_memory", "rollout.max_in_flight", "rollout.watch"}
+	mayBeZero := []string{"instance.max_memory", "rollout.max_in_flight"}
 	var list []error
 	for _, f := range Fields() {
 		text := f.Value(c)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"naru/internal/api"
+	"naru/internal/app"
 	"naru/internal/artifact"
 	"naru/internal/auth"
 	"naru/internal/auth/vault"
@@ -158,7 +159,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}, reserve, built, log},
 		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands}, log), Wake: wake,
 	}, deliver.Config{
-		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg),
+		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
 		URL: func(host, path string) string { return appsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
 	}, log)

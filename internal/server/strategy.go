@@ -8,15 +8,16 @@ import (
 // defaultStrategy is how apps are replaced where neither a push nor the app says.
 func defaultStrategy(cfg config.Config) app.Strategy {
 	r := cfg.Rollout
-	s := app.Strategy{
+	return app.Strategy{
 		Kind: app.StrategyKind(r.Strategy), MaxInFlight: r.MaxInFlight, Second: r.Second, Guard: app.Guarding{Alarm: r.FalseAlarms},
 	}
-	if r.Steps != "" {
-		s.Steps, _ = app.ParseSteps(r.Steps) // the configuration was checked
+}
+
+// defaultSteps are those of a canary where nobody says.
+func defaultSteps(cfg config.Config) []app.Step {
+	if cfg.Rollout.Steps == "" {
+		return nil
 	}
-	if s.Doubles() {
-		watch := app.Duration(r.Watch)
-		s.Watch = &watch
-	}
-	return s
+	steps, _ := app.ParseSteps(cfg.Rollout.Steps) // the configuration was checked
+	return steps
 }

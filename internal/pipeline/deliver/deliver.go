@@ -141,6 +141,8 @@ type Config struct {
 	MaxMemoryMiB int                            // of one instance; 0: no bound
 	KeepReleases int
 	Strategy     app.Strategy // how apps are replaced where neither a push nor the app says
+	Watch        app.Duration // how long old instances that are kept stay ready where nobody says; 0: app.DefaultWatch
+	Steps        []app.Step   // of canary where nobody says; empty: app's own
 	Memory       admit.Limits // what may be promised to all instances and tasks
 	Disk         disk.Reserve // what may not be taken from the disk
 	Defaults     app.Process  // what a process gets where neither its image nor its app says; zero fields: app's own

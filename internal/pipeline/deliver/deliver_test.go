@@ -11,6 +11,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/fault"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/rollout"
 	"naru/internal/run"
 	"naru/internal/store"
 )
@@ -229,13 +230,26 @@ func TestKilledAtAnyCommitItGoesOn(t *testing.T) {
 }
 
 func TestKilledAtEachCommitAPushGoesOn(t *testing.T) {
+	for name, strategy := range map[string]*client.Strategy{
+		"rolling":   nil,
+		"canary":    {Kind: "canary", Steps: []string{"10%/0s", "50%/1ms"}, Watch: lasting(0)},
+		"bluegreen": {Kind: "bluegreen", Watch: lasting(time.Millisecond)},
+		"recreate":  {Kind: "recreate"},
+	} {
+		t.Run(name, func(t *testing.T) { killedAtEachCommit(t, strategy) })
+	}
+}
+
+func killedAtEachCommit(t *testing.T, strategy *client.Strategy) {
 	w := newWorld(t)
 	p := w.up(t)
 	op, err := p.Push(t.Context(), by, w.space, push("serve"))
 	p.done(t, op, err)
 	kills := 0
 	for n := int64(1); ; n++ {
-		op, err := p.Push(t.Context(), by, w.space, push("serve "+[]string{"a", "b"}[n%2]))
+		in := push("serve " + []string{"a", "b"}[n%2])
+		in.Strategy = strategy
+		op, err := p.Push(t.Context(), by, w.space, in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,6 +264,7 @@ func TestKilledAtEachCommitAPushGoesOn(t *testing.T) {
 		if end := p.await(t, op); end.State != operation.Done {
 			t.Fatalf("killed at commit %d the push is %s: %v", n, end.State, end.Error)
 		}
+		p.reaches(t, op, rollout.Done)
 		if got := p.healthy(t, op.App); got[app.Web] != 1 {
 			t.Fatalf("killed at commit %d: %v", n, got)
 		}

@@ -14,7 +14,15 @@ import (
 // strategy is how an app is replaced: as asked, else as the app says, else as
 // the platform does.
 func (s *Service) strategy(asked app.Strategy, a app.App) app.Strategy {
-	return asked.Over(a.Strategy).Over(s.cfg.Strategy).Filled()
+	out := asked.Over(a.Strategy).Over(s.cfg.Strategy)
+	if out.Watch == nil && out.Doubles() && s.cfg.Watch > 0 {
+		watch := s.cfg.Watch
+		out.Watch = &watch
+	}
+	if out.Kind == app.Canary && len(out.Steps) == 0 {
+		out.Steps = s.cfg.Steps
+	}
+	return out.Filled()
 }
 
 // inFlight is how many new instances may stand beside the old ones. A strategy
