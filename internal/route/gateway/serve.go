@@ -156,6 +156,9 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener, h2 *intake) error
 		}
 		failures = 0
 		g.conns.active.RLock() // until the connection has been served
+		if secure {
+			conn = quicken(conn)
+		}
 		s := g.conns.add(conn)
 		if secure {
 			go g.handshake(s, tlsLn.config, h2)
