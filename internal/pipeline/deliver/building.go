@@ -26,12 +26,14 @@ type built struct {
 
 // obtain makes or fetches the image of a push.
 func (s *Service) obtain(ctx context.Context, w *operation.Work, a app.App, in client.Push) (artifact.Image, bool, error) {
-	ctx, stop := w.Cancelable(ctx)
-	defer stop()
 	repository, err := s.repository(ctx, a)
 	if err != nil {
 		return artifact.Image{}, false, err
 	}
+	// Only what is yet to be obtained may be canceled here: what was obtained by an
+	// earlier attempt may be in a rollout that has to be carried to an end.
+	ctx, stop := w.Cancelable(ctx)
+	defer stop()
 	if in.Image != "" {
 		b, err := operation.Step(ctx, w, "source", func(ctx context.Context) (built, operation.Outcome, error) {
 			img, err := s.images.Import(ctx, a.Space, in.Image, repository)

@@ -44,7 +44,8 @@ func (p *platform) until(t *testing.T, a app.ID, what string, ok func() bool) {
 		select {
 		case <-changed:
 		case <-late:
-			t.Fatalf("never: %s", what)
+			all, _ := p.store.Rollouts(t.Context(), a, 1)
+			t.Fatalf("never: %s; the newest is %+v", what, all)
 		}
 	}
 }
@@ -331,4 +332,33 @@ func TestAWayBackEnds(t *testing.T) {
 	if end := p.await(t, held); end.State != operation.Failed || !strings.Contains(end.Error.Message, "stopped by ada") {
 		t.Errorf("the push is %s: %v", end.State, end.Error)
 	}
+}
+
+// TestCancelingIsDoneOnce: a canceled operation that is taken up again after a
+// crash finds its wish carried out, and does not stop the way back.
+func TestCancelingIsDoneOnce(t *testing.T) {
+	w := newWorld(t)
+	p, _, first := w.begun(t)
+	held, err := p.Push(t.Context(), by, w.space, with("serve held", client.Strategy{Kind: "canary", Steps: []string{"10%/hold"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.reaches(t, held, rollout.Paused)
+	if _, err := p.store.CancelOperation(t.Context(), by, held.ID); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		p.down()
+		w.killAt = 6 // early on the way back
+		p = w.up(t)
+		w.killAt = 0
+		p.untilEnd(t, held.ID)
+	}
+	p.down()
+	p = w.up(t)
+	if end := p.await(t, held); end.State != operation.Canceled {
+		t.Errorf("the push is %s: %v", end.State, end.Error)
+	}
+	p.reaches(t, held, rollout.RolledBack)
+	w.serves(t, first)
 }

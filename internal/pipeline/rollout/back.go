@@ -23,7 +23,11 @@ func (s Situation) back() Move {
 	case finished:
 		return Move{To: RolledBack, Reason: ro.Reason}
 	}
-	if left := ro.Moved.Add(s.Patience).Sub(s.Now); left <= 0 {
+	left := ro.Moved.Add(s.Patience).Sub(s.Now)
+	if ro.Moved.IsZero() { // stored by a version that did not note it
+		left = s.Patience
+	}
+	if left <= 0 {
 		return Move{To: Failed, Reason: fmt.Sprintf("%s; after %s of going back: %s", ro.Reason, s.Patience.Round(time.Second), Standing(s.Lanes))}
 	}
 	var weigh []Weigh
@@ -38,7 +42,7 @@ func (s Situation) back() Move {
 	if len(weigh) > 0 {
 		return Move{Weigh: weigh}
 	}
-	return Move{Resize: resize, Wait: ro.Moved.Add(s.Patience).Sub(s.Now)}
+	return Move{Resize: resize, Wait: left}
 }
 
 // Back plans the next resize of the way back.

@@ -153,16 +153,29 @@ func (r *Runner) run(ctx context.Context, id ID, abort <-chan struct{}, hear Lis
 			return ro, ctx.Err()
 		case <-abort:
 			abort = nil
-			if !ro.State.Ended() {
-				if ro, err = r.store.SteerRollout(ctx, id, Abort, "whoever asked for it"); err != nil {
-					r.log.WarnContext(ctx, "abort rollout", "rollout", id, "error", err)
-				}
-			}
+			r.cancel(ctx, ro)
 		case <-changed:
 		case <-tick.C:
 		case <-later.C:
 		}
 		later.Stop()
+	}
+}
+
+// canceler is whose wish a canceled operation carries out.
+const canceler = "whoever asked for it"
+
+// cancel sends a rollout back whose operation was canceled; one that goes back
+// already, for another reason, stops there. The wish outlives the process, so it
+// may have been carried out already.
+func (r *Runner) cancel(ctx context.Context, ro Rollout) {
+	now, err := r.store.Rollout(ctx, ro.ID)
+	justBegun := now.State == Aborting && (ro.State != Aborting || now.Reason == "aborted by "+canceler)
+	if err == nil && !now.State.Ended() && !justBegun {
+		_, err = r.store.SteerRollout(ctx, ro.ID, Abort, canceler)
+	}
+	if err != nil && ctx.Err() == nil {
+		r.log.WarnContext(ctx, "cancel rollout", "rollout", ro.ID, "error", err)
 	}
 }
 
@@ -278,6 +291,11 @@ func (r *Runner) unless(ctx context.Context, ro Rollout, abort <-chan struct{}, 
 	changed, end := r.store.WatchApp(ro.App)
 	defer end()
 	for {
+		// Looked at before the first change, too: it may have come just now.
+		if now, err := r.store.Rollout(ctx, ro.ID); err == nil && now.State != Releasing {
+			stop()
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -285,10 +303,6 @@ func (r *Runner) unless(ctx context.Context, ro Rollout, abort <-chan struct{}, 
 			stop()
 			return
 		case <-changed:
-			if now, err := r.store.Rollout(ctx, ro.ID); err == nil && now.State != Releasing {
-				stop()
-				return
-			}
 		}
 	}
 }
