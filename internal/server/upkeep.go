@@ -171,15 +171,19 @@ func (u *upkeep) collect(ctx context.Context, w *operation.Work) (any, error) {
 	return got, err
 }
 
-// forget removes records that are old, and releases beyond those kept.
+// forget removes records that are old, and releases beyond those kept, also of
+// apps that are stopped.
 func (u *upkeep) forget(ctx context.Context) (string, error) {
-	apps, err := u.store.LiveApps(ctx)
+	apps, err := u.store.AppIDs(ctx)
 	if err != nil {
 		return "", err
 	}
 	var releases int64
 	for _, a := range apps {
 		n, err := u.store.ForgetReleases(ctx, a, u.keep.Releases)
+		if fault.Is(err, fault.NotFound) {
+			continue // deleted meanwhile
+		}
 		if err != nil {
 			return "", err
 		}

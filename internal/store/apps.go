@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -148,6 +150,15 @@ func (s *Store) AppsAfter(ctx context.Context, space app.SpaceID, after string, 
 	return each(rows, appRow.app), nil
 }
 
+// AppIDs lists the apps of all spaces, running or not.
+func (s *Store) AppIDs(ctx context.Context) ([]app.ID, error) {
+	var apps []app.ID
+	if err := s.read(ctx).NewSelect().Model((*appRow)(nil)).Column("id").Order("id").Scan(ctx, &apps); err != nil {
+		return nil, fmt.Errorf("list apps: %w", err)
+	}
+	return apps, nil
+}
+
 // AppsByID returns those of the apps that exist, by name.
 func (s *Store) AppsByID(ctx context.Context, apps ...app.ID) ([]app.App, error) {
 	var rows []appRow
@@ -181,9 +192,9 @@ func (f AppFilter) where(q *bun.SelectQuery) *bun.SelectQuery {
 
 // UpdateApp changes an app as change does: it reads, changes and writes in one
 // transaction, so nobody else's change is lost. An error of change changes
-// nothing and is returned.
+// nothing and is returned. Events that name no subject are about the app.
 func (s *Store) UpdateApp(ctx context.Context, a app.ID, change func(*app.App) error, evs ...event.Event) (out app.App, err error) {
-	err = s.write(ctx, evs, func(ctx context.Context, t *tx) error {
+	err = s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		have, err := s.App(ctx, a)
 		if err != nil {
 			return err
@@ -205,7 +216,11 @@ func (s *Store) UpdateApp(ctx context.Context, a app.ID, change func(*app.App) e
 		if _, err := t.NewUpdate().Model(appRowOf(out)).WherePK().Exec(ctx); err != nil {
 			return fmt.Errorf("update app %s: %w", out.Name, err)
 		}
-		return nil
+		evs = slices.Clone(evs)
+		for i := range evs {
+			evs[i].Subject = cmp.Or(evs[i].Subject, out.Name)
+		}
+		return t.append(ctx, evs)
 	})
 	return out, err
 }

@@ -111,12 +111,13 @@ func (s *Store) Images(ctx context.Context, a app.ID) ([]artifact.Image, error) 
 	return each(rows, imageRow.image), nil
 }
 
-// ForgetImages removes images that no release uses and that are older than
-// before, so that the garbage collector may free them. It returns how many.
+// ForgetImages removes images that no release uses, that no app's next release
+// would be cut from, and that are older than before, so that the garbage collector may free them. It returns how many.
 func (s *Store) ForgetImages(ctx context.Context, before time.Time, evs ...event.Event) (n int64, err error) {
 	err = s.write(ctx, evs, func(ctx context.Context, t *tx) error {
 		res, err := t.NewDelete().Model((*imageRow)(nil)).ModelTableExpr("images AS i").Where("i.created < ?", stamp{before}).
-			Where("NOT EXISTS (SELECT 1 FROM releases r WHERE r.repository = i.repository AND r.digest = i.digest)").Exec(ctx)
+			Where("NOT EXISTS (SELECT 1 FROM releases r WHERE r.repository = i.repository AND r.digest = i.digest)").
+			Where("NOT EXISTS (SELECT 1 FROM apps a WHERE a.image_id = i.id)").Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("forget images: %w", err)
 		}

@@ -151,8 +151,9 @@ func (s *Store) Releases(ctx context.Context, a app.ID, limit int) ([]release.Re
 	return each(rows, releaseRow.release), nil
 }
 
-// ForgetReleases removes an app's releases but the newest keep, and but those
-// that a group, a rollout under way or a task still needs. Numbers are not used
+// ForgetReleases removes an app's releases but the newest keep, and but the
+// current one and those that a group, a rollout under way or a task still needs.
+// What a stopped app would run stays, also when it is old. Numbers are not used
 // again. It returns how many.
 func (s *Store) ForgetReleases(ctx context.Context, a app.ID, keep int, evs ...event.Event) (n int64, err error) {
 	err = s.write(ctx, evs, func(ctx context.Context, t *tx) error {
@@ -164,9 +165,11 @@ func (s *Store) ForgetReleases(ctx context.Context, a app.ID, keep int, evs ...e
 		res, err := t.NewRaw(`DELETE FROM releases WHERE app_id = ?0
 			AND id NOT IN (SELECT id FROM releases WHERE app_id = ?0 ORDER BY number DESC LIMIT ?1)
 			AND id NOT IN (SELECT release_id FROM server_groups WHERE app_id = ?0)
+			AND id NOT IN (SELECT release_id FROM rollouts WHERE app_id = ?0 AND number =
+				(SELECT max(number) FROM rollouts WHERE app_id = ?0 AND state IN (?2)))
 			AND id NOT IN (SELECT release_id FROM rollouts WHERE app_id = ?0 AND active)
 			AND id NOT IN (SELECT from_id FROM rollouts WHERE app_id = ?0 AND active)
-			AND id NOT IN (SELECT release_id FROM tasks WHERE app_id = ?0 AND ended = 0)`, a, max(keep, 1)).Exec(ctx)
+			AND id NOT IN (SELECT release_id FROM tasks WHERE app_id = ?0 AND ended = 0)`, a, max(keep, 1), in(wentWell)).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("forget releases of %s: %w", owner.Name, err)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -62,9 +64,9 @@ func noTask(name string) *fault.Error {
 }
 
 // CreateTask stores a task before it is started; its number and Created are
-// filled in.
+// filled in. Its events tell of the app, and which of its tasks it is.
 func (s *Store) CreateTask(ctx context.Context, k task.Task, evs ...event.Event) (task.Task, error) {
-	err := s.write(ctx, evs, func(ctx context.Context, t *tx) error {
+	err := s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		owner, err := s.App(ctx, k.App)
 		if err != nil {
 			return err
@@ -78,16 +80,28 @@ func (s *Store) CreateTask(ctx context.Context, k task.Task, evs ...event.Event)
 		if _, err := t.NewInsert().Model(taskRowOf(k)).Exec(ctx); err != nil {
 			return fmt.Errorf("create task of %s: %w", owner.Name, err)
 		}
-		return nil
+		return t.append(ctx, ofTask(k, owner, evs))
 	})
 	return k, err
+}
+
+// ofTask completes events of a task. The command is not told: people write
+// passwords into it.
+func ofTask(k task.Task, owner app.App, evs []event.Event) []event.Event {
+	out := slices.Clone(evs)
+	for i, ev := range out {
+		detail := map[string]any{"task": k.Number, "name": k.Name}
+		maps.Copy(detail, ev.Detail)
+		out[i].Subject, out[i].Detail = owner.Name, detail
+	}
+	return out
 }
 
 // UpdateTask changes a task as change does, which is told the time of the
 // transaction; an illegal move of its state is a Conflict. Ended is filled in
 // when it ends.
 func (s *Store) UpdateTask(ctx context.Context, id task.ID, change func(*task.Task, time.Time) error, evs ...event.Event) (out task.Task, err error) {
-	err = s.write(ctx, evs, func(ctx context.Context, t *tx) error {
+	err = s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		have, err := s.Task(ctx, id)
 		if err != nil {
 			return err
@@ -113,7 +127,7 @@ func (s *Store) UpdateTask(ctx context.Context, id task.ID, change func(*task.Ta
 		if _, err := t.NewUpdate().Model(taskRowOf(out)).WherePK().Exec(ctx); err != nil {
 			return fmt.Errorf("update task %d of %s: %w", out.Number, owner.Name, err)
 		}
-		return nil
+		return t.append(ctx, ofTask(out, owner, evs))
 	})
 	return out, err
 }

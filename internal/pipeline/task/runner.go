@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path"
@@ -159,7 +160,7 @@ func (r *Runner) Start(ctx context.Context, by operation.Ask, a app.ID, in New) 
 		ID: ID(id.New()), App: a, Release: in.Release.ID, Name: in.Name, Command: in.Command,
 		MemoryMiB: in.MemoryMiB, DiskMiB: in.DiskMiB, Attach: in.Attach, TTY: in.TTY,
 		Instance: run.InstanceID(id.New()), State: Pending, By: by.Actor, Created: time.Now().UTC(),
-	}, event.Event{Kind: "task.created", Actor: by.Actor, Subject: in.Name})
+	}, event.Event{Kind: "task.created", Actor: by.Actor})
 	if err != nil {
 		return t, err
 	}
@@ -280,6 +281,10 @@ func (r *Runner) begin(ctx context.Context, t *Task, io *run.IO) error {
 	return err
 }
 
+// errEnded says that a task has ended already: it was canceled meanwhile, and
+// nothing happened that is worth an event.
+var errEnded = errors.New("the task has ended")
+
 // end writes down how a task ended and removes its instance. It works with a
 // deadline of its own, for the task's may be over.
 func (r *Runner) end(ctx context.Context, t Task, code int, reason string) {
@@ -290,7 +295,7 @@ func (r *Runner) end(ctx context.Context, t Task, code int, reason string) {
 	}
 	_, err := r.store.UpdateTask(ctx, t.ID, func(t *Task, now time.Time) error {
 		if t.State.Ended() {
-			return nil
+			return errEnded
 		}
 		t.ExitCode, t.Ended = code, now
 		if t.State == Running && code == 0 && reason == run.Reason(0, 0, false, 0) {
@@ -299,8 +304,8 @@ func (r *Runner) end(ctx context.Context, t Task, code int, reason string) {
 			t.State, t.Reason = Failed, reason
 		}
 		return nil
-	}, event.Event{Kind: "task.ended", Actor: event.System, Subject: t.Name, Detail: map[string]any{"exit_code": code}})
-	if err != nil {
+	}, event.Event{Kind: "task.ended", Actor: event.System, Detail: map[string]any{"exit_code": code, "reason": reason}})
+	if err != nil && !errors.Is(err, errEnded) {
 		r.log.ErrorContext(ctx, "store the end of a task", "task", t.ID, "error", err)
 	}
 }

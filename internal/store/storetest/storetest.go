@@ -60,6 +60,8 @@ func Suite(t *testing.T, open Opener) {
 		{"at once", atOnce},
 		{"upkeep", upkeep},
 		{"standing", standing},
+		{"forgetting", forgetting},
+		{"task events", taskEvents},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
 	}
