@@ -48,16 +48,3 @@ func TestALogIsBounded(t *testing.T) {
 		t.Error("a log below its bound was turned over")
 	}
 }
-
-func TestPauseGrowsAfterTheFirstDeaths(t *testing.T) {
-	for deaths := 1; deaths <= atOnce; deaths++ {
-		if got := pause(deaths); got != 0 {
-			t.Errorf("pause(%d) = %v, want none", deaths, got)
-		}
-	}
-	for deaths := atOnce + 1; deaths < 100; deaths++ {
-		if got := pause(deaths); got <= 0 || got > retry.Max {
-			t.Errorf("pause(%d) = %v, want up to %v", deaths, got, retry.Max)
-		}
-	}
-}

@@ -3,7 +3,6 @@ package supervise
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -40,32 +39,15 @@ func (r *runner) run(ctx context.Context) error {
 	if r.process() != nil {
 		r.renew(ctx)
 	}
-	for deaths := 0; ctx.Err() == nil; {
-		began := time.Now()
+	var began time.Time
+	keep(ctx, func(ctx context.Context) life {
+		began = time.Now()
 		reason := r.live(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if r.healthyFor(time.Now()) >= healthyAfter {
-			deaths = 0
-		}
-		deaths++
-		wait := pause(deaths)
-		r.died(ctx, reason, deaths, wait, began)
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-	}
+		return life{reason, r.readyFor(time.Now())}
+	}, func(l life, deaths int, wait time.Duration) {
+		r.died(ctx, l.reason, deaths, wait, began)
+	})
 	return nil
-}
-
-// pause is how long to wait after so many deaths in a row.
-func pause(deaths int) time.Duration {
-	if deaths <= atOnce {
-		return 0
-	}
-	return retry.Delay(deaths-atOnce-1, rand.Float64)
 }
 
 // live is one life of the child; it returns why that ended.
@@ -236,14 +218,14 @@ func (r *runner) died(ctx context.Context, reason string, deaths int, wait time.
 	r.status.PID = 0
 	r.status.Since = time.Now()
 	r.status.State = Starting
-	if deaths > atOnce {
+	if wait > 0 {
 		r.status.State = Failing
 	}
 	r.mu.Unlock()
 	r.s.change()
 	r.s.spec.Log.WarnContext(ctx, "child died", "child", r.child.Name, "reason", reason, "deaths", deaths,
 		"lived", time.Since(began), "next_try_in", wait)
-	if deaths <= atOnce {
+	if wait == 0 {
 		r.report("died, " + reason + "; restarting")
 		return
 	}
@@ -334,12 +316,12 @@ func (r *runner) isReady() bool {
 	return r.rec.Ready
 }
 
-// healthyFor is how long it had been ready at now.
-func (r *runner) healthyFor(now time.Time) time.Duration {
+// readyFor is how long it had been ready at now; below 0 when it was not.
+func (r *runner) readyFor(now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.status.State != Ready {
-		return 0
+		return -1
 	}
 	return now.Sub(r.status.Since)
 }

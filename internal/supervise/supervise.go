@@ -9,8 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"time"
-
-	"naru/internal/backoff"
 )
 
 // Spec says what to keep running. It is data, so that a test's three small
@@ -121,15 +119,3 @@ type ChildStatus struct {
 	Reason   string    `json:"reason,omitempty"` // why it died last
 	Log      string    `json:"log"`
 }
-
-// retry is how long a child that keeps dying is waited for, after the first
-// deaths in a row: whoever was serving should be back in milliseconds.
-var retry = backoff.Policy{First: 100 * time.Millisecond, Max: 30 * time.Second, Jitter: 0.2}
-
-const (
-	// atOnce is how many restarts in a row are made without any wait.
-	atOnce = 3
-	// healthyAfter is how long a child must have been ready for its earlier
-	// deaths to be forgotten.
-	healthyAfter = 5 * time.Second
-)
