@@ -6,7 +6,7 @@ import "sync"
 // holds none.
 type (
 	small [8 << 10]byte  // a request with its first bytes of body
-	large [32 << 10]byte // bodies on their way
+	large [66 << 10]byte // bodies on their way: 64 KiB in one piece, with room around
 )
 
 var (

@@ -10,6 +10,7 @@ import (
 
 	"naru/internal/fault"
 	"naru/internal/route"
+	"naru/internal/route/certificate"
 )
 
 // Config of a gateway; zero fields take the default named beside them. Every
@@ -21,6 +22,8 @@ type Config struct {
 	Trusted   []netip.Prefix  // peers whose X-Forwarded-* fields are kept: none
 	Recorder  Recorder        // takes a record of every request; nil: none
 	Reload    <-chan struct{} // stand alone: read the table file again now (SIGHUP)
+
+	Certificates *certificate.Shelf // takes the certificates that the control plane sends; nil: they are dropped
 
 	Connections   int           // clients' connections at once, more wait to be accepted: 50000
 	HeaderBytes   int           // one request's header: 32 KiB

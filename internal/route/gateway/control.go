@@ -73,6 +73,11 @@ func (g *Gateway) receive(ctx context.Context, conn net.Conn) error {
 		if err != nil {
 			return err
 		}
+		if m.Certificates != nil && g.cfg.Certificates != nil {
+			if err := g.cfg.Certificates.Use(m.Certificates); err != nil {
+				g.log.ErrorContext(ctx, "certificates not taken or not kept", "version", m.Certificates.Version, "error", err)
+			}
+		}
 		if m.Table == nil {
 			continue
 		}
