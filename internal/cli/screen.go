@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -214,7 +216,7 @@ func (s *Screen) failOne(err error) {
 	if f.Kind == fault.Internal && f.Err != nil {
 		text = f.Err.Error()
 	}
-	if f.Field != "" && !strings.Contains(text, f.Field) {
+	if f.Field != "" && !mentions(text, f.Field) {
 		text = f.Field + ": " + text
 	}
 	if s.json {
@@ -224,6 +226,24 @@ func (s *Screen) failOne(err error) {
 	fmt.Fprintln(s.err, s.paint(bad, "error:")+" "+text)
 	if f.Try != "" {
 		fmt.Fprintln(s.err, s.paint(faint, "try:  ")+" "+f.Try)
+	}
+}
+
+// mentions reports that a text names a field, not only has its letters in
+// another word: "link" is not named by "symlink".
+func mentions(text, field string) bool {
+	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' }
+	for rest := text; ; {
+		before, after, found := strings.Cut(rest, field)
+		if !found {
+			return false
+		}
+		last, _ := utf8.DecodeLastRuneInString(text[:len(text)-len(rest)+len(before)])
+		next, _ := utf8.DecodeRuneInString(after)
+		if !inWord(last) && !inWord(next) {
+			return true
+		}
+		rest = after
 	}
 }
 

@@ -133,3 +133,22 @@ func TestTypedLine(t *testing.T) {
 		t.Error("a terminal that is gone gave a line")
 	}
 }
+
+func TestAFieldIsNamedOnlyAsAWord(t *testing.T) {
+	for _, tc := range []struct {
+		text, field string
+		want        bool
+	}{
+		{"the symlink to x leaves", "link", false},
+		{"the hard link to x leaves", "link", true},
+		{"relinked, and link", "link", true},
+		{"env.COLOR: no value", "env.COLOR", true},
+		{"a snapshot", "app", false},
+		{"memory_mib is too much", "memory", false},
+		{"größer", "größ", false},
+	} {
+		if got := mentions(tc.text, tc.field); got != tc.want {
+			t.Errorf("mentions(%q, %q) = %v, want %v", tc.text, tc.field, got, tc.want)
+		}
+	}
+}

@@ -80,7 +80,36 @@ func (c *cmd) upload(ctx context.Context, cl *client.Client, in *client.InSpace,
 	}
 	c.screen.rest()
 	sent.done, sent.took = true, time.Since(began)
-	return snap, sent, err
+	return snap, sent, inSource(path, info.IsDir(), err)
+}
+
+// inSource names what was pushed in an error about it, and the entry in it: the
+// server knows an archive under no name, and a folder by its entries alone.
+func inSource(path string, folder bool, err error) error {
+	f := fault.Of(err)
+	switch {
+	case err == nil || f.Kind != fault.Invalid && f.Kind != fault.TooLarge && f.Kind != fault.Unsupported:
+		return err
+	case folder:
+		if _, missing := os.Lstat(filepath.Join(path, f.Field)); f.Field == "" || missing != nil {
+			return err // it is about something else
+		}
+		f = fault.New(f.Kind, "."+string(filepath.Separator)+f.Field, "%s", f.Message).WithTry("%s", f.Try).WithCause(f.Err)
+		if path != "." {
+			f.Field = filepath.Join(path, f.Field)
+		}
+		return f
+	case archives[strings.ToLower(filepath.Ext(path))] == "" || f.Field == "path":
+		return err
+	}
+	entry := f.Field
+	f = fault.New(f.Kind, path, "%s", f.Message).WithTry("%s", f.Try).WithCause(f.Err)
+	switch entry {
+	case "", "source", "upload", "upload.zip", "upload.tar", "upload.tar.gz": // the archive as a whole
+	default:
+		f.Field += ": " + entry
+	}
+	return f
 }
 
 var archives = map[string]client.ArchiveType{".zip": client.Zip, ".tar": client.Tar, ".tgz": client.TarGz, ".gz": client.TarGz}

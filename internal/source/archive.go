@@ -138,11 +138,16 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// badArchive words an error of a decoder; faults and our own errors pass.
-func badArchive(ctx context.Context, name string, err error) error {
+// badArchive words an error of a decoder; faults and our own errors pass. where
+// says what was read: "" at the beginning, else "in x" or "after x".
+func badArchive(ctx context.Context, name, where string, err error) error {
 	err = brokenUpload(ctx, err)
 	if f := fault.Of(err); f.Kind == fault.Invalid && f.Field == "upload" {
-		return fault.New(fault.Invalid, name, "the archive is damaged or ends early").WithCause(f.Err)
+		if where != "" {
+			where = ", " + where
+		}
+		return fault.New(fault.Invalid, name, "the archive is damaged or ends early%s", where).WithCause(f.Err).
+			WithTry("make the archive anew, or push the directory")
 	}
 	return err
 }

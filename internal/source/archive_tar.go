@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -17,7 +18,7 @@ func (in *Intake) addGzip(ctx context.Context, r io.Reader, name string) error {
 	packed := &counter{r: r}
 	z, err := gzip.NewReader(packed)
 	if err != nil {
-		return badArchive(ctx, name, err)
+		return badArchive(ctx, name, "", err)
 	}
 	defer z.Close()
 	return in.addTar(ctx, in.newGuard(z, func() int64 { return packed.n }), name)
@@ -25,17 +26,19 @@ func (in *Intake) addGzip(ctx context.Context, r io.Reader, name string) error {
 
 func (in *Intake) addTar(ctx context.Context, g *guard, name string) error {
 	byPath := map[string]File{} // what a hard link may name
+	read := ""
 	for tr := tar.NewReader(reader{ctx, g}); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return badArchive(ctx, name, err)
+			return badArchive(ctx, name, read, err)
 		}
 		if err := in.addTarEntry(ctx, h, tr, byPath); err != nil {
-			return badArchive(ctx, name, err)
+			return badArchive(ctx, name, fmt.Sprintf("in %q", h.Name), err)
 		}
+		read = fmt.Sprintf("after %q", h.Name)
 	}
 }
 

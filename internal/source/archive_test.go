@@ -128,6 +128,8 @@ func TestHostileArchives(t *testing.T) {
 		}
 	}
 	good := zipOf(t, zipEntry{name: "a", content: strings.Repeat("abc", 100)})
+	rotten := bytes.Clone(good)
+	rotten[35] ^= 0xff // in the packed bytes of a
 	for name, tc := range map[string]struct {
 		data []byte
 		kind fault.Kind
@@ -156,7 +158,9 @@ func TestHostileArchives(t *testing.T) {
 		"tar: device":              {tarOf(t, tar.Header{Typeflag: tar.TypeBlock, Name: "sda", Devmajor: 8}), fault.Invalid, []string{"sda: a device file"}},
 		"tar: pipe":                {tarOf(t, tar.Header{Typeflag: tar.TypeFifo, Name: "p"}), fault.Invalid, []string{"p: a named pipe"}},
 		"tar: twice":               {tarOf(t, named("a", "1"), named("./a", "2")), fault.Invalid, []string{"a: the path is there twice"}},
-		"tar: huge by its header":  {tarOf(t, named("a", "1"))[:512], fault.Invalid, []string{"damaged"}},
+		"tar: huge by its header":  {tarOf(t, named("a", "1"))[:512], fault.Invalid, []string{"damaged", `in "a"`}},
+		"tar: cut":                 {append(tarOf(t, named("a", "1"))[:1024], "garbage"...), fault.Invalid, []string{"damaged", `after "a"`}},
+		"zip: content changed":     {rotten, fault.Invalid, []string{"damaged", `in "a"`}},
 		"tar.gz: bomb":             {gz(t, tarOf(t, named("bomb", zeros))), fault.TooLarge, []string{"50 times"}},
 		"tar.gz: no tar":           {gz(t, []byte("hello")), fault.Invalid, []string{"damaged"}},
 		"tar.gz: cut":              {gz(t, tarOf(t, named("a", "x")))[:40], fault.Invalid, []string{"damaged"}},

@@ -18,13 +18,13 @@ import (
 func (in *Intake) addZip(ctx context.Context, r io.Reader, name string) error {
 	f, size, err := in.spool(ctx, r)
 	if err != nil {
-		return badArchive(ctx, name, err)
+		return badArchive(ctx, name, "", err)
 	}
 	defer f.Close()
 	src := &budgeted{r: f, left: directoryBudget(in.s.limits), on: true}
 	z, err := zip.NewReader(src, size)
 	if err != nil {
-		return badArchive(ctx, name, err)
+		return badArchive(ctx, name, "", err)
 	}
 	src.on = false
 	if err := in.checkDeclared(z); err != nil {
@@ -32,7 +32,7 @@ func (in *Intake) addZip(ctx context.Context, r io.Reader, name string) error {
 	}
 	for _, e := range z.File {
 		if err := in.addZipEntry(ctx, e, size); err != nil {
-			return badArchive(ctx, name, err)
+			return badArchive(ctx, name, fmt.Sprintf("in %q", e.Name), err)
 		}
 	}
 	return nil
