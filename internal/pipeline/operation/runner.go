@@ -87,15 +87,15 @@ func (r *Runner) Cancel(id ID) {
 func (r *Runner) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
-	left, err := r.store.RetakeOperations(ctx)
+	left, err := r.retake(ctx)
 	if err != nil {
 		return fmt.Errorf("find unfinished operations: %w", err)
 	}
-	for _, op := range left {
+	for _, w := range left {
 		if !r.acquire(ctx) {
 			return nil
 		}
-		r.start(ctx, &work, op)
+		r.start(ctx, &work, w)
 	}
 	retry := backoff.Policy{First: 100 * time.Millisecond, Max: 10 * time.Second}
 	for failures := 0; ; {
@@ -132,9 +132,33 @@ func (r *Runner) take(ctx context.Context, work *sync.WaitGroup) (bool, error) {
 	defer r.taking.Unlock()
 	op, ok, err := r.store.TakeOperation(ctx)
 	if err == nil && ok {
-		r.start(ctx, work, op)
+		r.start(ctx, work, r.inWork(op))
 	}
 	return ok, err
+}
+
+// retake finds what an earlier process left running. All of it is in work from
+// here on, also what waits for a slot, so that it can be canceled.
+func (r *Runner) retake(ctx context.Context) (left []*Work, err error) {
+	r.taking.Lock()
+	defer r.taking.Unlock()
+	ops, err := r.store.RetakeOperations(ctx)
+	for _, op := range ops {
+		left = append(left, r.inWork(op))
+	}
+	return left, err
+}
+
+// inWork makes the work of an operation that was taken.
+func (r *Runner) inWork(op Operation) *Work {
+	w := newWork(op, r.store, r.log.With("operation", op.ID, "kind", op.Kind, "subject", op.Subject))
+	r.mu.Lock()
+	r.work[op.ID] = w
+	r.mu.Unlock()
+	if op.Cancel {
+		w.cancel()
+	}
+	return w
 }
 
 // acquire waits for a slot; false when ctx ended first.
@@ -148,19 +172,12 @@ func (r *Runner) acquire(ctx context.Context) bool {
 }
 
 // start carries out an operation in a slot that was acquired.
-func (r *Runner) start(ctx context.Context, work *sync.WaitGroup, op Operation) {
-	w := newWork(op, r.store, r.log.With("operation", op.ID, "kind", op.Kind, "subject", op.Subject))
-	r.mu.Lock()
-	r.work[op.ID] = w
-	r.mu.Unlock()
-	if op.Cancel {
-		w.cancel()
-	}
+func (r *Runner) start(ctx context.Context, work *sync.WaitGroup, w *Work) {
 	work.Go(func() {
 		defer func() {
 			<-r.slots
 			r.mu.Lock()
-			delete(r.work, op.ID)
+			delete(r.work, w.ID)
 			r.mu.Unlock()
 			r.Wake() // its subject is free again
 		}()

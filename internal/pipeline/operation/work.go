@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -215,9 +216,7 @@ func (w *Work) flush(ctx context.Context) {
 		return
 	}
 	if err := w.store.ReportOperation(ctx, w.ID, nil, lines); err != nil {
-		w.mu.Lock()
-		w.lines = append(lines, w.lines...)
-		w.mu.Unlock()
+		w.putBack(lines)
 		if ctx.Err() == nil && !w.told {
 			w.told = true
 			w.Log.WarnContext(ctx, "store progress", "error", err)
@@ -233,6 +232,13 @@ func (w *Work) take() []Progress {
 	lines := w.lines
 	w.lines, w.flushed = nil, time.Now()
 	return lines
+}
+
+// putBack keeps lines that could not be stored, before those that came since.
+func (w *Work) putBack(lines []Progress) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(slices.Clip(lines), w.lines...)
 }
 
 func (w *Work) recall(name string) (json.RawMessage, bool) {
@@ -265,7 +271,9 @@ func (w *Work) remember(ctx context.Context, name string, value any, end Progres
 	end.Operation, end.Time, end.Text = w.ID, time.Now().UTC(), cut(end.Text)
 	w.storing.Lock()
 	defer w.storing.Unlock()
-	if err := w.store.ReportOperation(ctx, w.ID, memory, append(w.take(), end)); err != nil {
+	lines := w.take()
+	if err := w.store.ReportOperation(ctx, w.ID, memory, append(lines, end)); err != nil {
+		w.putBack(lines)
 		return err
 	}
 	w.mu.Lock()
