@@ -20,7 +20,7 @@ type Group struct {
 	Name     string // shop-v042, shop--worker-v042
 	Sequence int    // per app and process type, from 1, up to MaxSequence and then from 0; the newest group is the youngest
 	Release  release.ID
-	Size     int // instances wanted
+	Size     int  // instances wanted
 	Weight   *int // percent of its process type's requests; nil: by its part of the healthy instances that nobody gave a weight
 	Created  time.Time
 }
