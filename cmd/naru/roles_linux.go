@@ -23,7 +23,7 @@ import (
 // roles are the processes of a platform, and the commands that look after them
 // on its own machine.
 func roles() []*cobra.Command {
-	return []*cobra.Command{up(), down(), doctorCommand(), serverRole(), gatewayRole(), restore()}
+	return []*cobra.Command{up(), down(), doctorCommand(), serverRole(), gatewayRole(), authorityCommand(), restore()}
 }
 
 // configured gives a command the platform's settings as flags.
@@ -101,33 +101,51 @@ func gatewayRole() *cobra.Command {
 	}
 	table := c.Flags().String("table", "", "serve this table file, without a control plane")
 	listen := c.Flags().String("listen", "", "address to listen on when standing alone (default 127.0.0.1:8080)")
+	own := &standalone{}
+	c.Flags().StringVar(&own.cert, "tls-cert", "", "standing alone: serve HTTPS with this certificate chain (PEM), read again on SIGHUP")
+	c.Flags().StringVar(&own.key, "tls-key", "", "standing alone: its private key (PEM)")
+	c.Flags().StringVar(&own.listen, "listen-tls", "", "address for HTTPS when standing alone (default 127.0.0.1:8443)")
 	load := configured(c)
 	c.RunE = func(cc *cobra.Command, _ []string) error {
 		cfg, err := load()
 		if err != nil {
 			return err
 		}
+		if err := own.check(*table); err != nil {
+			return err
+		}
 		sockets, err := inherit.Take()
 		if err != nil {
 			return err
 		}
-		return runGateway(cc.Context(), cfg, sockets, *table, *listen)
+		return runGateway(cc.Context(), cfg, sockets, *table, *listen, own)
 	}
 	return c
 }
 
-func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets, table, listen string) error {
+func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets, table, listen string, own *standalone) error {
 	log := logger(cfg)
 	g := gateway.Config{
 		Connections: cfg.Gateway.Connections, HeaderBytes: int(cfg.Gateway.HeaderBytes), HeaderTimeout: cfg.Gateway.HeaderTimeout,
 		IdleTimeout: cfg.Gateway.IdleTimeout, Drain: cfg.Gateway.DrainTimeout,
 	}
+	shelf, err := own.shelf(cfg, table)
+	if shelf == nil {
+		return err
+	}
+	if err != nil {
+		log.Warn("HTTPS waits for the control plane", "error", err)
+	}
+	g.Certificates = shelf
 	if table != "" {
 		hup := make(chan os.Signal, 1)
 		signal.Notify(hup, syscall.SIGHUP)
 		reload := make(chan struct{})
 		go func() {
 			for range hup {
+				if err := own.load(shelf); err != nil {
+					log.Error("new certificate refused, the old one stays in use", "error", err)
+				}
 				reload <- struct{}{}
 			}
 		}()
@@ -146,6 +164,14 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	if err != nil {
 		return fault.New(fault.Conflict, "listen", "cannot listen on %s: %s", listen, err).WithTry("naru gateway --listen HOST:PORT")
 	}
+	all := listeners(ln)
+	if secure := own.address(cfg, table); secure != "" {
+		ln, err := sockets.Listen(ctx, "apps-tls", secure)
+		if err != nil {
+			return fault.New(fault.Conflict, "listen-tls", "cannot listen on %s: %s", secure, err).WithTry("another address for HTTPS")
+		}
+		all = append(all, gateway.Secure(ln, shelf.For))
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
@@ -159,5 +185,5 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	if table != "" {
 		log.Info("serving", "address", ln.Addr().String(), "table", table)
 	}
-	return gw.Run(ctx, listeners(ln))
+	return gw.Run(ctx, all)
 }

@@ -44,7 +44,7 @@ type Listen struct {
 	API      string `key:"api" doc:"control plane: API and console"`
 	Registry string `key:"registry" doc:"image registry"`
 	Apps     string `key:"apps" doc:"gateway, plain HTTP: all apps"`
-	AppsTLS  string `key:"apps_tls" doc:"gateway, HTTPS: reserved, not served yet; leave it empty and put a TLS proxy in front"`
+	AppsTLS  string `key:"apps_tls" doc:"gateway, HTTPS with HTTP/1.1 and HTTP/2: all apps, with certificates of naru's own authority (naru ca prints it); empty serves none"`
 }
 
 // Engine is a daemon that naru starts for itself, or one that is there already.
@@ -196,6 +196,10 @@ func (c Config) KeyPath() string {
 	}
 	return filepath.Join(c.DataDir, "keys", "master")
 }
+
+// AuthorityPath is the file with the platform's own certificate authority and
+// its key.
+func (c Config) AuthorityPath() string { return filepath.Join(c.DataDir, "keys", "authority.pem") }
 
 // AdminPath is the file with the administrator's first password.
 func (c Config) AdminPath() string { return filepath.Join(c.DataDir, "secrets", "admin") }

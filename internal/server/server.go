@@ -123,7 +123,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{book: book, log: log}, Tripped: st.TripRollouts}, log)
-	traffic := operate.NewTraffic(routing{Store: st, boot: bootID()}, gateways, log)
+	certificates := newCertified(cfg, gateways, log)
+	traffic := operate.NewTraffic(routing{Store: st, boot: bootID()}, certificates, log)
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
 		launch.Bounds{LogBytesPerSecond: int(cfg.Logs.Rate), LogLineBytes: int(cfg.Logs.LineBytes), LogSpoolMiB: int(cfg.Logs.Spool / config.MiB)})
 	keeper := operate.NewKeeper(st, driver, launcher, traffic, operate.Options{
@@ -203,6 +204,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "logs", Run: importer.Run},
 		serve.Part{Name: "registry", Run: web(registryLn, roomyRegistry(registry, reserve), 0)}, // before the keeper: instances are pulled from it
 		serve.Part{Name: "hub", Run: func(ctx context.Context) error { return gateways.Run(ctx, controlLn) }},
+		serve.Part{Name: "certificates", Run: certificates.Run},
 		serve.Part{Name: "traffic", Run: traffic.Run},
 		serve.Part{Name: "keeper", Run: keeper.Run},
 		serve.Part{Name: "tasks", Run: oneOff.Run},

@@ -26,6 +26,7 @@ type gateway struct {
 	sent     uint64              // newest version sent on this stream
 	answered uint64              // newest version it took or refused
 	acked    uint64              // newest version it took
+	certs    *publication        // newest certificates sent on this stream
 	busy     map[string]struct{} // instances outside its table with requests
 }
 
@@ -148,22 +149,31 @@ func (h *Hub) send(ctx context.Context, g *gateway, conn net.Conn) error {
 			return err
 		}
 		if len(frame) > h.cfg.MaxFrame {
-			return fmt.Errorf("table %d has %d bytes, over the limit of %d", next.table.Version, len(frame), h.cfg.MaxFrame)
+			return fmt.Errorf("the message of table %d has %d bytes, over the limit of %d", next.table.Version, len(frame), h.cfg.MaxFrame)
 		}
 		_ = conn.SetWriteDeadline(time.Now().Add(h.cfg.Write))
 		if err := wire.WriteFrame(conn, frame); err != nil {
 			return err
 		}
+		if next.certificates != nil {
+			pause.Reset(0)
+			continue
+		}
 		pause.Reset(h.cfg.Interval)
 	}
 }
 
-// next waits for a table the gateway has not been sent, while none is in flight.
+// next waits for certificates the gateway has not been sent, or for a table
+// while none is in flight.
 func (h *Hub) next(ctx context.Context, g *gateway) (*publication, error) {
 	for {
 		var found *publication
 		changed := h.look(func() {
-			if h.latest != nil && g.sent == g.answered && h.latest.table.Version > g.sent {
+			switch {
+			case h.certs != g.certs:
+				found = h.certs
+				g.certs = found
+			case h.latest != nil && g.sent == g.answered && h.latest.table.Version > g.sent:
 				found = h.latest
 				g.sent = found.table.Version
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"naru/internal/route"
+	"naru/internal/route/certificate"
 	"naru/internal/route/wire"
 )
 
@@ -62,6 +63,7 @@ type Hub struct {
 
 	mu       sync.Mutex // guards what follows
 	latest   *publication
+	certs    *publication        // the newest certificates; nil: none
 	gateways map[string]*gateway // by generation
 	settled  bool
 	changed  chan struct{} // closed and replaced when any of the above changes
@@ -123,6 +125,12 @@ func (h *Hub) Publish(t route.Table) uint64 {
 		h.latest = &publication{table: t}
 	})
 	return t.Version
+}
+
+// Certify makes set the certificates all gateways serve. Gateways are sent it
+// before any table published later. The set must not be changed afterwards.
+func (h *Hub) Certify(set *certificate.Set) {
+	h.update(func() { h.certs = &publication{certificates: set} })
 }
 
 // Latest returns the newest published table; ok is false before the first.

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"naru/internal/route"
+	"naru/internal/route/certificate"
 )
 
 // DefaultMaxFrame bounds a message: a table of 100,000 routes fits.
@@ -26,6 +27,8 @@ type Message struct {
 	Trips    []route.Trip     `json:"trips,omitempty"`    // gateway: guards that took a weight away
 	State    *State           `json:"state,omitempty"`    // gateway: begins to drain, or leaves
 	Table    json.RawMessage  `json:"table,omitempty"`    // control plane: a whole route.Table
+
+	Certificates *certificate.Set `json:"certificates,omitempty"` // control plane: all there are
 }
 
 // Hello introduces a gateway process.
