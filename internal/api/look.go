@@ -8,6 +8,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/client"
 	"naru/internal/fault"
+	"naru/internal/pipeline/operation"
 	"naru/internal/release"
 	"naru/internal/route"
 	"naru/internal/run"
@@ -167,6 +168,11 @@ func (s *server) detail(ctx context.Context, a app.App) (client.AppDetail, error
 		wire.Current = true
 		out.Current = &wire
 	}
+	if out.Current == nil {
+		if out.Problem, err = s.problem(ctx, a); err != nil {
+			return client.AppDetail{}, err
+		}
+	}
 	for _, g := range v.groups[a.ID] {
 		rel, err := s.Releases.Release(ctx, g.Release)
 		if err != nil && !fault.Is(err, fault.NotFound) {
@@ -179,6 +185,16 @@ func (s *server) detail(ctx context.Context, a app.App) (client.AppDetail, error
 		out.Routes[i].Default = r.Host == a.Slug+"."+s.cfg.AppsDomain && r.Path == "/"
 	}
 	return out, nil
+}
+
+// problem is why nothing runs of an app that has no release that worked: the
+// error of its last operation. nil while one is at work, and where none was.
+func (s *server) problem(ctx context.Context, a app.App) (*client.Fault, error) {
+	last, err := s.Operations.Operations(ctx, operation.Filter{App: a.ID, Limit: 1})
+	if err != nil || len(last) == 0 {
+		return nil, err
+	}
+	return faultOf(last[0].Error), nil
 }
 
 func (v sight) group(g run.Group, release int) client.Group {

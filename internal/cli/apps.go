@@ -90,6 +90,12 @@ func (c *cmd) showApp(d client.AppDetail, usage []client.Usage) {
 	for _, r := range d.Routes {
 		s.say("route     %s", r.URL)
 	}
+	if p := d.Problem; p != nil {
+		s.say("problem   %s", s.paint(bad, p.Message))
+		if p.Try != "" {
+			s.say("try       %s", p.Try)
+		}
+	}
 	used := map[string]client.Usage{}
 	for _, u := range usage {
 		used[u.Instance] = u

@@ -12,7 +12,7 @@ type App struct {
 	Name      string       `json:"name"`
 	Slug      string       `json:"slug" doc:"the name's form in hosts, images and groups"`
 	State     string       `json:"state" enum:"started,stopped" doc:"what people want of it"`
-	Health    string       `json:"health" enum:"healthy,degraded,starting,crashed,stopped,empty" doc:"what it is: all instances healthy, some, none yet, none and crashing, stopped, or never pushed"`
+	Health    string       `json:"health" enum:"healthy,degraded,starting,crashed,stopped,empty" doc:"what it is: all instances healthy, some, none yet, none and crashing, stopped, or nothing ever ran"`
 	Processes []AppProcess `json:"processes" doc:"web first"`
 	URL       string       `json:"url,omitempty" doc:"the first of its routes"`
 	Release   int          `json:"release,omitempty" doc:"number of the current release"`
@@ -35,6 +35,7 @@ type AppDetail struct {
 	Routes   []Route                    `json:"routes"`
 	Settings map[string]ProcessSettings `json:"settings,omitempty" doc:"the draft's processes: what the next release has over what the build found"`
 	Scale    map[string]int             `json:"scale,omitempty" doc:"instances wanted, as set"`
+	Problem  *Fault                     `json:"problem,omitempty" doc:"why an app on which nothing ever ran does not run: its last operation failed"`
 }
 
 // Process is one process type of a release.
