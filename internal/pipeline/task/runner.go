@@ -64,7 +64,8 @@ type Runner struct {
 // holder is who works on a task at the moment.
 type holder struct {
 	cancel context.CancelFunc
-	waits  bool // only for somebody to attach
+	waits  bool          // only for somebody to attach
+	gone   chan struct{} // closed when the holder does no more
 }
 
 // NewRunner makes a runner.
@@ -75,14 +76,14 @@ func NewRunner(store Store, driver run.Driver, specs Specs, limits Limits, log *
 // Run takes up the tasks that an earlier process left, then lets new ones begin,
 // until ctx ends.
 func (r *Runner) Run(ctx context.Context) error {
+	r.mu.Lock()
+	r.base = ctx // before looking, so that no task falls in between
+	r.mu.Unlock()
+	defer r.work.Wait()
 	left, err := r.store.OpenTasks(ctx)
 	if err != nil {
 		return fmt.Errorf("find unfinished tasks: %w", err)
 	}
-	r.mu.Lock()
-	r.base = ctx
-	r.mu.Unlock()
-	defer r.work.Wait()
 	for _, t := range left {
 		r.goOn(t)
 	}
@@ -99,7 +100,7 @@ func (r *Runner) goOn(t Task) {
 		return // Run takes it up
 	}
 	ctx, cancel := context.WithCancel(base)
-	h := &holder{cancel: cancel, waits: t.Attach && t.State == Pending}
+	h := &holder{cancel: cancel, waits: t.Attach && t.State == Pending, gone: make(chan struct{})}
 	if !r.hold(t.ID, h) {
 		cancel() // somebody attached before the wait for them began
 		return
@@ -180,7 +181,7 @@ func (r *Runner) Attach(ctx context.Context, tid ID, io run.IO) (int, error) {
 			WithTry("naru logs APP --source TASK")
 	}
 	ctx, stop := context.WithCancel(ctx)
-	h := &holder{cancel: stop}
+	h := &holder{cancel: stop, gone: make(chan struct{})}
 	if !r.hold(tid, h) {
 		stop()
 		return 0, fault.New(fault.Conflict, "task", "somebody else attached to task %d", t.Number)
@@ -206,6 +207,11 @@ func (r *Runner) Cancel(ctx context.Context, by operation.Ask, tid ID) (Task, er
 	r.mu.Unlock()
 	if h != nil {
 		h.cancel()
+		select {
+		case <-h.gone: // from here on nobody starts the instance
+		case <-ctx.Done():
+			return t, ctx.Err()
+		}
 	}
 	return t, r.remove(ctx, t)
 }
@@ -223,6 +229,8 @@ func (r *Runner) carryOut(ctx context.Context, t Task, io *run.IO) (int, error) 
 		if err := r.begin(ctx, &t, io); err != nil {
 			if ctx.Err() == nil {
 				r.end(ctx, t, 0, fault.Of(err).Message)
+			} else {
+				r.cutOff(ctx, t, "was not started within ")
 			}
 			return 0, err
 		}
@@ -234,13 +242,20 @@ func (r *Runner) carryOut(ctx context.Context, t Task, io *run.IO) (int, error) 
 		return exit.Code, nil
 	case fault.Is(err, fault.NotFound):
 		r.end(ctx, t, -1, "ended unseen")
-		return -1, err
+	default:
+		r.cutOff(ctx, t, "still ran after ")
+	}
+	return -1, err
+}
+
+// cutOff ends a task whose context is over, unless it goes on without us.
+func (r *Runner) cutOff(ctx context.Context, t Task, late string) {
+	switch {
 	case ctx.Err() == context.DeadlineExceeded:
-		r.end(ctx, t, -1, "still ran after "+r.limits.Timeout.String())
+		r.end(ctx, t, -1, late+r.limits.Timeout.String())
 	case ctx.Err() != nil && t.Attach:
 		r.end(ctx, t, -1, "whoever was attached left")
 	}
-	return -1, err
 }
 
 // ended waits for the end of a task's instance, also through a restart of what
@@ -372,6 +387,7 @@ func (r *Runner) hold(t ID, h *holder) bool {
 // letGo ends the hold, unless somebody else has taken the task over.
 func (r *Runner) letGo(t ID, h *holder) {
 	h.cancel()
+	defer close(h.gone)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.holders[t] == h {
