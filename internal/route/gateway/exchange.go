@@ -141,6 +141,7 @@ func (x *exchange) ended() {
 		c = x.entry.own
 	}
 	c.ended(x.status, took, x.sent, x.upload.received.Load())
+	x.judged(took)
 	if x.g.reports.wanted() {
 		x.g.reports.record(x, took)
 	}

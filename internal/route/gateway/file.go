@@ -32,6 +32,7 @@ func (g *Gateway) load(ctx context.Context) error {
 		}
 		return g.use(ctx, t)
 	}
+	g.loadTrips(ctx)
 	t, err := readKept(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -75,7 +75,7 @@ func (x *exchange) send(t *trip) error {
 	cfg := &x.g.cfg
 	last := errNoInstance
 	for len(x.tried) < cfg.Attempts {
-		g, b := x.entry.pick(cfg, x.tried)
+		g, b := x.pick(cfg)
 		if b == nil {
 			return last
 		}
@@ -105,6 +105,18 @@ func (x *exchange) send(t *trip) error {
 		x.tried, last = append(x.tried, b), err
 	}
 	return last
+}
+
+// pick chooses where the request goes: the group it belongs to by its header or
+// cookie while that has an instance to take it, else by weight.
+func (x *exchange) pick(cfg *Config) (*group, *backend) {
+	if g := x.entry.matched(x.req); g != nil {
+		now := int64(0)
+		if b := g.pick(cfg, x.tried, &now); b != nil {
+			return g, b
+		}
+	}
+	return x.entry.pick(cfg, x.tried)
 }
 
 // again looks the request up in the present table.

@@ -24,6 +24,7 @@ type reports struct {
 	ack       *wire.Ack
 	idle      []string
 	ejections []route.Ejection
+	trips     []route.Trip
 	counters  map[counterKey]*counter
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"naru/internal/route"
+	"naru/internal/route/guard"
 )
 
 // view is a table made ready to serve from. It is built whole and then only
@@ -24,9 +25,10 @@ type backendKey struct{ instance, address string }
 
 // entry is a route of a view.
 type entry struct {
-	spec   *route.Entry
-	groups []*group
-	own    *counter // answers the gateway gave itself
+	spec    *route.Entry
+	groups  []*group
+	matches []*group // groups that some requests come to whatever the weights say
+	own     *counter // answers the gateway gave itself
 }
 
 // group is a server group of an entry. The ones without weight or instances are
@@ -37,12 +39,15 @@ type group struct {
 	until    int // weights of the groups up to and with this one
 	backends []*backend
 	count    *counter
+	compared compared
+	match    *route.Match
 }
 
 // tables holds the present view and the backends that left it busy.
 type tables struct {
 	cfg     Config
 	reports *reports
+	guards  guard.Set
 	now     atomic.Pointer[view]
 
 	mu      sync.Mutex              // guards what follows, and is held while a table is put in use
@@ -67,6 +72,13 @@ func (t *tables) apply(table *route.Table) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.guards.Update(table)
+	t.put(table)
+	return nil
+}
+
+// put makes a view of a table the present one. The caller holds the lock.
+func (t *tables) put(table *route.Table) {
 	t.reports.begin()
 	old := t.view()
 	next := &view{
@@ -91,29 +103,35 @@ func (t *tables) apply(table *route.Table) error {
 		}
 	}
 	t.reports.applied(table.Version, t.busy())
-	return nil
 }
 
 func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 	e := &entry{spec: spec, own: t.reports.counter(spec.ID, "")}
 	total := 0
+	weights, tripped := t.guards.Weights(spec)
 	for i := range spec.Groups {
 		g := &spec.Groups[i]
 		backends := make([]*backend, len(g.Instances))
 		for j, in := range g.Instances {
 			backends[j] = t.backend(in, old, next)
 		}
-		if g.Weight == 0 || len(backends) == 0 {
+		matches := g.Match != nil && !tripped[i]
+		if weights[i] == 0 && !matches || len(backends) == 0 {
 			continue
 		}
-		total += g.Weight
+		total += weights[i]
 		app := spec.App
 		if g.App != nil {
 			app = *g.App
 		}
-		e.groups = append(e.groups, &group{
-			id: g.ID, app: app, until: total, backends: backends, count: t.reports.counter(spec.ID, g.ID),
-		})
+		made := &group{id: g.ID, app: app, until: total, backends: backends, count: t.reports.counter(spec.ID, g.ID), match: g.Match}
+		made.compared.watch, made.compared.side, made.compared.share = t.guards.Of(spec, i)
+		if matches {
+			e.matches = append(e.matches, made)
+		}
+		if weights[i] > 0 {
+			e.groups = append(e.groups, made)
+		}
 	}
 	return e
 }
