@@ -49,7 +49,7 @@ $(BIN)/staticcheck: tools/lint/go.mod
 	cd tools/lint && go build -o $(CURDIR)/$@ honnef.co/go/tools/cmd/staticcheck
 
 generate: ## reference pages from the code
-	NARU_UPDATE=1 go test ./internal/api ./internal/cli ./internal/config -run 'Reference|Generated' -count=1
+	NARU_UPDATE=1 go test ./internal/api ./cmd/naru ./internal/config -run 'Reference|Generated' -count=1
 
 bench: build ## the figures of the project, each with its peer in the same run
 	@scripts/install-deps bench

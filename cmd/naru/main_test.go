@@ -41,7 +41,7 @@ func TestUnknownCommandsAreRefused(t *testing.T) {
 
 func TestEveryRoleIsACommandThatRefusesWhatItDoesNotKnow(t *testing.T) {
 	all := roles()
-	for _, name := range []string{"up", "down", "doctor", "server", "gateway", "restore"} {
+	for _, name := range []string{"up", "down", "doctor", "server", "gateway", "ca", "restore"} {
 		if !slices.ContainsFunc(all, func(c *cobra.Command) bool { return c.Name() == name }) {
 			t.Errorf("there is no naru %s", name)
 		}

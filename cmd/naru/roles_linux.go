@@ -10,8 +10,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"naru/internal/atomicfile"
+	"naru/internal/cli"
 	"naru/internal/config"
 	"naru/internal/fault"
 	"naru/internal/route/gateway"
@@ -28,8 +30,10 @@ func roles() []*cobra.Command {
 
 // configured gives a command the platform's settings as flags.
 func configured(c *cobra.Command) func() (config.Config, error) {
-	flags := config.Flags{}
-	flags.Bind(c.Flags())
+	flags, settings := config.Flags{}, pflag.NewFlagSet(c.Name(), pflag.ContinueOnError)
+	flags.Bind(settings)
+	settings.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{cli.Setting: {"true"}} })
+	c.Flags().AddFlagSet(settings)
 	return func() (config.Config, error) {
 		return config.Load(config.Source{UID: os.Geteuid(), Getenv: os.Getenv, Flags: flags})
 	}

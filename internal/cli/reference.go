@@ -5,7 +5,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
+
+// Setting marks flags that are settings of the platform (an annotation of pflag).
+// They are many and the same at every role, so the manual names their own page.
+const Setting = "naru_setting"
 
 // Reference is the manual of every command as Markdown. roles are the server
 // side's commands, which a World hands in too.
@@ -56,8 +61,19 @@ func describe(b *strings.Builder, cc *cobra.Command) {
 	if cc.Example != "" {
 		fmt.Fprintf(b, "\nFor example:\n\n```\n%s\n```\n", unindent(cc.Example))
 	}
-	if flags := cc.LocalNonPersistentFlags().FlagUsages(); flags != "" {
+	own, settings := pflag.NewFlagSet(cc.Name(), pflag.ContinueOnError), false
+	cc.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Annotations[Setting] != nil {
+			settings = true
+		} else {
+			own.AddFlag(f)
+		}
+	})
+	if flags := own.FlagUsages(); flags != "" {
 		fmt.Fprintf(b, "\nFlags:\n\n```\n%s\n```\n", strings.TrimRight(flags, "\n"))
+	}
+	if settings {
+		b.WriteString("\nEvery setting of the platform is a flag, too: see [configuration](configuration.md).\n")
 	}
 	for _, one := range cc.Commands() {
 		if one.IsAvailableCommand() {
