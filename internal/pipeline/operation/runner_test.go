@@ -357,6 +357,7 @@ func TestEndWaitsForTheStore(t *testing.T) {
 			w.failWith(errStore)
 			for n := range 10 {
 				k.Output(ctx, "build", fmt.Sprint(n))
+				time.Sleep(300 * time.Millisecond) // of the bubble, so that it is tried to store them
 			}
 			return "result", nil
 		})
