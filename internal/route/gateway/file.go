@@ -63,7 +63,7 @@ func (g *Gateway) use(ctx context.Context, t *route.Table) error {
 func readTable(path string) (*route.Table, error) {
 	data, err := readBounded(path)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "table", "cannot read the table file").WithCause(err)
+		return nil, fault.New(fault.Invalid, "table", "cannot read the table file: %v", err).WithTry("naru gateway --table FILE (docs/gateway-table.md describes it)").WithCause(err)
 	}
 	return route.DecodeFile(path, data)
 }
