@@ -458,3 +458,27 @@ func TestOnce(t *testing.T) {
 		}
 	})
 }
+
+// A cancel is the end of an attached task too, and is told once.
+func TestCancelWhileSomebodyIsAttached(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.up(t)
+		k := w.begin(t, r, task.New{Command: []string{"/forever"}, Attach: true})
+		left := make(chan error, 1)
+		go func() {
+			_, err := r.Attach(t.Context(), k.ID, run.IO{})
+			left <- err
+		}()
+		synctest.Wait()
+		_, err := r.Cancel(t.Context(), ada, k.ID)
+		must(t, err)
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("who was attached got %v", err)
+		}
+		w.is(t, k.ID, task.Canceled, 0, "canceled by ada")
+		w.nothingRuns(t)
+		if told := strings.Join(w.told(t), " "); told != "task.created task.canceled" {
+			t.Errorf("events: %s", told)
+		}
+	})
+}
