@@ -318,13 +318,11 @@ func count(groups []run.Group, have []run.Instance) (text string, settled bool, 
 			if i.Group != g.ID {
 				continue
 			}
-			if i.State != run.Crashed {
-				present++
-			}
+			present++ // a crashed one, too: what it leaves on the machine is removed before its record
 			if i.State == run.Healthy {
 				healthy++
 			}
-			if i.State == run.Crashed && i.Crashes >= 3 && i.LastExit != nil && ill == nil {
+			if g.Size > 0 && i.State == run.Crashed && i.Crashes >= 3 && i.LastExit != nil && ill == nil {
 				ill = &i
 			}
 		}

@@ -93,9 +93,7 @@ func sideOf(g run.Group, have []run.Instance) (Side, illness) {
 		if i.Group != g.ID {
 			continue
 		}
-		if i.State != run.Crashed {
-			side.Present++
-		}
+		side.Present++ // a crashed one, too: its record must outlive what it leaves on the machine
 		if i.State == run.Healthy {
 			side.Healthy++
 		}
