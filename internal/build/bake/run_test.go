@@ -102,7 +102,11 @@ func TestFoundationsRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			res, err := b.Bake(t.Context(), builtin(t, name), bake.Options{})
+			res, err := b.Bake(t.Context(), builtin(t, name), bake.Options{Progress: func(e bake.Event) {
+				if e.Kind == bake.Warned {
+					t.Errorf("warned: %s", e.Name)
+				}
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}
