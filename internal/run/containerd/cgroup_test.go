@@ -62,7 +62,7 @@ func TestShimsAreSpread(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 8, 9, 24, 25, 50, 100} {
 		shims := map[string]int{}
 		for i := range size {
-			shims[shimGroup(run.Spec{Group: "g", Index: i})]++
+			shims[shimGroup(run.Spec{Group: "g", Index: i}, "1.1")]++
 		}
 		for shim, n := range shims {
 			if n > 8 || size > 1 && n > (size+1)/2 {
@@ -70,8 +70,12 @@ func TestShimsAreSpread(t *testing.T) {
 			}
 		}
 	}
-	a, b := shimGroup(run.Spec{ID: "1", Task: true}), shimGroup(run.Spec{ID: "2", Task: true})
+	a, b := shimGroup(run.Spec{ID: "1", Task: true}, "1.1"), shimGroup(run.Spec{ID: "2", Task: true}, "1.1")
 	if a == b {
 		t.Error("two tasks share a shim")
+	}
+	one := run.Spec{Group: "g"}
+	if shimGroup(one, "1.1") == shimGroup(one, "1.2") {
+		t.Error("two containerds share a shim")
 	}
 }

@@ -39,7 +39,7 @@ func (d *Driver) options(img client.Image, cfg ocispec.ImageConfig, spec run.Spe
 		oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: d.net.path(spec.ID)}),
 		oci.WithMounts(d.mounts(spec)),
 		oci.WithCgroup(d.cgroup(spec.ID)),
-		oci.WithAnnotations(map[string]string{"io.containerd.runc.v2.group": shimGroup(spec)}),
+		oci.WithAnnotations(map[string]string{"io.containerd.runc.v2.group": shimGroup(spec, d.daemon())}),
 		sysctls,
 		limits(spec.Limits),
 		seccomp.WithDefaultProfile(), // last: it looks at the capabilities
@@ -69,12 +69,13 @@ func commandOf(cfg ocispec.ImageConfig, spec run.Spec) []string {
 
 // shimGroup spreads a group's instances over shims: each holds at most eight,
 // and of two or more never more than half, so that a shim that dies takes little
-// with it. Three shims per 24 instances do both.
-func shimGroup(spec run.Spec) string {
+// with it. Three shims per 24 instances do both. None is shared with instances
+// that another containerd process started.
+func shimGroup(spec run.Spec, daemon string) string {
 	if spec.Task {
 		return string(spec.ID)
 	}
-	return fmt.Sprintf("%s-%d-%d", spec.Group, spec.Index/24, spec.Index%3)
+	return fmt.Sprintf("%s-%d-%d-%s", spec.Group, spec.Index/24, spec.Index%3, daemon)
 }
 
 func hostname(spec run.Spec) string {

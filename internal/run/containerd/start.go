@@ -33,6 +33,10 @@ const (
 	labelAddress = "naru.address"
 )
 
+// startLimit is how long containerd and runc may take to make a process of an
+// image that is there. A healthy machine takes a tenth of a second.
+const startLimit = time.Minute
+
 // Start runs an instance.
 func (d *Driver) Start(ctx context.Context, spec run.Spec) (run.Status, error) {
 	if err := spec.Check(); err != nil {
@@ -92,11 +96,13 @@ func (d *Driver) start(ctx context.Context, spec run.Spec) (run.Status, error) {
 	if err := d.writeFiles(spec, addr); err != nil {
 		return run.Status{}, err
 	}
-	c, err := d.create(ctx, img, spec, st, addr)
+	making, done := context.WithTimeout(ctx, startLimit)
+	defer done()
+	c, err := d.create(making, img, spec, st, addr)
 	if errdefs.IsNotFound(err) { // the image was taken away by somebody else's hand
 		d.known.forget(img.Name())
 		if img, err = d.ensure(ctx, spec.Image); err == nil {
-			c, err = d.create(ctx, img, spec, st, addr)
+			c, err = d.create(making, img, spec, st, addr)
 		}
 	}
 	if err != nil {
@@ -109,13 +115,13 @@ func (d *Driver) start(ctx context.Context, spec run.Spec) (run.Status, error) {
 		x.Stdin = in.reader()
 		spec.IO = &x
 	}
-	task, err := c.NewTask(ctx, d.output(spec))
+	task, err := c.NewTask(making, d.output(spec))
 	if err != nil {
 		return run.Status{}, explain(fmt.Errorf("make process: %w", err), spec)
 	}
 	if spec.IO != nil {
 		err = d.converseWithTask(ctx, spec.ID, task, *spec.IO, in)
-	} else if err = task.Start(ctx); err != nil {
+	} else if err = task.Start(making); err != nil {
 		err = fmt.Errorf("start process: %w", err)
 	}
 	if err != nil {
