@@ -4,6 +4,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"naru/internal/app"
 	"naru/internal/client"
@@ -76,8 +77,14 @@ func TestAPushThatFailsLeavesTheDraftAsItWas(t *testing.T) {
 	if got.Image != before.Image || got.State != app.Started || !maps.Equal(got.Scale, before.Scale) {
 		t.Errorf("after the push image %s, %s, scale %v; want %s, started, %v", got.Image, got.State, got.Scale, before.Image, before.Scale)
 	}
-	if n := p.healthy(t, id)[app.Web]; n != 1 {
-		t.Errorf("%d instances are healthy, want the one that ran", n)
+	changed, stop := p.store.WatchApp(id)
+	defer stop()
+	for n := p.healthy(t, id)[app.Web]; n != 1; n = p.healthy(t, id)[app.Web] { // the second, of the way back, is drained
+		select {
+		case <-changed:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d instances are healthy, want the one that ran", n)
+		}
 	}
 	// What is started next is what ran, and nothing of what failed.
 	op, err = p.Restart(t.Context(), by, id)

@@ -136,6 +136,9 @@ func (f *Fake) Start(ctx context.Context, spec run.Spec) (run.Status, error) {
 			return run.Status{}, err
 		}
 		i.listen, i.status.Addr = l, netip.MustParseAddrPort(l.Addr().String())
+		if len(argv) > 1 && argv[1] == "exit" {
+			l.Close() // it never listens, so nobody may get through to it before it ends
+		}
 	}
 	f.next++
 	f.instances[spec.ID] = i
