@@ -30,6 +30,7 @@ type Config struct {
 	Mirrors     Mirrors  `key:"mirrors"`
 	Proxy       Proxy    `key:"proxy"`
 	Upload      Upload   `key:"upload"`
+	Bake        Bake     `key:"bake"`
 	Build       Build    `key:"build"`
 	Instance    Instance `key:"instance"`
 	Logs        Logs     `key:"logs"`
@@ -102,6 +103,16 @@ type Build struct {
 	Parallel int           `key:"parallel" doc:"builds at once on this machine; a space has one at a time"`
 	Cache    Bytes         `key:"cache" doc:"size to which the build cache is cut back"`
 	LogBytes Bytes         `key:"log_bytes" doc:"output of one build that is kept; what is over is counted and dropped, and the build goes on"`
+}
+
+// Bake bounds what a mirror or a declaration of a foundation can make naru do.
+type Bake struct {
+	Release  Bytes `key:"release" doc:"one InRelease file"`
+	Index    Bytes `key:"index" doc:"one index of packages, unpacked"`
+	Package  Bytes `key:"package" doc:"one package or npm tarball"`
+	Total    Bytes `key:"total" doc:"all downloads of one bake"`
+	Unpacked Bytes `key:"unpacked" doc:"content of the files in one layer"`
+	Cache    Bytes `key:"cache" doc:"size to which the cache of downloads is cut back"`
 }
 
 // Instance has what an instance gets when its app asks for nothing, and what

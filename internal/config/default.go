@@ -30,6 +30,7 @@ func Default(uid int, getenv func(string) string) Config {
 			Connections:   20_000,
 		},
 		Upload: Upload{Bytes: GiB, Unpacked: 4 * GiB, Files: 200_000},
+		Bake:   Bake{Release: 4 * MiB, Index: 256 * MiB, Package: 1 * GiB, Total: 4 * GiB, Unpacked: 8 * GiB, Cache: 20 * GiB},
 		Build: Build{
 			Timeout:  30 * time.Minute,
 			Memory:   2 * GiB,

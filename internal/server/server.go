@@ -139,6 +139,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	var ops *operation.Runner
 	wake := func() { ops.Wake() }
 	baker, err := bake.New(bake.Config{
+		Limits: bake.Limits{
+			Release: int64(cfg.Bake.Release), Index: int64(cfg.Bake.Index), Package: int64(cfg.Bake.Package),
+			Total: int64(cfg.Bake.Total), Unpacked: int64(cfg.Bake.Unpacked), Cache: int64(cfg.Bake.Cache),
+		},
 		CacheDir: filepath.Join(cfg.CacheDir(), "bake"), Mirror: cfg.Mirrors.Debian, Keyring: cfg.Mirrors.Keyring, NPMRegistry: cfg.Mirrors.NPM, CABundle: trust.bundle, Proxy: trust.proxy,
 	}, log)
 	if err != nil {
