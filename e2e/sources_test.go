@@ -90,7 +90,7 @@ func testImage(t *testing.T, p *platform) {
 			t.Errorf("%s is not %s:\n%s", app, digest[1], out)
 		}
 	}
-	h.refused(t, []string{"push", "nothing", "--image", strings.TrimSuffix(elsewhere, "1") + "9"}, "copies/site:9", "list-tags docker://"+strings.TrimSuffix(elsewhere, ":1")+"\n")
+	h.refused(t, []string{"push", "nothing", "--image", strings.TrimSuffix(elsewhere, "1") + "9"}, "copies/site:9", "list-tags docker://"+strings.TrimSuffix(elsewhere, ":1")+";")
 	if tags, err := crane.ListTags(p.registry+"/default/dev/copied", ours); err != nil || !slices.Contains(tags, "1") {
 		t.Errorf("tags are %v, %v", tags, err)
 	}
