@@ -39,18 +39,19 @@ func (t *Table) problem() *problem {
 	if len(t.Routes) > MaxRoutes {
 		return &problem{"routes", fmt.Sprintf("%d routes are more than the %d allowed", len(t.Routes), MaxRoutes)}
 	}
-	type place struct{ host, path string }
+	type place struct{ host, path, when string }
 	seen := make(map[place]int, len(t.Routes))
 	for i := range t.Routes {
 		e := &t.Routes[i]
 		p := e.problem()
-		if first, ok := seen[place{e.Host, e.Path}]; ok && p == nil {
+		at := place{e.Host, e.Path, e.When.Key()}
+		if first, ok := seen[at]; ok && p == nil {
 			p = &problem{"", fmt.Sprintf("%s is already routes[%d]", Name(e.Host, e.Path), first)}
 		}
 		if p != nil {
 			return p.under("routes", i)
 		}
-		seen[place{e.Host, e.Path}] = i
+		seen[at] = i
 	}
 	return nil
 }
@@ -67,6 +68,9 @@ func (e *Entry) problem() *problem {
 	}
 	if e.Limits != nil && e.Limits.Body < 0 {
 		return &problem{".limits.body", "must not be negative"}
+	}
+	if p := first(sub(".when", e.When), sub(".policy", e.Policy)); p != nil {
+		return p
 	}
 	if len(e.Groups) > MaxGroups {
 		return &problem{".groups", fmt.Sprintf("%d groups are more than the %d allowed", len(e.Groups), MaxGroups)}

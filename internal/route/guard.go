@@ -139,6 +139,18 @@ type Match struct {
 	Value  string `json:"value,omitempty"`  // what it must be, exactly; "": anything
 }
 
+// String is the match as ParseMatch reads it.
+func (m *Match) String() string {
+	kind, name := "header", m.Header
+	if m.Cookie != "" {
+		kind, name = "cookie", m.Cookie
+	}
+	if m.Value == "" {
+		return kind + ":" + name
+	}
+	return kind + ":" + name + "=" + m.Value
+}
+
 func (m *Match) problem() *problem {
 	name, key := m.Header, ".header"
 	if m.Cookie != "" {

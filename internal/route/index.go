@@ -45,8 +45,11 @@ func (x *Index[T]) Add(host, path string, value T) {
 
 // Find returns the value for a request. The host must be lower case and without
 // a port; see CutPort.
-func (x *Index[T]) Find(host, path string) (value T, ok bool) {
-	if value, ok = longest(x.exact[host], path); ok {
+func (x *Index[T]) Find(host, path string) (value T, ok bool) { return x.FindBy(host, path, nil) }
+
+// FindBy is Find among the values that are accepted; nil accepts all.
+func (x *Index[T]) FindBy(host, path string, accept func(T) bool) (value T, ok bool) {
+	if value, ok = longest(x.exact[host], path, accept); ok {
 		return value, true
 	}
 	if len(x.wild) > 0 {
@@ -56,7 +59,7 @@ func (x *Index[T]) Find(host, path string) (value T, ok bool) {
 				break
 			}
 			rest = rest[dot+1:]
-			if value, ok = longest(x.wild[rest], path); ok {
+			if value, ok = longest(x.wild[rest], path, accept); ok {
 				return value, true
 			}
 		}
@@ -64,12 +67,29 @@ func (x *Index[T]) Find(host, path string) (value T, ok bool) {
 	return value, false
 }
 
-// longest returns the first entry whose whole segments start the path.
-func longest[T any](list []indexed[T], path string) (value T, ok bool) {
+// longest returns the first accepted entry whose whole segments start the path.
+func longest[T any](list []indexed[T], path string, accept func(T) bool) (value T, ok bool) {
 	for i := range list {
 		p := list[i].path
-		if strings.HasPrefix(path, p) && (p == "" || len(path) == len(p) || path[len(p)] == '/') {
+		if strings.HasPrefix(path, p) && (p == "" || len(path) == len(p) || path[len(p)] == '/') && (accept == nil || accept(list[i].value)) {
 			return list[i].value, true
+		}
+	}
+	return value, false
+}
+
+// At returns the value at a host and path in table form.
+func (x *Index[T]) At(host, path string) (value T, ok bool) {
+	from, name := x.exact, host
+	if rest, ok := strings.CutPrefix(host, "*."); ok {
+		from, name = x.wild, rest
+	}
+	if path == "/" {
+		path = ""
+	}
+	for i := range from[name] {
+		if from[name][i].path == path {
+			return from[name][i].value, true
 		}
 	}
 	return value, false

@@ -18,12 +18,14 @@ type Table struct {
 // Entry is one host and path of a table.
 type Entry struct {
 	ID       string    `json:"id"`
-	Host     string    `json:"host"` // "shop.example", or "*.example" for every name below it
-	Path     string    `json:"path"` // "/" or "/api"; matched by whole segments, the longest wins
+	Host     string    `json:"host"`           // "shop.example", or "*.example" for every name below it
+	Path     string    `json:"path"`           // "/" or "/api"; matched by whole segments, the longest wins
+	When     *When     `json:"when,omitempty"` // nil: all requests that no other entry of this host and path wants
 	App      App       `json:"app"`
 	Groups   []Group   `json:"groups"`
 	Timeouts *Timeouts `json:"timeouts,omitempty"` // nil: the gateway's own
 	Limits   *Limits   `json:"limits,omitempty"`   // nil: the gateway's own
+	Policy   *Policy   `json:"policy,omitempty"`   // nil: nothing but sending requests on
 }
 
 // App names an application in error pages and access records.
@@ -59,6 +61,8 @@ type Instance struct {
 type Timeouts struct {
 	Connect  app.Duration `json:"connect,omitempty"`  // until an instance accepts a connection
 	Response app.Duration `json:"response,omitempty"` // until the answer's header, counted from the end of connecting
+	Idle     app.Duration `json:"idle,omitempty"`     // silence of the instance inside its answer, and of both ends of a WebSocket; 0: for ever
+	Total    app.Duration `json:"total,omitempty"`    // from the request's header to the answer's end; not for WebSockets; 0: for ever
 }
 
 // Limits of an entry; zero fields take the gateway's own.

@@ -13,16 +13,27 @@ type backend struct {
 	instance route.Instance
 	tables   *tables
 
-	load    atomic.Int64 // requests in flight; gone is set in the same word
+	load    atomic.Int64 // requests in flight; how many of them are streams, and gone, are in the same word
 	ejected atomic.Int64 // unix nanoseconds until it may be tried again; 0: in service
 	fails   atomic.Int32 // connects in a row that failed
 
 	pool pool
 }
 
-// gone marks a backend that left the table. It shares a word with the count, so
-// that "left" and "one more request" cannot miss each other.
-const gone = int64(1) << 62
+// gone marks a backend that left the table. It shares a word with the counts, so
+// that "left" and "one more request" cannot miss each other. Below it stand the
+// streams among the requests, and below those all requests.
+const (
+	gone   = int64(1) << 62
+	stream = int64(1) << 31
+)
+
+// inFlight splits a word: requests that are no streams, and streams.
+func inFlight(load int64) (ordinary, streams int64) {
+	load &^= gone
+	streams = load / stream
+	return load%stream - streams, streams
+}
 
 // acquire counts a request in. False means the backend has left the table: look
 // at the table again.
@@ -35,9 +46,17 @@ func (b *backend) acquire() bool {
 }
 
 // release counts a request out.
-func (b *backend) release() {
-	if b.load.Add(-1) == gone {
-		b.tables.idle(b)
+func (b *backend) release() { b.changed(b.load.Add(-1)) }
+
+// streams makes one of the requests in flight a stream, streamed counts one out.
+func (b *backend) streams() { b.changed(b.load.Add(stream)) }
+
+func (b *backend) streamed() { b.changed(b.load.Add(-stream - 1)) }
+
+// changed tells of what is left at a backend that left the table.
+func (b *backend) changed(load int64) {
+	if load&gone != 0 {
+		b.tables.left(b, load)
 	}
 }
 
@@ -52,7 +71,7 @@ func (b *backend) enter() {
 }
 
 // busy is the number of requests in flight.
-func (b *backend) busy() int64 { return b.load.Load() &^ gone }
+func (b *backend) busy() int64 { return b.load.Load() % stream }
 
 // ready reports whether the backend may take a request now. An ejected one
 // becomes ready for a single request each time its term is over; whoever asks

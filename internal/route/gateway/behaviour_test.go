@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"naru/internal/route"
 	"naru/internal/route/gateway"
 )
 
@@ -70,6 +72,8 @@ type actor interface {
 type scene struct {
 	name  string
 	only  string // "http1", "http2", or all
+	route string // JSON over the route of the table
+	also  []string
 	steps []step
 }
 
@@ -89,12 +93,16 @@ func scenes(t *testing.T, text string) []scene {
 		case strings.HasPrefix(line, "== "):
 			name, only, _ := strings.Cut(line[3:], " | only ")
 			out = append(out, scene{name: name, only: only})
+		case strings.HasPrefix(line, "route "):
+			out[len(out)-1].route = line[6:]
+		case strings.HasPrefix(line, "also "):
+			out[len(out)-1].also = append(out[len(out)-1].also, line[5:])
 		default:
 			who, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 			only := ""
 			if strings.HasPrefix(who, "http") {
 				only = who
-				if who, rest, _ = strings.Cut(rest, " "); who != "app" {
+				if who, rest, _ = strings.Cut(rest, " "); who != "app" && who != "other" && who != "second" {
 					who, rest = "client", who+" "+rest
 				}
 			}
@@ -132,26 +140,31 @@ func (s scene) play(t *testing.T, over protocol) {
 	if over.secure {
 		front = gateway.Secure(in, certificate(t))
 	}
-	r := start(t, tableOf(app.Addr().String()), cfg, front)
+	other := listen(t)
+	r := start(t, s.table(t, app.Addr().String(), other.Addr().String()), cfg, front)
 	actors := map[string]actor{"client": over.dial(t, r.addr)}
+	apps := map[string]net.Listener{"app": app, "other": other}
 	for _, st := range s.steps {
 		if st.only != "" && st.only != over.version {
 			continue
 		}
-		switch st.verb {
+		if st.who == "second" && actors["second"] == nil {
+			actors["second"] = over.dial(t, r.addr)
+		}
+		switch app := apps[st.who]; st.verb {
 		case "accept":
 			must(t, app.(*net.TCPListener).SetDeadline(time.Now().Add(limit)))
 			c, err := app.Accept()
 			if err != nil {
-				t.Fatalf("line %d: the app got no connection: %v; the client has %q", st.line, err, actors["client"].rest())
+				t.Fatalf("line %d: the %s got no connection: %v; the client has %q", st.line, st.who, err, actors["client"].rest())
 			}
 			defer func() { _ = c.Close() }()
-			actors["app"] = &end{Conn: c}
+			actors[st.who] = &end{Conn: c}
 			continue
 		case "unreached":
 			must(t, app.(*net.TCPListener).SetDeadline(time.Now())) // what was dialed is in the queue
 			if c, err := app.Accept(); err == nil {
-				t.Fatalf("line %d: the app got a connection from %s", st.line, c.RemoteAddr())
+				t.Fatalf("line %d: the %s got a connection from %s", st.line, st.who, c.RemoteAddr())
 			}
 			continue
 		}
@@ -162,6 +175,31 @@ func (s scene) play(t *testing.T, over protocol) {
 	for _, a := range actors {
 		_ = a.Close()
 	}
+}
+
+// table is the route of the scene: its app, and a group without weight where the
+// other app is.
+func (s scene) table(t *testing.T, app, other string) route.Table {
+	t.Helper()
+	table := tableOf(app)
+	e := &table.Routes[0]
+	if s.route != "" || len(s.also) > 0 {
+		e.Groups = append(e.Groups, route.Group{ID: "other", Name: "shop-v002", Instances: []route.Instance{{ID: "o1", Address: other}}})
+	}
+	over := func(e *route.Entry, text string) {
+		d := json.NewDecoder(strings.NewReader(strings.ReplaceAll(text, "OTHER", other)))
+		d.DisallowUnknownFields()
+		must(t, d.Decode(e))
+	}
+	if s.route != "" {
+		over(e, s.route)
+	}
+	for i, text := range s.also {
+		more := route.Entry{ID: fmt.Sprint("also", i), Host: e.Host, Path: e.Path, App: e.App}
+		over(&more, text)
+		table.Routes = append(table.Routes, more)
+	}
+	return table
 }
 
 func (e *end) rest() string { return string(e.unread) }

@@ -31,8 +31,13 @@ func (x *exchange) serve() (whole bool) {
 		return x.page(x.unavailable(starting))
 	}
 	ok := false
-	if x.entry, ok = v.index.Find(x.host, x.path); !ok {
+	if x.entry, ok = v.find(x); !ok {
 		return x.page(x.unknownHost())
+	}
+	if p := x.entry.policy; p != nil {
+		if on, whole := x.meets(p); !on {
+			return whole
+		}
 	}
 	if len(x.entry.groups) == 0 {
 		return x.page(x.unavailable(unhealthy))
@@ -125,7 +130,7 @@ func (x *exchange) again() bool {
 	if v.waiting {
 		return false
 	}
-	e, ok := v.index.Find(x.host, x.path)
+	e, ok := v.find(x)
 	if ok {
 		x.entry = e
 	}

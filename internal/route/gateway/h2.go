@@ -183,6 +183,9 @@ func (s *h2stream) page(x *exchange, p *page) error {
 	if p.retry > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(p.retry)}
 	}
+	for _, f := range p.fields {
+		h[textproto.CanonicalMIMEHeaderKey(f.name)] = append(h[textproto.CanonicalMIMEHeaderKey(f.name)], f.value)
+	}
 	s.w.WriteHeader(p.status)
 	if s.r.Method == http.MethodHead {
 		return nil

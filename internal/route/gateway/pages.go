@@ -22,7 +22,12 @@ type page struct {
 	message string
 	try     string // what the owner of the app would do, "" for nothing
 	retry   int    // seconds after which to ask again, 0 for nothing
+	fields  []field
+	content string // HTML in place of the page; "": none
 }
+
+// field is a header field of an answer of the gateway's own.
+type field struct{ name, value string }
 
 // unknownHost answers where nothing is mapped. It names no other app.
 func (x *exchange) unknownHost() *page {
@@ -163,6 +168,9 @@ func statusText(status int) string { return http.StatusText(status) }
 
 // body gives the page in the form the client asks for.
 func (p *page) body(x *exchange) (kind, body string) {
+	if p.content != "" {
+		return "text/html; charset=utf-8", p.content
+	}
 	accept := ""
 	if x.req != nil {
 		accept = string(x.req.Get(h1.Accept))

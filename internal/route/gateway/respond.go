@@ -137,6 +137,9 @@ func (c *conn) page(x *exchange, p *page) error {
 	if p.retry > 0 {
 		b = append(strconv.AppendInt(append(b, "Retry-After: "...), int64(p.retry), 10), "\r\n"...)
 	}
+	for _, f := range p.fields {
+		b = append(append(append(append(b, f.name...), ": "...), f.value...), "\r\n"...)
+	}
 	b = line(b, "X-Request-Id: ", x.id)
 	b = append(time.Now().UTC().AppendFormat(append(b, "Date: "...), dateFormat), "\r\n"...)
 	b = append(c.connection(b, x), "\r\n"...)

@@ -17,6 +17,7 @@ import (
 type view struct {
 	table    *route.Table
 	index    *route.Index[*entry]
+	byID     map[string]*entry
 	backends map[backendKey]*backend
 	waiting  bool // the table is of another boot, or there is none yet: no address may be trusted
 }
@@ -29,6 +30,9 @@ type entry struct {
 	groups  []*group
 	matches []*group // groups that some requests come to whatever the weights say
 	own     *counter // answers the gateway gave itself
+	policy  *policy  // nil where the route asks for nothing
+	others  []*entry // of the same place, each with a condition; asked in order before this one
+	none    bool     // there is no route for requests that meet no condition: only the others count
 }
 
 // group is a server group of an entry. The ones without weight or instances are
@@ -82,12 +86,15 @@ func (t *tables) put(table *route.Table) {
 	t.reports.begin()
 	old := t.view()
 	next := &view{
-		table: table, index: route.NewIndex[*entry](), backends: make(map[backendKey]*backend, len(old.backends)),
-		waiting: table.Boot != "" && t.cfg.Boot != "" && table.Boot != t.cfg.Boot,
+		table: table, index: route.NewIndex[*entry](), byID: make(map[string]*entry, len(table.Routes)),
+		backends: make(map[backendKey]*backend, len(old.backends)),
+		waiting:  table.Boot != "" && t.cfg.Boot != "" && table.Boot != t.cfg.Boot,
 	}
 	for i := range table.Routes {
 		spec := &table.Routes[i]
-		next.index.Add(spec.Host, spec.Path, t.entry(spec, old, next))
+		e := t.entry(spec, old, next)
+		next.byID[spec.ID] = e
+		next.add(e)
 	}
 	t.now.Store(next)
 	// Only now, that nobody new can find them, do backends leave: whoever found one
@@ -107,6 +114,11 @@ func (t *tables) put(table *route.Table) {
 
 func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 	e := &entry{spec: spec, own: t.reports.counter(spec.ID, "")}
+	var before *policy
+	if was := old.byID[spec.ID]; was != nil {
+		before = was.policy
+	}
+	e.policy = newPolicy(spec.Policy, before)
 	total := 0
 	weights, tripped := t.guards.Weights(spec)
 	for i := range spec.Groups {
@@ -156,30 +168,42 @@ func (t *tables) backend(in route.Instance, old, next *view) *backend {
 	return b
 }
 
-// idle is told that the last request of a backend outside the table has ended.
-func (t *tables) idle(b *backend) {
+// left is told that requests at a backend outside the table ended, or became
+// streams. What that leaves of its instance is reported where the control plane
+// does not know it.
+func (t *tables) left(b *backend, load int64) {
+	if ordinary, streams := inFlight(load); ordinary > 0 && streams > 1 {
+		return // others will be the last of their kind
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := backendKey{b.instance.ID, b.instance.Address}
-	if t.leaving[key] != b || b.load.Load() != gone {
-		return // it came back, was never busy, or somebody is just being sent away
+	if t.leaving[key] != b {
+		return // it came back, or was never busy
 	}
-	delete(t.leaving, key)
-	b.close()
-	if !slices.Contains(t.busy(), b.instance.ID) {
-		t.reports.drained(b.instance.ID)
+	if b.load.Load() == gone { // and nobody is just being sent away
+		delete(t.leaving, key)
+		b.close()
 	}
+	for _, now := range t.busy() {
+		if now.Instance == b.instance.ID {
+			t.reports.remain(now)
+			return
+		}
+	}
+	t.reports.remain(wire.Left{Instance: b.instance.ID})
 }
 
-// busy lists the instances that are in no table and still have requests, sorted.
-// The caller holds the lock.
-func (t *tables) busy() []string {
-	out := make([]string, 0, len(t.leaving))
+// busy says what is left at the instances that are in no table and still have
+// requests, sorted. The caller holds the lock.
+func (t *tables) busy() []wire.Left {
+	at := make(map[string]wire.Left, len(t.leaving))
 	for _, b := range t.leaving {
-		out = append(out, b.instance.ID)
+		ordinary, streams := inFlight(b.load.Load())
+		had := at[b.instance.ID]
+		at[b.instance.ID] = wire.Left{Instance: b.instance.ID, Requests: had.Requests || ordinary > 0, Streams: had.Streams || streams > 0}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.SortedFunc(maps.Values(at), func(a, b wire.Left) int { return strings.Compare(a.Instance, b.Instance) })
 }
 
 // tried are the backends a request has failed to connect to.

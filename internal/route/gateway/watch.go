@@ -18,6 +18,7 @@ const (
 	onIdle                 // a request to begin
 	parked                 // the same, without a goroutine
 	onClient               // bytes of the client's
+	onHold                 // its turn: nothing is read or written meanwhile
 	onAnswer               // an instance's answer
 	onWrite                // the client to take what it is sent
 	stages
@@ -33,7 +34,8 @@ type watch struct {
 	up    atomic.Pointer[upstream] // whose answer is waited for
 	owner watched
 
-	why stage // of who waits: how a wait was ended; nothing is left to wait for then
+	why   stage         // of who waits: how a wait was ended; nothing is left to wait for then
+	woken chan struct{} // ends a wait for a turn; made with the first one
 
 	// Of the watcher alone:
 	place  int
@@ -55,6 +57,20 @@ func (w *watch) begin(s stage, now int64, limit time.Duration) {
 		due = now + limit.Milliseconds() + 1
 	}
 	w.set(due*int64(stages) + int64(s))
+}
+
+// hold begins the wait for a turn, however long it takes. The channel tells when
+// the watcher has ended it.
+func (w *watch) hold() <-chan struct{} {
+	if w.woken == nil {
+		w.woken = make(chan struct{}, 1)
+	}
+	select {
+	case <-w.woken: // of a wait that had ended by itself
+	default:
+	}
+	w.begin(onHold, 0, 0)
+	return w.woken
 }
 
 // rest ends the wait. It reports whether the watcher had not done so before.
@@ -182,6 +198,13 @@ func (w *watch) ask(state int64) {
 func (w *watch) end(state int64, why stage) {
 	up := w.up.Load() // before the wait is ended: afterwards it may be another's
 	if !w.state.CompareAndSwap(state, int64(why)) {
+		return
+	}
+	if stage(state%int64(stages)) == onHold {
+		select {
+		case w.woken <- struct{}{}:
+		default:
+		}
 		return
 	}
 	if stage(state%int64(stages)) == onAnswer && up != nil {

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"errors"
+	"reflect"
+	"time"
+
+	"naru/internal/route"
+)
+
+// policy is a route's policy made ready for requests.
+type policy struct {
+	spec  *route.Policy
+	gates []gate // in the order of route.Policy's fields
+}
+
+// gate is a rule that a request meets before it is sent anywhere.
+type gate interface {
+	// pass lets a request on with nil and nil. A page is what it is answered with
+	// instead; an error is why it cannot be answered, errLeft for a client that left
+	// while it waited.
+	pass(x *exchange) (*page, error)
+}
+
+// newPolicy makes a policy ready; nil for none. What the gates of the policy
+// before it have counted goes on where their rules are the same.
+func newPolicy(spec *route.Policy, before *policy) *policy {
+	if spec == nil {
+		return nil
+	}
+	return &policy{spec: spec}
+}
+
+// rule is what a gate follows; gates with equal rules may take each other's
+// place.
+type rule interface {
+	gate
+	rule() any
+}
+
+// kept is the gate of the policy before that follows the same rule, so that what
+// it has counted outlives the table; else the new one.
+func kept[G rule](made G, before *policy) G {
+	if before != nil {
+		for _, g := range before.gates {
+			if old, ok := g.(G); ok && reflect.DeepEqual(old.rule(), made.rule()) {
+				return old
+			}
+		}
+	}
+	return made
+}
+
+// meets brings a request through the gates of its route. It reports whether the
+// request goes on; else it is answered, and whole is what serve returns.
+func (x *exchange) meets(p *policy) (on, whole bool) {
+	for _, g := range p.gates {
+		switch page, err := g.pass(x); {
+		case err != nil:
+			return false, x.failed(err, nil)
+		case page != nil:
+			return false, x.page(page)
+		}
+	}
+	return true, true
+}
+
+// errLate is a wait that took too long.
+var errLate = errors.New("the wait was too long")
+
+// await waits for ready, at most for limit; 0 is for ever. The error is errLate
+// or errLeft. A nil channel makes it a pause of limit, which ends with errLate.
+func (x *exchange) await(ready <-chan struct{}, limit time.Duration) error {
+	woken := x.watch.hold()
+	var late <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		late = timer.C
+	}
+	var err error
+	select {
+	case <-ready:
+	case <-late:
+		err = errLate
+	case <-woken:
+		err = errLeft
+	}
+	if !x.watch.rest() {
+		return errLeft
+	}
+	return err
+}
