@@ -57,6 +57,9 @@ func layerOf(r build.Result, name string) string {
 // One machine for all: to start one and to unpack the foundations costs more
 // than the builds do.
 func TestBuilds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("bakes foundations and builds images, for minutes under the race detector; run it without -short")
+	}
 	m := newMachine(t, newRegistry(t))
 	for name, test := range map[string]func(*testing.T, *machine){
 		"examples": testExamples, "failures": testFailures, "image": testImage,
