@@ -225,7 +225,7 @@ func (p *platform) here(t *testing.T, dir, command string) string {
 		"naru_code_…", code[1], "/var/lib/naru", p.data(), "/srv/", p.dir+"/", "--table FILE --listen 127.0.0.1:8080", "--table example.json --listen 127.0.0.1:0",
 	).Replace(command)
 	for _, long := range []string{"naru up", "naru gateway"} {
-		if strings.HasPrefix(command, long) {
+		if strings.HasPrefix(command, long) && !strings.HasPrefix(command, "naru gateway reload") {
 			var api, registry, apps string
 			free(t, &api, &registry, &apps)
 			command = strings.NewReplacer("127.0.0.1:7170", api, "127.0.0.1:7171", registry, "127.0.0.1:8180", apps,

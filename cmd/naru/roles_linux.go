@@ -124,6 +124,7 @@ func gatewayRole() *cobra.Command {
 		}
 		return runGateway(cc.Context(), cfg, sockets, *table, *listen, own)
 	}
+	c.AddCommand(gatewayReload())
 	return c
 }
 

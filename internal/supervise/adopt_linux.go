@@ -88,7 +88,20 @@ func (s *supervisor) leave(ctx context.Context, proc *handle, rec record) leaver
 	}
 	l := leaver{proc, rec}
 	s.addLeaver(l)
+	s.thin(ctx, rec.Child)
 	return l
+}
+
+// thin ends the oldest replaced processes of a child where there are too many:
+// each holds the memory of a whole one.
+func (s *supervisor) thin(ctx context.Context, child string) {
+	of := slices.DeleteFunc(s.leaving(), func(l leaver) bool { return l.rec.Child != child })
+	for _, l := range of[:max(0, len(of)-mostLeaving)] {
+		s.print("%-11s process %d is ended with what it still had: %d others are finishing, too", child, l.rec.PID, mostLeaving)
+		if err := l.proc.signal(syscall.SIGKILL); err != nil {
+			s.spec.Log.ErrorContext(ctx, "child not killed", "child", child, "pid", l.rec.PID, "err", err)
+		}
+	}
 }
 
 func (s *supervisor) addLeaver(l leaver) {

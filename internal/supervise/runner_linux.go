@@ -17,6 +17,7 @@ type runner struct {
 	after []*runner
 	heard chan message  // what the current process says
 	first chan struct{} // closed when it is ready for the first time
+	turns chan turn     // wishes for a new process
 
 	mu     sync.Mutex // guards what follows
 	proc   *handle    // nil between two lives
@@ -29,6 +30,7 @@ func newRunner(s *supervisor, c Child) *runner {
 		s: s, child: c,
 		heard:  make(chan message, 16),
 		first:  make(chan struct{}),
+		turns:  make(chan turn),
 		status: ChildStatus{Name: c.Name, State: Starting, Since: time.Now(), Log: s.logPath(c)},
 	}
 }
@@ -38,6 +40,9 @@ func newRunner(s *supervisor, c Child) *runner {
 func (r *runner) run(ctx context.Context) error {
 	if r.process() != nil {
 		r.renew(ctx)
+		if r.isReady() && !r.announced() {
+			r.announceReady("found running")
+		}
 	}
 	var began time.Time
 	keep(ctx, func(ctx context.Context) life {
@@ -73,12 +78,19 @@ func (r *runner) live(ctx context.Context) (reason string) {
 			r.forget(p)
 		}
 	}()
-	return r.watch(ctx, p)
+	for {
+		reason, wish := r.watch(ctx, p)
+		if wish == nil {
+			return reason
+		}
+		r.take(ctx, *wish)
+		p = r.process()
+	}
 }
 
-// watch follows a process to its end. One that does not become ready in time
-// is killed.
-func (r *runner) watch(ctx context.Context, p *handle) (reason string) {
+// watch follows a process to its end, or until another one is wished for in its
+// place. One that does not become ready in time is killed.
+func (r *runner) watch(ctx context.Context, p *handle) (reason string, wish *turn) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var workers sync.WaitGroup
@@ -106,14 +118,17 @@ func (r *runner) watch(ctx context.Context, p *handle) (reason string) {
 	var suffix string
 	if r.isReady() {
 		late.Stop()
-		r.announceReady("found running")
 	}
 	for {
+		turns := r.turns
+		if !r.isReady() {
+			turns = nil // one that just starts is new enough
+		}
 		select {
 		case <-ctx.Done():
-			return ""
+			return "", nil
 		case how := <-over:
-			return how + suffix
+			return how + suffix, nil
 		case <-ready:
 			late.Stop()
 			r.becameReady(ctx, "")
@@ -124,6 +139,8 @@ func (r *runner) watch(ctx context.Context, p *handle) (reason string) {
 			} else if m.text != "" {
 				r.say(m.text)
 			}
+		case t := <-turns:
+			return "", &t
 		case <-late.C:
 			suffix = fmt.Sprintf(" (not ready within %v)", r.child.StartTimeout)
 			if err := p.signal(syscall.SIGKILL); err != nil {
@@ -166,22 +183,9 @@ func (r *runner) renew(ctx context.Context) {
 		return
 	}
 	r.report("is handed over: its program or configuration changed")
-	fresh, freshRec, err := r.s.start(ctx, r.child)
-	if err != nil {
-		r.report("stays as it was: " + err.Error())
-		return
+	if err := r.handOver(ctx); err != nil {
+		r.s.spec.Log.WarnContext(ctx, "child not handed over", "child", r.child.Name, "err", err)
 	}
-	// From here on what is heard comes from the new one.
-	r.set(fresh, freshRec)
-	if reason, ok := r.proves(ctx, fresh); !ok {
-		r.s.end(ctx, fresh, 0)
-		r.s.forget(ctx, fresh, freshRec)
-		r.set(old, rec)
-		r.report("stays as it was, the new one " + reason)
-		return
-	}
-	l := r.s.leave(ctx, old, rec)
-	r.s.workers.Go(func() { r.s.see(ctx, l) })
 }
 
 // proves waits until the new process is ready. The old one serves meanwhile.
@@ -307,6 +311,16 @@ func (r *runner) hear(m message) {
 	select {
 	case r.heard <- m:
 	default:
+	}
+}
+
+// announced reports that it was said to be ready before.
+func (r *runner) announced() bool {
+	select {
+	case <-r.first:
+		return true
+	default:
+		return false
 	}
 }
 

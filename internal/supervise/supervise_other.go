@@ -19,6 +19,9 @@ func Up(context.Context, Spec) error { return linuxOnly() }
 // Down is Linux only.
 func Down(context.Context, Spec) error { return linuxOnly() }
 
+// Renew is Linux only.
+func Renew(context.Context, string, string, string) (Renewal, error) { return Renewal{}, linuxOnly() }
+
 // ReadStatus is Linux only.
 func ReadStatus(string) (Status, bool, error) { return Status{}, false, linuxOnly() }
 

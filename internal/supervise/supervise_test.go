@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -54,6 +55,11 @@ func play(role string) int {
 	case "crash":
 		fmt.Println("the reason stands here")
 		return 3
+	case "fragile": // a gateway that does not start any more once somebody broke it
+		if _, err := os.Stat("broken"); err == nil {
+			fmt.Println("somebody broke it")
+			return 3
+		}
 	case "mute":
 		<-ctx.Done()
 		return 0
@@ -86,6 +92,9 @@ func play(role string) int {
 			fmt.Println(strings.TrimSpace(line))
 		}
 		fmt.Fprintln(conn, os.Getpid())
+		if strings.HasPrefix(line, "hold") {
+			_, _ = io.Copy(io.Discard, conn) // until it leaves
+		}
 		_ = conn.Close()
 	}
 	<-served
@@ -100,7 +109,8 @@ type world struct {
 	Remove                      bool
 	LogBytes                    int64
 	StartTimeout                time.Duration
-	UID                         int // of the gateway; 0 is our own
+	UID                         int  // of the gateway; 0 is our own
+	Deaf                        bool // nobody hears the call to drain, but what is left can be swept
 }
 
 func (w world) spec(self string) supervise.Spec {
@@ -108,6 +118,10 @@ func (w world) spec(self string) supervise.Spec {
 		DataDir: w.DataDir, RunDir: w.RunDir, Name: w.Name, Remove: w.Remove, LogBytes: w.LogBytes,
 		Sockets: []supervise.Socket{{Name: "web", Addr: w.Addr}},
 		Log:     slog.New(slog.DiscardHandler),
+	}
+	if w.Deaf {
+		sp.Teardown = func(context.Context) error { return errors.New("nobody answers") }
+		sp.Sweep = func(context.Context) error { return nil }
 	}
 	for _, role := range w.Roles {
 		c := supervise.Child{
@@ -118,7 +132,7 @@ func (w world) spec(self string) supervise.Spec {
 			c.StartTimeout = 20 * time.Second
 		}
 		switch role {
-		case "gateway":
+		case "gateway", "fragile":
 			c.Sockets, c.Outlives, c.Handover, c.Version = []string{"web"}, true, true, w.Version
 			if w.UID != 0 {
 				c.User, c.Dir = &supervise.User{UID: w.UID, GID: w.UID}, "/"
@@ -290,6 +304,12 @@ func child(t *testing.T, w world, name string) supervise.ChildStatus {
 	}
 	t.Fatalf("no child %s in the status", name)
 	return supervise.ChildStatus{}
+}
+
+// renew asks the supervisor for a new process.
+func renew(t *testing.T, w world, child string) (supervise.Renewal, error) {
+	t.Helper()
+	return supervise.Renew(t.Context(), w.DataDir, w.RunDir, child)
 }
 
 // ask connects to the gateway and returns the pid of the process that answers.

@@ -93,7 +93,11 @@ func (s *supervisor) run(ctx context.Context) error {
 	defer end()
 	context.AfterFunc(letGo, end)
 
-	if err := s.keep(running, ear); err != nil {
+	desk, err := openDesk(s.spec.RunDir, s.wanted)
+	if err != nil {
+		return err
+	}
+	if err := s.keep(running, ear, desk); err != nil {
 		return err
 	}
 	if letGo.Err() != nil && ctx.Err() == nil {
@@ -103,9 +107,10 @@ func (s *supervisor) run(ctx context.Context) error {
 }
 
 // keep runs everything until ctx ends. The children stay.
-func (s *supervisor) keep(ctx context.Context, ear *ear) error {
+func (s *supervisor) keep(ctx context.Context, ear *ear, desk *desk) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return ear.run(ctx, s.deliver) })
+	g.Go(func() error { return desk.run(ctx) })
 	g.Go(func() error { return s.announce(ctx) })
 	g.Go(func() error { return s.boundLogs(ctx) })
 	for _, r := range s.runners {
