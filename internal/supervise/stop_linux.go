@@ -17,12 +17,16 @@ const teardownTimeout = 5 * time.Minute
 // outlive us stay: that is what makes an upgrade a restart.
 func (s *supervisor) stop(ctx context.Context) error {
 	var errs []error
-	if s.spec.Remove && s.spec.Teardown != nil {
+	var undrained error
+	switch {
+	case s.spec.Remove && !s.running():
+		s.print("%-11s nothing of it runs; removing what it left", "naru")
+	case s.spec.Remove && s.spec.Teardown != nil:
 		limited, cancel := context.WithTimeout(ctx, teardownTimeout)
 		release := context.AfterFunc(s.hurry, cancel)
 		s.print("%-11s removing instances", "naru")
 		if err := s.spec.Teardown(limited); err != nil {
-			errs = append(errs, fmt.Errorf("remove instances: %w", err))
+			undrained = fmt.Errorf("remove instances: %w", err)
 		}
 		release()
 		cancel()
@@ -47,14 +51,24 @@ func (s *supervisor) stop(ctx context.Context) error {
 			s.end(ctx, l.proc, time.Second)
 			s.forget(ctx, l.proc, l.rec)
 		}
-		if s.spec.Sweep != nil {
-			if err := s.spec.Sweep(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("remove what is left: %w", err))
-			}
+		if s.spec.Sweep == nil {
+			errs = append(errs, undrained)
+		} else if err := s.spec.Sweep(ctx); err != nil {
+			errs = append(errs, undrained, fmt.Errorf("remove what is left: %w", err))
+		} else if undrained != nil { // they are gone all the same
+			s.print("%-11s instances were ended without being drained: %v", "naru", undrained)
 		}
 		return errors.Join(append(errs, removeUnmounted(s.spec.RunDir))...)
 	}
 	return errors.Join(append(errs, s.writeStatus())...)
+}
+
+// running reports whether any child is there.
+func (s *supervisor) running() bool {
+	return slices.ContainsFunc(s.runners, func(r *runner) bool {
+		proc, _ := r.current()
+		return proc != nil
+	})
 }
 
 // end stops a process: TERM, and KILL when it takes longer than it may or when

@@ -144,6 +144,37 @@ func TestDownTakesOverFromARunningSupervisor(t *testing.T) {
 	}
 }
 
+func TestDownWhereNothingRuns(t *testing.T) {
+	w := newWorld(t, "gateway")
+	w.Deaf = true
+	must(t, os.MkdirAll(w.DataDir, 0o700)) // as a machine that was switched off left it
+	down := start(t, "remover", w)
+	if err := down.wait(); err != nil {
+		t.Errorf("down: %v\n%s", err, down.all.String())
+	}
+	if want := "nothing of it runs"; !strings.Contains(down.all.String(), want) {
+		t.Errorf("said %q, want %q", down.all.String(), want)
+	}
+}
+
+func TestDownWithoutAControlPlaneEndsWhatRuns(t *testing.T) {
+	w := newWorld(t, "gateway")
+	w.Deaf = true
+	s := up(t, w)
+	must(t, s.cmd.Process.Kill())
+	_ = s.wait()
+	down := start(t, "remover", w)
+	if err := down.wait(); err != nil {
+		t.Errorf("down: %v\n%s", err, down.all.String())
+	}
+	if want := "ended without being drained: remove instances: nobody answers"; !strings.Contains(down.all.String(), want) {
+		t.Errorf("said %q, want %q", down.all.String(), want)
+	}
+	if left := marked(t, w.Name); len(left) > 0 {
+		t.Errorf("processes left: %v", left)
+	}
+}
+
 func TestAChangedChildIsHandedOver(t *testing.T) {
 	w := newWorld(t, "gateway")
 	s := up(t, w)
