@@ -71,8 +71,9 @@ type processKey struct {
 func entry(r Route, groups map[processKey][]GroupState, names map[app.ID]string) Entry {
 	owner := r.Destinations[0].App
 	e := Entry{
-		ID: string(r.ID), Host: r.Host, Path: r.Path,
+		ID: string(r.ID), Host: r.Host, Path: r.Path, When: r.When,
 		App: App{ID: string(owner), Name: names[owner]}, Groups: []Group{},
+		Timeouts: r.Timeouts, Limits: r.Limits, Policy: r.Policy,
 	}
 	equal := !slices.ContainsFunc(r.Destinations, func(d Destination) bool { return d.Weight > 0 })
 	for _, d := range r.Destinations {

@@ -23,16 +23,26 @@ type Weight int
 // MaxDestinations bounds the destinations of one route.
 const MaxDestinations = 100
 
-// Route is a host and a path that people mapped to processes of apps. Host and
-// path together are unique on a platform.
+// Route is a host and a path that people mapped to processes of apps, for all
+// requests or for some. Host, path and condition together are unique on a
+// platform, and all routes of one host and path are of one space.
 type Route struct {
 	ID           ID            `json:"id"`
 	Space        app.SpaceID   `json:"space"`
-	Host         string        `json:"host"` // as ParseHost returns it: "shop.example", "*.example"
-	Path         string        `json:"path"` // as ParsePath returns it: "/" or "/api"
+	Host         string        `json:"host"`           // as ParseHost returns it: "shop.example", "*.example"
+	Path         string        `json:"path"`           // as ParsePath returns it: "/" or "/api"
+	When         *When         `json:"when,omitempty"` // nil: what no other route of its host and path wants
 	Destinations []Destination `json:"destinations,omitempty"`
-	Created      time.Time     `json:"created"`
-	Updated      time.Time     `json:"updated"`
+	Terms
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+// Terms are all that a route asks of the gateway.
+type Terms struct {
+	Policy   *Policy   `json:"policy,omitempty"`
+	Timeouts *Timeouts `json:"timeouts,omitempty"`
+	Limits   *Limits   `json:"limits,omitempty"`
 }
 
 // Destination is one process type of one app behind a route. Weights are
@@ -88,8 +98,14 @@ func (d Destination) Check(field string) error {
 	return nil
 }
 
-// Name is how people write the route: "shop.example" or "shop.example/api".
-func (r Route) Name() string { return Name(r.Host, r.Path) }
+// Name is how people write the route: "shop.example", "shop.example/api", with
+// its condition behind a space, "shop.example/api method:POST".
+func (r Route) Name() string {
+	if key := r.When.Key(); key != "" {
+		return Name(r.Host, r.Path) + " " + key
+	}
+	return Name(r.Host, r.Path)
+}
 
 // Name joins a host and a path the way people write a route.
 func Name(host, path string) string {

@@ -15,17 +15,27 @@ import (
 type routeRow struct {
 	bun.BaseModel `bun:"table:routes"`
 
-	ID      route.ID    `bun:"id,pk"`
-	Space   app.SpaceID `bun:"space_id"`
-	Host    string      `bun:"host"`
-	Path    string      `bun:"path"`
-	Created stamp       `bun:"created"`
-	Updated stamp       `bun:"updated"`
+	ID      route.ID         `bun:"id,pk"`
+	Space   app.SpaceID      `bun:"space_id"`
+	Host    string           `bun:"host"`
+	Path    string           `bun:"path"`
+	WhenKey string           `bun:"when_key"` // of When, for it to be unique
+	When    doc[*route.When] `bun:"when_doc"`
+	Terms   doc[route.Terms] `bun:"terms"`
+	Created stamp            `bun:"created"`
+	Updated stamp            `bun:"updated"`
+}
+
+func routeRowOf(r route.Route) *routeRow {
+	return &routeRow{
+		ID: r.ID, Space: r.Space, Host: r.Host, Path: r.Path, WhenKey: r.When.Key(), When: doc[*route.When]{r.When},
+		Terms: doc[route.Terms]{r.Terms}, Created: stamp{r.Created}, Updated: stamp{r.Updated},
+	}
 }
 
 func (r routeRow) route() route.Route {
 	return route.Route{
-		ID: r.ID, Space: r.Space, Host: r.Host, Path: r.Path,
+		ID: r.ID, Space: r.Space, Host: r.Host, Path: r.Path, When: r.When.V, Terms: r.Terms.V,
 		Created: r.Created.Time, Updated: r.Updated.Time,
 	}
 }
@@ -47,15 +57,16 @@ func (r destinationRow) destination() route.Destination {
 }
 
 // pathName is a route's Name in SQL.
-const pathName = `(host || CASE path WHEN '/' THEN '' ELSE path END)`
+const pathName = `(host || CASE path WHEN '/' THEN '' ELSE path END || CASE when_key WHEN '' THEN '' ELSE ' ' || when_key END)`
 
 func noRoute(name string) *fault.Error {
 	return fault.New(fault.NotFound, "route", "route %q does not exist", name).WithTry("naru routes")
 }
 
 // SetRoute stores a route with its destinations, in place of what it was; Created
-// and Updated are filled in. A host and path that another route has is a
-// Conflict, which does not tell whose it is when it belongs to another space.
+// and Updated are filled in. A host, path and condition that another route has
+// is a Conflict, and so is a host and path that another space has, which does not
+// tell whose it is.
 func (s *Store) SetRoute(ctx context.Context, r route.Route, evs ...event.Event) (route.Route, error) {
 	err := s.write(ctx, evs, func(ctx context.Context, t *tx) error {
 		old, err := t.claimRoute(ctx, s, r)
@@ -71,9 +82,9 @@ func (s *Store) SetRoute(ctx context.Context, r route.Route, evs ...event.Event)
 			t.touch(AppTopic(d.App))
 		}
 		t.about(r.Space, "")
-		_, err = t.NewInsert().Model(&routeRow{
-			ID: r.ID, Space: r.Space, Host: r.Host, Path: r.Path, Created: stamp{r.Created}, Updated: stamp{r.Updated},
-		}).On("CONFLICT (id) DO UPDATE").Set("host = EXCLUDED.host, path = EXCLUDED.path, updated = EXCLUDED.updated").Exec(ctx)
+		_, err = t.NewInsert().Model(routeRowOf(r)).On("CONFLICT (id) DO UPDATE").
+			Set("host = EXCLUDED.host, path = EXCLUDED.path, when_key = EXCLUDED.when_key, when_doc = EXCLUDED.when_doc").
+			Set("terms = EXCLUDED.terms, updated = EXCLUDED.updated").Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("map %s: %w", r.Name(), err)
 		}
@@ -94,7 +105,7 @@ func (s *Store) SetRoute(ctx context.Context, r route.Route, evs ...event.Event)
 }
 
 // claimRoute returns the route as it is stored, if it is, and refuses one whose
-// host and path are taken or whose destinations are of another space.
+// place is taken or whose destinations are of another space.
 func (t *tx) claimRoute(ctx context.Context, s *Store, r route.Route) (old route.Route, err error) {
 	old, err = s.Route(ctx, r.ID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -103,18 +114,20 @@ func (t *tx) claimRoute(ctx context.Context, s *Store, r route.Route) (old route
 	if err == nil && old.Space != r.Space {
 		return old, fmt.Errorf("map %s: a route stays in its space", r.Name())
 	}
-	other, err := s.RouteNamed(ctx, r.Host, r.Path)
-	switch {
-	case fault.Is(err, fault.NotFound):
-	case err != nil:
+	others, err := s.RoutesAt(ctx, r.Host, r.Path)
+	if err != nil {
 		return old, err
-	case other.ID == r.ID:
-	case other.Space != r.Space:
-		return old, fault.New(fault.Conflict, "host", "the route %s belongs to another space", r.Name()).
-			WithTry("choose another host or path")
-	default:
-		return old, fault.New(fault.Conflict, "host", "the route %s exists already in this space", r.Name()).
-			WithTry("naru routes")
+	}
+	for _, other := range others {
+		switch {
+		case other.ID == r.ID:
+		case other.Space != r.Space: // whatever the conditions: who has a host decides about all its requests
+			return old, fault.New(fault.Conflict, "host", "the route %s belongs to another space", route.Name(r.Host, r.Path)).
+				WithTry("choose another host or path")
+		case other.When.Key() == r.When.Key():
+			return old, fault.New(fault.Conflict, "host", "the route %s exists already in this space", r.Name()).
+				WithTry("naru routes")
+		}
 	}
 	for _, d := range r.Destinations {
 		a, err := s.App(ctx, d.App)
@@ -133,10 +146,16 @@ func (s *Store) Route(ctx context.Context, r route.ID) (route.Route, error) {
 	return s.oneRoute(ctx, string(r), func(q *bun.SelectQuery) { q.Where("id = ?", r) })
 }
 
-// RouteNamed returns a route of any space by host and path in the form of the
-// table.
+// RouteNamed returns the route without a condition, of any space, by host and
+// path in the form of the table.
 func (s *Store) RouteNamed(ctx context.Context, host, path string) (route.Route, error) {
-	return s.oneRoute(ctx, route.Name(host, path), func(q *bun.SelectQuery) { q.Where("host = ? AND path = ?", host, path) })
+	return s.oneRoute(ctx, route.Name(host, path), func(q *bun.SelectQuery) { q.Where("host = ? AND path = ? AND when_key = ''", host, path) })
+}
+
+// RoutesAt lists the routes of any space at a host and path in the form of the
+// table, by condition; the one without comes first.
+func (s *Store) RoutesAt(ctx context.Context, host, path string) ([]route.Route, error) {
+	return s.routes(ctx, s.read(ctx), func(q *bun.SelectQuery) { q.Where("host = ? AND path = ?", host, path) })
 }
 
 func (s *Store) oneRoute(ctx context.Context, name string, where func(*bun.SelectQuery)) (route.Route, error) {

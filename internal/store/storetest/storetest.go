@@ -55,6 +55,7 @@ func Suite(t *testing.T, open Opener) {
 		{"strategies", strategies},
 		{"tasks", tasks},
 		{"routes", routes},
+		{"conditions", conditions},
 		{"operations", operations},
 		{"whole", whole},
 		{"at once", atOnce},
