@@ -1,10 +1,12 @@
 // Command load puts a steady load on a gateway and measures what its clients
 // see: requests are sent when their time has come whether or not the ones
 // before were answered (an open loop), and time is counted from when they were
-// to be sent. It also holds idle connections.
+// to be sent. It also holds idle connections and speaks through WebSockets.
 //
 //	load open -rate 5000 -conns 32 -for 10s ADDRESS HOST PATH
 //	load idle -conns 10000 ADDRESS HOST PATH    until its input ends
+//	load sockets -conns 32 -for 10s ADDRESS HOST PATH    WebSockets that echo
+//	load echo ADDRESS                           the app behind those
 package main
 
 import (
@@ -29,7 +31,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("load open|idle [-rate N] [-conns N] [-for DURATION] ADDRESS HOST PATH")
+var errUsage = errors.New("load open|idle|sockets [-rate N] [-conns N] [-for DURATION] ADDRESS HOST PATH, or load echo ADDRESS")
 
 func run(args []string) error {
 	if len(args) == 0 {
@@ -42,6 +44,9 @@ func run(args []string) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
+	if args[0] == "echo" && flags.NArg() == 1 {
+		return echo(context.Background(), flags.Arg(0))
+	}
 	if flags.NArg() != 3 || *conns < 1 || *rate < 1 {
 		return errUsage
 	}
@@ -51,6 +56,10 @@ func run(args []string) error {
 		return t.open(*rate, *conns, *long)
 	case "idle":
 		return t.idle(*conns)
+	case "sockets":
+		t.request = fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", flags.Arg(2), flags.Arg(1))
+		return t.sockets(*conns, *long)
 	}
 	return errUsage
 }
