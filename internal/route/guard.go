@@ -24,7 +24,7 @@ type Guard struct {
 	Ratio    float64      `json:"ratio,omitempty"`     // how many times the baseline's share of failed or slow requests is no reason yet: 1.5
 	Floor    float64      `json:"floor,omitempty"`     // share of failed requests that is no reason while the baseline has no traffic: 0.01
 	Slow     float64      `json:"slow,omitempty"`      // slow is longer than this many times what 90 % of the baseline's requests take at most: 2; below 0: latency is not guarded
-	SlowFrom app.Duration `json:"slow_from,omitempty"` // but never what is shorter than this: 20ms
+	SlowFrom app.Duration `json:"slow_from,omitempty"` // but never what is shorter than this: 50ms
 	Record   *Record      `json:"record,omitempty"`    // what the baseline did before, for when it has no traffic
 }
 
@@ -47,7 +47,7 @@ func (g Guard) Filled() Guard {
 		}
 	}
 	if g.SlowFrom == 0 {
-		g.SlowFrom = app.Duration(20 * time.Millisecond)
+		g.SlowFrom = app.Duration(50 * time.Millisecond)
 	}
 	return g
 }

@@ -17,6 +17,10 @@
 // beginning needs n(n+1)/alpha, so that all of them together stay within alpha,
 // and a group that turns bad after a good hour is still found at once.
 //
+// Failed requests are looked at one by one. Slow ones have causes in common (a
+// machine that stands still for a moment makes everything slow that is on its
+// way), so what ends within a twentieth of a second counts as one request, in parts.
+//
 // While the baseline has less than a tenth of the traffic there is next to
 // nothing to compare with. Then each request of the group is a bet against the
 // larger of the guard's floor and r times what the baseline is known to do at
@@ -31,8 +35,8 @@
 // now) and sends the trip; it keeps Set.Trips in a file beside the table, gives
 // them to Set.Restore at its start, and says them in every Hello.
 //
-// Ended takes no lock for a request that is neither failed nor slow: two or three
-// atomic additions. A Watch takes about a KiB whatever happens.
+// Ended takes no lock for a request that is neither failed nor slow, but for the
+// first of a twentieth of a second: two or three atomic additions. A Watch takes about a KiB whatever happens.
 package guard
 
 import (
@@ -67,8 +71,11 @@ type Request struct {
 const (
 	aloneFrom = 0.9  // share of the guarded group from which the baseline says too little
 	enough    = 100  // requests from which a baseline is known
-	slowFloor = 0.05 // share of slow requests that is no reason while the baseline has no traffic
+	slowFloor = 0.25 // share of slow requests that is no reason while the baseline has no traffic
 )
+
+// slot is the time in which slow requests have one cause.
+const slot = 50 * time.Millisecond
 
 // Watch compares one group with its baseline.
 type Watch struct {
@@ -81,6 +88,7 @@ type Watch struct {
 	slow  atomic.Int64     // nanoseconds from which a request is slow; 0: not known yet
 	hist  histogram        // of the baseline, until slow is known
 	trip  atomic.Pointer[route.Trip]
+	slot  atomic.Int64 // number of the present one
 
 	mu      sync.Mutex // guards what follows
 	share   float64    // in the newest table
@@ -88,6 +96,8 @@ type Watch struct {
 	failed  [2]uint64
 	errors  measure
 	latency measure
+	before  [2]route.Tally // latency, when the present slot began
+	most    float64        // largest share a slow request of the present slot was sent by
 }
 
 // measure is a test with what it began from.
@@ -96,7 +106,7 @@ type measure struct {
 	from  [2]route.Tally // counts when the test began (last began anew)
 	base  route.Tally    // alone: what the baseline is known to do
 	limit float64        // alone: the share allowed
-	good  uint64         // alone: requests of the group up to its last bad one
+	good  uint64         // errors, alone: requests of the group up to its last bad one
 }
 
 func newWatch(g route.Guard, group string) *Watch {
@@ -116,6 +126,13 @@ func (w *Watch) Trip() *route.Trip { return w.trip.Load() }
 // Ended takes a request that ended. It returns a trip for the request that trips
 // the guard, and nil before and after.
 func (w *Watch) Ended(r Request, now time.Time) *route.Trip {
+	present := now.UnixNano() / int64(slot)
+	turned := w.slot.Load() != present
+	if turned && w.trip.Load() == nil {
+		if trip := w.turn(present, now); trip != nil {
+			return trip
+		}
+	}
 	w.ended[r.Side].Add(1)
 	slow := w.timed(r)
 	if !r.Failed && !slow || w.trip.Load() != nil {
@@ -123,14 +140,48 @@ func (w *Watch) Ended(r Request, now time.Time) *route.Trip {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if r.Failed {
-		w.failed[r.Side]++
-		w.bad(&w.errors, r, w.tallies(route.Errors))
-	}
 	if slow {
-		w.bad(&w.latency, r, w.tallies(route.Latency))
+		w.most = max(w.most, r.Share)
+		return nil // the slot's end tells
+	}
+	w.failed[r.Side]++
+	w.bad(r, w.tallies(route.Errors))
+	return w.decide(now)
+}
+
+// turn lets the latency's measure see the slot that is over.
+func (w *Watch) turn(present int64, now time.Time) *route.Trip {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.slot.Swap(present) == present {
+		return nil // somebody else did
+	}
+	m, seen := &w.latency, w.tallies(route.Latency)
+	own, others := since(seen[Canary], w.before[Canary]), since(seen[Baseline], w.before[Baseline])
+	share := w.shareOf(w.most)
+	w.before, w.most = seen, 0
+	switch {
+	case w.alone && own.Requests > 0 && m.limit > 0:
+		m.alone(m.limit, own.Share(), 1-own.Share())
+	case !w.alone && own.Bad+others.Bad > 0:
+		m.pair(float64(own.Bad)/float64(own.Bad+others.Bad), share)
+	default:
+		return nil
+	}
+	if m.lost() {
+		m.restart()
+		m.from = seen
 	}
 	return w.decide(now)
+}
+
+// shareOf is the larger of what was meant, by the table a request was sent by and
+// by the newest, and what was seen: with sticky visitors or matched requests the
+// weights do not say who gets how much. A larger share only makes the test more
+// patient. The caller holds the lock.
+func (w *Watch) shareOf(meant float64) float64 {
+	a, b := float64(w.ended[Canary].Load()), float64(w.ended[Baseline].Load())
+	return max(meant, w.share, a/max(1, a+b))
 }
 
 // timed notes how long a request took and says whether that was slow.
@@ -166,20 +217,21 @@ func (w *Watch) tallies(m route.Measure) (out [2]route.Tally) {
 	return out
 }
 
-// bad lets a measure see a bad request. The caller holds the lock.
-func (w *Watch) bad(m *measure, r Request, now [2]route.Tally) {
+// bad lets the errors' measure see a failed request. The caller holds the lock.
+func (w *Watch) bad(r Request, now [2]route.Tally) {
+	m := &w.errors
 	if w.alone {
 		if r.Side == Canary && m.limit > 0 {
 			all := now[Canary].Requests - now[Canary].Bad
-			m.alone(m.limit, all-min(all, m.good))
+			m.alone(m.limit, 1, float64(all-min(all, m.good)))
 			m.good = all
 		}
 	} else {
-		// The larger of what was meant and what was seen: with sticky visitors or
-		// matched requests the weights do not say who gets how much. A larger share
-		// only makes the test more patient.
-		a, b := float64(w.ended[Canary].Load()), float64(w.ended[Baseline].Load())
-		m.pair(r.Side == Canary, max(r.Share, w.share, a/(a+b)))
+		own := 0.0
+		if r.Side == Canary {
+			own = 1
+		}
+		m.pair(own, w.shareOf(r.Share))
 	}
 	if m.lost() {
 		m.restart()
@@ -232,6 +284,7 @@ func (w *Watch) shift(share float64) {
 		w.alone = alone
 		w.begin(&w.errors, route.Errors, w.guard.Floor)
 		w.begin(&w.latency, route.Latency, max(w.guard.Floor, slowFloor))
+		w.before, w.most = w.tallies(route.Latency), 0
 	}
 }
 

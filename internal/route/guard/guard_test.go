@@ -20,17 +20,26 @@ type world struct {
 	base, canary   float64 // share of failed requests
 	times, slower  time.Duration
 	failed, served int // of the canary
+	now            time.Time
+	stalls         float64 // a second, each of one of the groups
+	stalled        [2]time.Time
 }
 
 func newWorld(seed uint64, g route.Guard) *world {
 	g.Key, g.Baseline = "rollout", "old"
-	return &world{Rand: rand.New(rand.NewPCG(seed, 1)), w: newWatch(g, "new"), times: 20 * time.Millisecond, slower: 1}
+	return &world{Rand: rand.New(rand.NewPCG(seed, 1)), w: newWatch(g, "new"), times: 20 * time.Millisecond, slower: 1, now: time.Unix(1000, 0)}
 }
 
 func (x *world) to(share float64) { x.share = share; x.w.shift(share) }
 
-// request lets one request end and returns the trip it causes.
+// request lets one request end, of which the canary has 50 a second, and returns
+// the trip it causes.
 func (x *world) request() *route.Trip {
+	passed := max(x.share, 0.01) / 50
+	x.now = x.now.Add(time.Duration(passed * float64(time.Second)))
+	if x.Float64() < passed*x.stalls {
+		x.stalled[x.IntN(2)] = x.now.Add(15 * time.Millisecond) // in which all ends that stood still
+	}
 	side, fails, factor := Baseline, x.base, time.Duration(1)
 	if x.Float64() < x.share {
 		side, fails, factor = Canary, x.canary, x.slower
@@ -42,8 +51,11 @@ func (x *world) request() *route.Trip {
 	}
 	if !r.Failed {
 		r.Header = time.Duration(float64(x.times*factor) * (0.5 + x.ExpFloat64()))
+		if x.now.Before(x.stalled[side]) {
+			r.Header += 300 * time.Millisecond
+		}
 	}
-	return x.w.Ended(r, time.Time{})
+	return x.w.Ended(r, x.now)
 }
 
 // TestFalseAlarms runs 10,000 rollouts of releases that are no worse, through
@@ -51,14 +63,17 @@ func (x *world) request() *route.Trip {
 // are exactly as bad as is allowed, too.
 func TestFalseAlarms(t *testing.T) {
 	const rollouts = 10_000
-	for name, worse := range map[string]float64{"as good": 1, "as bad as allowed": 1.5} {
+	for name, tc := range map[string]struct{ worse, stalls float64 }{
+		"as good": {1, 0}, "as bad as allowed": {1.5, 0}, "on a machine that stands still twice a second": {1, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			worse := tc.worse
 			alarms := map[route.Measure]int{}
 			for seed := range uint64(rollouts) {
 				base := []float64{0.001, 0.01, 0.1, 0.5}[seed%4]
 				x := newWorld(seed, route.Guard{})
-				x.base, x.canary = base, base*worse
+				x.base, x.canary, x.stalls = base, base*worse, tc.stalls
 				for _, share := range []float64{0.01, 0.1, 0.5, 1} {
 					x.to(share)
 					for range 250 {
@@ -94,9 +109,9 @@ func TestBadReleasesLeaveAtOnce(t *testing.T) {
 		"half fail after the promotion":     {1, 0.001, 0.5, 1, route.Errors, 20, 50},
 		"all fail at 50 %":                  {0.5, 0.001, 1, 1, route.Errors, 20, 50},
 		"a third where a tenth fails":       {0.1, 0.03, 0.3, 1, route.Errors, 60, 200},
-		"five times slower at 10 %":         {0.1, 0.001, 0.001, 5, route.Latency, 5, 50},
-		"five times slower at 50 %":         {0.5, 0.001, 0.001, 5, route.Latency, 5, 50},
-		"five times slower when promoted":   {1, 0.001, 0.001, 5, route.Latency, 5, 50},
+		"five times slower at 10 %":         {0.1, 0.001, 0.001, 5, route.Latency, 5, 80},
+		"five times slower at 50 %":         {0.5, 0.001, 0.001, 5, route.Latency, 5, 150},
+		"five times slower when promoted":   {1, 0.001, 0.001, 5, route.Latency, 5, 120},
 		"one in twenty fails at 10 %":       {0.1, 0.001, 0.05, 1, route.Errors, 20, 500},
 		"one in twenty fails when promoted": {1, 0.001, 0.05, 1, route.Errors, 40, 800},
 	} {

@@ -39,28 +39,29 @@ func (t *test) restart() {
 	t.deal()
 }
 
-// pair bets on whose a bad request is; share is the group's share of requests.
-func (t *test) pair(own bool, share float64) {
+// pair bets on whose a bad request is, own being 1 for the group's and 0 for the
+// baseline's; share is the group's share of requests. Of several bad requests
+// that have one cause, own is the part that is the group's: the mean of their
+// bets, as logarithms, is worth no more than a single one, whatever they have to
+// do with each other.
+func (t *test) pair(own, share float64) {
 	share = min(max(share, 1e-6), 1-1e-6)
 	odds := t.ratio * share / (1 - share)
 	for i, b := range bets {
 		// q = odds/(1+odds), and the bet says times*odds/(1+times*odds).
-		gain := math.Log((1 + odds) / (1 + b.times*odds))
-		if own {
-			gain += math.Log(b.times)
-		}
-		t.logs[i] += gain
+		t.logs[i] += math.Log((1+odds)/(1+b.times*odds)) + own*math.Log(b.times)
 	}
 	t.moved = true
 }
 
-// alone bets on a bad request of the group after some good ones, where at most
-// limit of its requests are allowed to be bad.
-func (t *test) alone(limit float64, good uint64) {
+// alone bets on bad requests of the group among good ones, where at most limit
+// of its requests are allowed to be bad. Requests that have to do with each other
+// are told as parts of one.
+func (t *test) alone(limit, bad, good float64) {
 	odds := limit / (1 - limit)
 	for i, b := range bets {
 		miss := math.Log((1 + odds) / (1 + b.times*odds)) // of each request, good or bad
-		t.logs[i] += float64(good+1)*miss + math.Log(b.times)
+		t.logs[i] += (good+bad)*miss + bad*math.Log(b.times)
 	}
 	t.moved = true
 }
