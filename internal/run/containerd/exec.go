@@ -53,7 +53,7 @@ func (d *Driver) Exec(ctx context.Context, iid run.InstanceID, x run.ExecSpec) (
 			d.log.WarnContext(ctx, "remove command", "instance", iid, "error", err)
 		}
 	}()
-	return d.converse(ctx, process, x.IO, in)
+	return d.converse(ctx, process, x.Argv, x.IO, in)
 }
 
 // process is what a task and a further command have in common.
@@ -67,13 +67,13 @@ type process interface {
 }
 
 // converse starts a command and carries input, sizes and output until it ends.
-func (d *Driver) converse(ctx context.Context, p process, x run.IO, in *input) (int, error) {
+func (d *Driver) converse(ctx context.Context, p process, argv []string, x run.IO, in *input) (int, error) {
 	ended, err := p.Wait(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("wait for command: %w", err)
 	}
 	if err := p.Start(ctx); err != nil {
-		return 0, explain(fmt.Errorf("start command: %w", err), run.Spec{Command: []string{"command"}})
+		return 0, explain(fmt.Errorf("start command: %w", err), run.Spec{Command: argv})
 	}
 	done := make(chan struct{})
 	defer close(done)

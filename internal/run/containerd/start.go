@@ -196,6 +196,9 @@ func explain(err error, spec run.Spec) error {
 	switch {
 	case fault.Of(err).Kind != fault.Internal:
 		return err
+	case strings.Contains(text, "chdir to cwd"):
+		return fault.New(fault.Failed, "command", "%s cannot run: the folder it starts in is not there", command).
+			WithTry("look whether the app removed it: naru run APP -- ls -la /").WithCause(err)
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory") && strings.Contains(text, "exec"):
 		return fault.New(fault.Failed, "command", "there is no such program in the image: %s", command).
 			WithTry("look inside: naru run APP -- ls /app").WithCause(err)
