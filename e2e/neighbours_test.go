@@ -90,15 +90,18 @@ func (p *platform) asks(t testing.TB, app, path string) string {
 }
 
 // probe is a folder with the compiled app of testdata/probe.
-func probe(t testing.TB) string {
+func probe(t testing.TB) string { return compiled(t, "probe") }
+
+// compiled is a folder to push: a program under testdata, ready to run.
+func compiled(t testing.TB, program string) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "probe"), "./testdata/probe")
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", program), "./testdata/"+program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("compile the probe: %v\n%s", err, out)
+		t.Fatalf("compile %s: %v\n%s", program, err, out)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "Procfile"), []byte("web: ./bin/probe\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "Procfile"), []byte("web: ./bin/"+program+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return dir
