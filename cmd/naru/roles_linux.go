@@ -137,7 +137,7 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	log := logger(cfg)
 	g := gateway.Config{
 		Connections: cfg.Gateway.Connections, HeaderBytes: int(cfg.Gateway.HeaderBytes), HeaderTimeout: cfg.Gateway.HeaderTimeout,
-		IdleTimeout: cfg.Gateway.IdleTimeout, Drain: cfg.Gateway.DrainTimeout,
+		IdleTimeout: cfg.Gateway.IdleTimeout, Drain: cfg.Gateway.DrainTimeout, DrainUpgrade: cfg.Gateway.DrainUpgrade,
 	}
 	shelf, err := own.shelf(cfg, table)
 	if shelf == nil {

@@ -49,9 +49,14 @@ func (s *server) serverGroups(ctx context.Context, a app.App, newest ...rollout.
 		}
 		wire := client.ServerGroup{
 			ID: string(g.ID), Name: g.Name, Process: g.Process, Release: numbers[g.Release], Weight: shares[g.ID], Disabled: g.Disabled(),
-			Want: g.Size, CreatedAt: g.Created,
+			Want: g.Size, CreatedAt: g.Created, Retired: g.Retired,
 		}
 		wire.Healthy, wire.Health = groupHealth(g, instances)
+		for _, i := range instances {
+			if i.Group == g.ID && i.State == run.Lingering {
+				wire.Lingering++
+			}
+		}
 		for _, ro := range newest {
 			switch {
 			case ro.State.Ended():

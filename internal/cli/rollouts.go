@@ -207,9 +207,13 @@ func (c *cmd) groupTable(groups []client.ServerGroup) error {
 	return list(c.screen, groups, "no server group: nothing runs",
 		[]string{"GROUP", "RELEASE", "PROCESS", "WEIGHT", "INSTANCES", "HEALTH", "AGE", ""}, func(g client.ServerGroup) []string {
 			note := g.Rollout
-			if g.Disabled {
-				note = strings.TrimSpace(note + " disabled")
+			if g.Disabled && !g.Retired {
+				note += " disabled"
 			}
+			if g.Lingering > 0 {
+				note += fmt.Sprintf(" %d with streams only", g.Lingering)
+			}
+			note = strings.TrimSpace(note)
 			weight := strconv.Itoa(g.Weight) + " %"
 			if g.Process != "web" {
 				weight = "-"

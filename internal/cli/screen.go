@@ -282,7 +282,7 @@ func (s *Screen) health(h string) string {
 		return s.paint(good, h)
 	case "crashed", "unhealthy", "failed":
 		return s.paint(bad, h)
-	case "starting", "degraded", "pending", "draining", "stopping", "queued", "running":
+	case "starting", "degraded", "pending", "draining", "lingering", "stopping", "queued", "running":
 		return s.paint(warn, h)
 	}
 	return s.paint(faint, h)

@@ -89,7 +89,7 @@ type Group struct {
 type Instance struct {
 	ID       string    `json:"id"`
 	Index    int       `json:"index"`
-	State    string    `json:"state" enum:"pending,starting,healthy,unhealthy,draining,stopping,stopped,crashed"`
+	State    string    `json:"state" enum:"pending,starting,healthy,unhealthy,draining,lingering,stopping,stopped,crashed"`
 	Since    time.Time `json:"since" doc:"in this state since"`
 	Started  time.Time `json:"started,omitzero" doc:"its process runs since"`
 	Restarts int       `json:"restarts" doc:"how often this index was restarted"`

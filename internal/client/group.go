@@ -16,6 +16,8 @@ type ServerGroup struct {
 	Disabled  bool      `json:"disabled,omitempty" doc:"its instances run and take no traffic"`
 	Want      int       `json:"want" doc:"instances wanted"`
 	Healthy   int       `json:"healthy" doc:"instances whose check passes"`
+	Lingering int       `json:"lingering,omitempty" doc:"instances out of traffic that only have WebSockets and other streams left"`
+	Retired   bool      `json:"retired,omitempty" doc:"out of traffic for good: it goes with the last instance that lingers"`
 	Health    string    `json:"health" enum:"healthy,degraded,starting,crashed,empty"`
 	Rollout   string    `json:"rollout,omitempty" enum:"old,new" doc:"its part in the rollout on its way"`
 	CreatedAt time.Time `json:"created_at"`

@@ -56,7 +56,7 @@ type Engine struct {
 
 // CNI says where network plugins are.
 type CNI struct {
-	PluginDir string `key:"plugin_dir" doc:"folder of the CNI plugins bridge and host-local; empty looks in /usr/lib/cni and /opt/cni/bin"`
+	PluginDir string `key:"plugin_dir" doc:"folder of the CNI plugins bridge and host-local, which give builds their network; empty looks in /usr/lib/cni and /opt/cni/bin"`
 }
 
 // Gateway limits what all traffic passes through.
@@ -65,7 +65,8 @@ type Gateway struct {
 	HeaderBytes   Bytes         `key:"header_bytes" doc:"largest request head accepted"`
 	HeaderTimeout time.Duration `key:"header_timeout" doc:"time in which a client must have sent a request head"`
 	IdleTimeout   time.Duration `key:"idle_timeout" doc:"how long an idle client connection is kept"`
-	DrainTimeout  time.Duration `key:"drain_timeout" doc:"how long requests in flight may take when an instance or a gateway leaves"`
+	DrainTimeout  time.Duration `key:"drain_timeout" doc:"how long ordinary requests in flight may take when an instance or a gateway leaves"`
+	DrainUpgrade  time.Duration `key:"drain_upgrade_timeout" doc:"how long WebSockets, answers that have begun and go on, and gRPC streams may take then; of an instance, counted from the end of its other requests"`
 	Connections   int           `key:"connections" doc:"most client connections at once"`
 }
 

@@ -27,6 +27,7 @@ func Default(uid int, getenv func(string) string) Config {
 			HeaderTimeout: 10 * time.Second,
 			IdleTimeout:   75 * time.Second,
 			DrainTimeout:  30 * time.Second,
+			DrainUpgrade:  5 * time.Minute,
 			Connections:   20_000,
 		},
 		Upload: Upload{Bytes: GiB, Unpacked: 4 * GiB, Files: 200_000},

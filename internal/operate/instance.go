@@ -203,30 +203,6 @@ func (k *Keeper) bury(ctx context.Context, id run.InstanceID) {
 	}
 }
 
-// drain takes an instance out of traffic: out of the table, acknowledged, and
-// until its last request has ended or the deadline is over.
-func (k *Keeper) drain(ctx context.Context, i run.Instance) error {
-	if i.State != run.Draining {
-		var err error
-		if i, err = k.move(ctx, i.ID, run.Draining, nil); err != nil {
-			return err
-		}
-	}
-	if err := k.router.Sync(ctx); err != nil {
-		return fmt.Errorf("take instance out of the table: %w", err)
-	}
-	idle, cancel := context.WithTimeout(ctx, k.opts.DrainTimeout)
-	defer cancel()
-	if err := k.router.Idle(idle, i.ID); err != nil && (idle.Err() == nil || ctx.Err() != nil) {
-		return fmt.Errorf("wait until the instance is idle: %w", err) // anything but the deadline
-	}
-	_, err := k.store.UpdateInstance(ctx, i.ID, func(i run.Instance, _ time.Time) (run.Instance, error) {
-		i.Drained = true
-		return i, nil
-	})
-	return err
-}
-
 // stop ends an instance that no gateway sends anything to.
 func (k *Keeper) stop(ctx context.Context, g run.Group, i run.Instance) error {
 	grace := app.DefaultStopGrace

@@ -105,3 +105,63 @@ func TestACrashedInstanceThatIsNotWantedIsForgotten(t *testing.T) {
 		r.want("0 healthy")
 	})
 }
+
+// What only streams are left of is in nobody's way: its index is free, and its
+// stop waits for the longer deadline, also in the next keeper.
+func TestStreamsHaveADeadlineOfTheirOwn(t *testing.T) {
+	inBubble(t, 2, func(t *testing.T, r *rig) {
+		r.router.busy, r.router.streams = make(chan struct{}), make(chan struct{})
+		leaving := r.at(1)
+		r.resize(1)
+		r.after(10 * time.Second)
+		r.want("0 healthy", "1 draining")
+		close(r.router.busy)
+		synctest.Wait()
+		r.want("0 healthy", "1 lingering")
+		r.after(2 * time.Minute)
+		r.stop()
+		r.start()
+		r.want("0 healthy", "1 lingering")
+		r.resize(2)
+		if got := r.states(); len(got) != 3 || !slices.Contains(got, "1 healthy") || !slices.Contains(got, "1 lingering") {
+			t.Fatalf("instances are %q, want a new one beside the one that lingers", got)
+		}
+		r.after(3*time.Minute - time.Millisecond)
+		if i, err := r.Instance(t.Context(), leaving.ID); err != nil || i.State != run.Lingering {
+			t.Fatalf("before the deadline it is %s, %v", i.State, err)
+		}
+		r.after(2 * time.Millisecond)
+		r.want("0 healthy", "1 healthy")
+		if i, err := r.Instance(t.Context(), leaving.ID); err != nil || i.State != run.Stopped {
+			t.Errorf("after the deadline it is %s, %v", i.State, err)
+		}
+	})
+}
+
+func TestStreamsThatEndAreNotWaitedFor(t *testing.T) {
+	inBubble(t, 2, func(t *testing.T, r *rig) {
+		r.router.streams = make(chan struct{})
+		r.resize(1)
+		r.after(time.Second)
+		r.want("0 healthy", "1 lingering")
+		close(r.router.streams)
+		synctest.Wait()
+		r.want("0 healthy")
+	})
+}
+
+// An app that is stopped goes on nowhere: nobody could come back to it.
+func TestAStoppedAppsStreamsHaveTheOrdinaryDeadline(t *testing.T) {
+	inBubble(t, 2, func(t *testing.T, r *rig) {
+		r.router.streams = make(chan struct{})
+		r.resize(1)
+		r.after(30 * time.Second)
+		r.want("0 healthy", "1 lingering")
+		r.resize(0)
+		r.want("0 draining", "1 lingering")
+		r.after(30*time.Second + time.Millisecond)
+		r.want("0 draining")
+		r.after(30 * time.Second)
+		r.want()
+	})
+}

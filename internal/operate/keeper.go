@@ -52,8 +52,12 @@ type Router interface {
 	// was when Sync was called.
 	Sync(ctx context.Context) error
 	// Idle returns when no gateway has a request at the instance, which must be
-	// out of the table.
+	// out of the table; Answered when all that are left there are streams:
+	// WebSockets, answers that go on, and the like.
 	Idle(ctx context.Context, id run.InstanceID) error
+	Answered(ctx context.Context, id run.InstanceID) error
+	// Streams reports whether a gateway has a stream at the instance.
+	Streams(id run.InstanceID) bool
 }
 
 // Options of a keeper.
@@ -61,6 +65,7 @@ type Options struct {
 	Policy        run.Policy
 	Starts        int           // instances being started at once on this machine
 	DrainTimeout  time.Duration // how long requests in flight may hold up a stop
+	DrainUpgrade  time.Duration // how long streams may, once no other request is left
 	FullPass      time.Duration // how often every app is looked at, whatever was reported
 	SweepPatience time.Duration // how long the first sweep waits for a gateway
 }

@@ -72,7 +72,7 @@ func (r *rig) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := operate.NewKeeper(r.Store, r.driver, r, r.router, operate.Options{
 		Policy: run.Policy{Restart: backoff.Policy{First: time.Second, Max: 5 * time.Second}, Unhealthy: 30 * time.Second},
-		Starts: 2, DrainTimeout: time.Minute, FullPass: 30 * time.Second, SweepPatience: time.Second,
+		Starts: 2, DrainTimeout: time.Minute, DrainUpgrade: 5 * time.Minute, FullPass: 30 * time.Second, SweepPatience: time.Second,
 	}, slog.New(slog.NewTextHandler(r.t.Output(), nil)))
 	ended := make(chan error, 1)
 	go func() { ended <- k.Run(ctx) }()
@@ -152,27 +152,56 @@ func (r *rig) resize(size int) {
 }
 
 // router acknowledges every table; requests are at an instance while busy holds
-// a channel, which ends them when it is closed.
+// a channel, which ends them when it is closed, and so with streams.
 type router struct {
-	mu   sync.Mutex
-	busy chan struct{}
-	idle []run.InstanceID // asked about
+	mu      sync.Mutex
+	busy    chan struct{}
+	streams chan struct{}
+	idle    []run.InstanceID // asked about
 }
 
 func (r *router) Sync(ctx context.Context) error { return ctx.Err() }
 
 func (r *router) Idle(ctx context.Context, id run.InstanceID) error {
+	if err := r.Answered(ctx, id); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	streams := r.streams
+	r.mu.Unlock()
+	return ended(ctx, streams)
+}
+
+func (r *router) Answered(ctx context.Context, id run.InstanceID) error {
 	r.mu.Lock()
 	busy := r.busy
 	r.idle = append(r.idle, id)
 	r.mu.Unlock()
-	if busy == nil {
+	return ended(ctx, busy)
+}
+
+func (r *router) Streams(run.InstanceID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ended(now, r.streams) != nil
+}
+
+// ended waits for what is in flight.
+func ended(ctx context.Context, flight <-chan struct{}) error {
+	if flight == nil {
 		return nil
+	}
+	select {
+	case <-flight:
+		return nil
+	default:
 	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-busy:
+	case <-flight:
 		return nil
 	}
 }

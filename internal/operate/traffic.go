@@ -22,8 +22,12 @@ type Gateways interface {
 	Publish(t route.Table) (version uint64)
 	// WaitAcked returns when every gateway serves that version or a newer one.
 	WaitAcked(ctx context.Context, version uint64) error
-	// WaitIdle returns when no gateway has a request at the instances.
+	// WaitIdle returns when no gateway has a request at the instances, WaitAnswered
+	// when none has one that is no stream.
 	WaitIdle(ctx context.Context, instances ...string) error
+	WaitAnswered(ctx context.Context, instances ...string) error
+	// Streams reports whether a gateway has a stream at an instance.
+	Streams(instance string) bool
 }
 
 // Traffic keeps the gateways' table like the store. However many ask at once,
@@ -61,6 +65,15 @@ func (t *Traffic) Sync(ctx context.Context) error {
 func (t *Traffic) Idle(ctx context.Context, id run.InstanceID) error {
 	return t.gateways.WaitIdle(ctx, string(id))
 }
+
+// Answered returns when no gateway has a request at the instance that is no
+// stream.
+func (t *Traffic) Answered(ctx context.Context, id run.InstanceID) error {
+	return t.gateways.WaitAnswered(ctx, string(id))
+}
+
+// Streams reports whether a gateway has a stream at the instance.
+func (t *Traffic) Streams(id run.InstanceID) bool { return t.gateways.Streams(string(id)) }
 
 // Run publishes a table at the start and after every change in the store, until
 // ctx ends.

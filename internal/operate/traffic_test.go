@@ -55,6 +55,12 @@ func (h *hub) WaitIdle(_ context.Context, instances ...string) error {
 	return errors.New("busy")
 }
 
+func (h *hub) WaitAnswered(ctx context.Context, instances ...string) error {
+	return h.WaitIdle(ctx, instances...)
+}
+
+func (h *hub) Streams(instance string) bool { return instance == "busy" }
+
 // input is a store of routes that takes its time.
 type input struct {
 	changed chan app.ID

@@ -24,6 +24,13 @@ type ward struct {
 	mu      sync.Mutex // guards busy and tenders; never held across I/O
 	busy    map[string]bool
 	tenders map[run.InstanceID]*tender
+	drains  map[run.InstanceID]drain
+}
+
+// drain is under way for an instance.
+type drain struct {
+	patience bool
+	end      context.CancelCauseFunc
 }
 
 // tender is who starts an instance and watches over it until it is told to let
@@ -36,7 +43,7 @@ type tender struct {
 func newWard(k *Keeper, a app.ID) *ward {
 	return &ward{
 		k: k, app: a, woken: make(chan struct{}, 1),
-		busy: map[string]bool{}, tenders: map[run.InstanceID]*tender{},
+		busy: map[string]bool{}, tenders: map[run.InstanceID]*tender{}, drains: map[run.InstanceID]drain{},
 	}
 }
 
@@ -106,7 +113,9 @@ func (w *ward) pass(ctx context.Context) (due time.Time, empty bool, err error) 
 			starts = append(starts, c)
 			continue
 		}
-		w.act(ctx, c, byID[c.Group], instances[c.Instance])
+		// Only where visitors find the app elsewhere are streams worth a wait.
+		g := byID[c.Group]
+		w.act(ctx, c, g, instances[c.Instance], run.GoesOn(groups, g.Process))
 	}
 	w.add(ctx, starts)
 	for _, i := range have {
@@ -123,17 +132,28 @@ func (w *ward) idle() bool {
 	return len(w.busy) == 0 && len(w.tenders) == 0
 }
 
-// act carries out a change in the background, unless that is under way.
-func (w *ward) act(ctx context.Context, c run.Change, g run.Group, i run.Instance) {
+// act carries out a change in the background, unless that is under way. A drain
+// that is under way with another patience begins anew.
+func (w *ward) act(ctx context.Context, c run.Change, g run.Group, i run.Instance, patience bool) {
 	key := string(c.Instance)
 	if !w.begin(key) {
+		if c.Act == run.Drain {
+			w.reconsider(c.Instance, patience)
+		}
 		return
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	if c.Act == run.Drain {
+		w.mu.Lock()
+		w.drains[c.Instance] = drain{patience, end}
+		w.mu.Unlock()
 	}
 	w.acts.Go(func() {
 		defer w.wake()
 		defer w.end(key)
+		defer end(nil)
 		w.release(c.Instance)
-		err := w.do(ctx, c, g, i)
+		err := w.do(ctx, c, g, i, patience)
 		switch {
 		case err == nil || ctx.Err() != nil:
 		case fault.Is(err, fault.Conflict): // it moved on since the pass looked
@@ -195,7 +215,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (w *ward) do(ctx context.Context, c run.Change, g run.Group, i run.Instance) error {
+func (w *ward) do(ctx context.Context, c run.Change, g run.Group, i run.Instance, patience bool) error {
 	if i.ID != "" {
 		// Its tender may have moved it before letting go; then the next pass plans anew.
 		have, err := w.k.store.Instance(ctx, i.ID)
@@ -215,7 +235,7 @@ func (w *ward) do(ctx context.Context, c run.Change, g run.Group, i run.Instance
 		again.State = run.Starting
 		return w.k.store.ReplaceInstance(ctx, i.ID, again)
 	case run.Drain:
-		return w.k.drain(ctx, i)
+		return w.k.drain(ctx, i, patience)
 	case run.Stop:
 		return w.k.stop(ctx, g, i)
 	case run.Forget:
@@ -278,6 +298,17 @@ func (w *ward) end(key string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.busy, key)
+	delete(w.drains, run.InstanceID(key))
+}
+
+// reconsider ends a drain whose patience is another now; the next pass begins it
+// anew.
+func (w *ward) reconsider(i run.InstanceID, patience bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d, ok := w.drains[i]; ok && d.patience != patience {
+		d.end(errChanged)
+	}
 }
 
 func slot(g run.GroupID, index int) string { return fmt.Sprintf("%s#%d", g, index) }

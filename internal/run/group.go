@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"naru/internal/app"
@@ -22,7 +23,14 @@ type Group struct {
 	Release  release.ID
 	Size     int  // instances wanted
 	Weight   *int // percent of its process type's requests; nil: by its part of the healthy instances that nobody gave a weight
+	Retired  bool // its rollout has ended without it: it goes when its last streams end, and nothing is to be done with it
 	Created  time.Time
+}
+
+// GoesOn reports whether any of an app's groups wants an instance of a process
+// type.
+func GoesOn(groups []Group, process string) bool {
+	return slices.ContainsFunc(groups, func(g Group) bool { return g.Process == process && g.Size > 0 })
 }
 
 // MaxSequence is the highest sequence of a group; after it comes 0.
@@ -68,6 +76,7 @@ const (
 	Healthy   State = "healthy"   // its check passes
 	Unhealthy State = "unhealthy" // runs, its check fails
 	Draining  State = "draining"  // gets nothing new, finishes what it has
+	Lingering State = "lingering" // nothing but streams is left; holds its index no longer, and nothing waits for it
 	Stopping  State = "stopping"  // the stop signal was sent
 	Stopped   State = "stopped"   // gone, as wanted
 	Crashed   State = "crashed"   // ended by itself, or never became healthy
@@ -79,7 +88,8 @@ var next = map[State][]State{
 	Starting:  {Healthy, Crashed, Stopping},
 	Healthy:   {Unhealthy, Draining, Crashed},
 	Unhealthy: {Healthy, Draining, Crashed},
-	Draining:  {Stopping, Crashed},
+	Draining:  {Lingering, Stopping, Crashed},
+	Lingering: {Stopping, Crashed},
 	Stopping:  {Stopped},
 	Crashed:   {Stopped},
 	Stopped:   {},
@@ -101,8 +111,8 @@ func (s State) Live() bool {
 	return s == Pending || s == Starting || s == Healthy || s == Unhealthy
 }
 
-// Leaving reports that the instance is on its way out and still holds its index.
-func (s State) Leaving() bool { return s == Draining || s == Stopping }
+// Leaving reports that the instance is on its way out.
+func (s State) Leaving() bool { return s == Draining || s == Lingering || s == Stopping }
 
 // Move returns the instance in another state; an illegal move is a Conflict.
 func (i Instance) Move(to State, now time.Time) (Instance, error) {

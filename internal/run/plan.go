@@ -23,7 +23,7 @@ type Act string
 const (
 	Start   Act = "start"   // make an instance at Index
 	Restart Act = "restart" // make an instance at Index in place of the crashed Instance
-	Drain   Act = "drain"   // take Instance out of all gateways' tables, wait until it is idle, mark it Drained
+	Drain   Act = "drain"   // take Instance out of all gateways' tables, wait until it is idle, mark it Drained; with only streams left it becomes Lingering
 	Stop    Act = "stop"    // stop and remove Instance
 	Forget  Act = "forget"  // Instance never ran or crashed, and is not wanted: it becomes Stopped
 )
@@ -110,9 +110,9 @@ func (p Policy) group(w Want, have []Instance, now time.Time) []Change {
 	for _, i := range have {
 		wanted := i.Index < w.Size && holder[i.Index] == i.ID
 		switch {
-		case i.State == Stopping, i.State == Draining && i.Drained:
+		case i.State == Stopping, i.State == Draining && i.Drained, i.State == Lingering && i.Drained:
 			out = append(out, change(Stop, i, "drained"))
-		case i.State == Draining:
+		case i.State == Draining, i.State == Lingering:
 			out = append(out, change(Drain, i, "draining"))
 		case i.State == Crashed && !wanted, i.State == Pending && !wanted:
 			out = append(out, change(Forget, i, "no longer wanted"))

@@ -61,7 +61,7 @@ func TestSpecCheck(t *testing.T) {
 }
 
 func TestMovesSurviveSaving(t *testing.T) {
-	all := []run.State{run.Pending, run.Starting, run.Healthy, run.Unhealthy, run.Draining, run.Stopping, run.Stopped, run.Crashed}
+	all := []run.State{run.Pending, run.Starting, run.Healthy, run.Unhealthy, run.Draining, run.Lingering, run.Stopping, run.Stopped, run.Crashed}
 	for _, from := range all {
 		for _, to := range all {
 			text, err := json.Marshal(run.Instance{ID: "i", State: from, Since: epoch})
@@ -125,13 +125,13 @@ func apply(t *rapid.T, have []run.Instance, changes []run.Change, now time.Time,
 			have = append(have, again)
 		case run.Drain:
 			i := find(c.Instance)
-			if i.State != run.Draining {
+			if i.State != run.Draining && i.State != run.Lingering {
 				move(i, run.Draining)
 			}
 			i.Drained = true
 		case run.Stop:
 			i := find(c.Instance)
-			if i.State == run.Healthy || i.State == run.Unhealthy || i.State == run.Draining && !i.Drained {
+			if i.State == run.Healthy || i.State == run.Unhealthy || (i.State == run.Draining || i.State == run.Lingering) && !i.Drained {
 				t.Fatalf("stopped while it had traffic: %+v", *i)
 			}
 			if i.State != run.Stopping {
@@ -147,7 +147,7 @@ func apply(t *rapid.T, have []run.Instance, changes []run.Change, now time.Time,
 
 func TestPlanConverges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all := []run.State{run.Pending, run.Starting, run.Healthy, run.Unhealthy, run.Draining, run.Stopping, run.Stopped, run.Crashed}
+		all := []run.State{run.Pending, run.Starting, run.Healthy, run.Unhealthy, run.Draining, run.Lingering, run.Stopping, run.Stopped, run.Crashed}
 		var have []run.Instance
 		for n := range rapid.IntRange(0, 12).Draw(t, "instances") {
 			have = append(have, run.Instance{

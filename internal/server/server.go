@@ -128,7 +128,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
 		launch.Bounds{LogBytesPerSecond: int(cfg.Logs.Rate), LogLineBytes: int(cfg.Logs.LineBytes), LogSpoolMiB: int(cfg.Logs.Spool / config.MiB)})
 	keeper := operate.NewKeeper(st, driver, launcher, traffic, operate.Options{
-		Policy: run.DefaultPolicy(), Starts: cfg.Instance.Starts, DrainTimeout: cfg.Gateway.DrainTimeout,
+		Policy: run.DefaultPolicy(), Starts: cfg.Instance.Starts, DrainTimeout: cfg.Gateway.DrainTimeout, DrainUpgrade: cfg.Gateway.DrainUpgrade,
 		FullPass: 30 * time.Second, SweepPatience: 15 * time.Second,
 	}, log)
 

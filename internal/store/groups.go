@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -25,18 +26,24 @@ type groupRow struct {
 	Sequence int         `bun:"sequence"`
 	Release  release.ID  `bun:"release_id"`
 	Size     int         `bun:"size"`
-	Weight   int         `bun:"weight"` // -1: none given
+	Weight   int         `bun:"weight"` // -1: none given; retired: the group is
 	Created  stamp       `bun:"created"`
 }
 
 func (r groupRow) group() run.Group {
 	return run.Group{
 		ID: r.ID, App: r.App, Space: r.Space, Process: r.Process, Name: r.Name,
-		Sequence: r.Sequence, Release: r.Release, Size: r.Size, Weight: weightOf(r.Weight), Created: r.Created.Time,
+		Sequence: r.Sequence, Release: r.Release, Size: r.Size, Weight: weightOf(r.Weight), Retired: r.Weight == retired, Created: r.Created.Time,
 	}
 }
 
+// retired stands in the place of a group's weight when it will not get one again.
+const retired = -2
+
 func weightOf(column int) *int {
+	if column == retired {
+		return new(int)
+	}
 	if column < 0 {
 		return nil
 	}
@@ -197,15 +204,24 @@ func (t *tx) resize(ctx context.Context, s *Store, group run.GroupID, size int) 
 	return g, nil
 }
 
-// deleteGroup removes a group and the record of its instances. One that runs is
-// a Conflict.
+// deleteGroup removes a group and the record of its instances, or, while some of
+// them linger, retires it: it is removed with the last of them. One that has
+// others is a Conflict.
 func (t *tx) deleteGroup(ctx context.Context, group run.GroupID) error {
-	n, err := t.NewSelect().Model((*instanceRow)(nil)).Where("group_id = ? AND state NOT IN (?)", group, in(gone)).Count(ctx)
+	var left []run.State
+	err := t.NewSelect().Model((*instanceRow)(nil)).Column("state").Where("group_id = ? AND state NOT IN (?)", group, in(gone)).Scan(ctx, &left)
 	if err != nil {
 		return fmt.Errorf("delete group: %w", err)
 	}
-	if n > 0 {
-		return fault.New(fault.Conflict, "group", "server group %s still has %d instances", group, n)
+	if slices.ContainsFunc(left, func(s run.State) bool { return s != run.Lingering }) {
+		return fault.New(fault.Conflict, "group", "server group %s still has %d instances", group, len(left))
+	}
+	if len(left) > 0 {
+		_, err := t.NewUpdate().Model((*groupRow)(nil)).Set("weight = ?, size = 0", retired).Where("id = ?", group).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("retire group: %w", err)
+		}
+		return nil
 	}
 	if _, err := t.NewDelete().Model((*groupRow)(nil)).Where("id = ?", group).Exec(ctx); err != nil {
 		return fmt.Errorf("delete group: %w", err)
@@ -213,8 +229,21 @@ func (t *tx) deleteGroup(ctx context.Context, group run.GroupID) error {
 	return nil
 }
 
-// DeleteGroup removes a group whose instances are gone; one that is not there is
-// no error.
+// lastLeft removes a retired group whose last instance has gone.
+func (t *tx) lastLeft(ctx context.Context, g run.Group) error {
+	if !g.Retired {
+		return nil
+	}
+	some, err := t.NewSelect().Model((*instanceRow)(nil)).Where("group_id = ? AND state NOT IN (?)", g.ID, in(gone)).Exists(ctx)
+	if err != nil || some {
+		return err
+	}
+	return t.deleteGroup(ctx, g.ID)
+}
+
+// DeleteGroup removes a group whose instances are gone, or only linger: then it
+// is retired, and removed with the last of them. One that is not there is no
+// error.
 func (s *Store) DeleteGroup(ctx context.Context, group run.GroupID, evs ...event.Event) error {
 	return s.write(ctx, evs, func(ctx context.Context, t *tx) error {
 		g, err := s.Group(ctx, group)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -151,7 +152,13 @@ func (s *Store) UpdateInstance(ctx context.Context, id run.InstanceID, change fu
 		if out.State == have.State {
 			return nil
 		}
-		return t.append(ctx, moved(g, have, out))
+		if err := t.append(ctx, moved(g, have, out)); err != nil {
+			return err
+		}
+		if slices.Contains(gone, out.State) {
+			return t.lastLeft(ctx, g)
+		}
+		return nil
 	})
 	return out, err
 }

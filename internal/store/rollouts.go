@@ -274,8 +274,8 @@ func (s *Store) changeRollout(ctx context.Context, id rollout.ID, change func(ro
 }
 
 // MoveRollout moves a rollout to another state; reason says why. Moving to Done
-// removes the old groups, and to RolledBack or Superseded the new ones, all of
-// which must be empty. An illegal move is a Conflict; being there already is none.
+// removes the old groups, and to RolledBack or Superseded the new ones, whose
+// instances must be gone or linger. An illegal move is a Conflict; being there already is none.
 func (s *Store) MoveRollout(ctx context.Context, id rollout.ID, to rollout.State, reason string) (r rollout.Rollout, err error) {
 	err = s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		row, err := rolloutByID(ctx, t.Tx, id)

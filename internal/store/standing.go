@@ -12,9 +12,14 @@ import (
 	"naru/internal/run"
 )
 
-// AllGroups lists the groups of all apps, without their names and times: there
-// may be many, and all writes wait for who asks in a transaction.
+// AllGroups lists the groups of all apps with the sizes they really have, those
+// that linger included, and without their names and times: there may be many, and
+// all writes wait for who asks in a transaction.
 func (s *Store) AllGroups(ctx context.Context) (all []run.Group, err error) {
+	lingering, err := s.lingering(ctx)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := s.read(ctx).QueryContext(ctx, "SELECT id, app_id, space_id, process, release_id, size FROM server_groups")
 	if err != nil {
 		return nil, fmt.Errorf("list all groups: %w", err)
@@ -25,9 +30,27 @@ func (s *Store) AllGroups(ctx context.Context) (all []run.Group, err error) {
 		if err := rows.Scan(&g.ID, &g.App, &g.Space, &g.Process, &g.Release, &g.Size); err != nil {
 			return nil, fmt.Errorf("list all groups: %w", err)
 		}
+		g.Size += lingering[g.ID]
 		all = append(all, g)
 	}
 	return all, rows.Err()
+}
+
+// lingering counts the instances that linger, by group.
+func (s *Store) lingering(ctx context.Context) (map[run.GroupID]int, error) {
+	var rows []struct {
+		Group run.GroupID `bun:"group_id"`
+		N     int         `bun:"n"`
+	}
+	err := s.read(ctx).NewRaw("SELECT group_id, COUNT(*) AS n FROM instances WHERE state = ? GROUP BY group_id", run.Lingering).Scan(ctx, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("count what lingers: %w", err)
+	}
+	out := make(map[run.GroupID]int, len(rows))
+	for _, r := range rows {
+		out[r.Group] = r.N
+	}
+	return out, nil
 }
 
 // OpenRollouts lists the rollouts of all apps that have not ended.

@@ -12,6 +12,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/pipeline/operation"
+	"naru/internal/run"
 )
 
 // CreateApp makes an app without source.
@@ -72,8 +73,8 @@ func (s *Service) runs(ctx context.Context, a app.App) (bool, error) {
 		return false, nil
 	}
 	groups, err := s.store.Groups(ctx, a.ID)
-	if err != nil || len(groups) > 0 {
-		return len(groups) > 0, err
+	if err != nil || slices.ContainsFunc(groups, func(g run.Group) bool { return !g.Retired }) {
+		return err == nil, err
 	}
 	newest, err := s.store.Rollouts(ctx, a.ID, 1)
 	return len(newest) > 0 && !newest[0].State.Ended(), err

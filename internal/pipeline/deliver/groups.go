@@ -89,7 +89,12 @@ func (s *Service) groupNamed(ctx context.Context, a app.App, name string) (run.G
 		return run.Group{}, err
 	}
 	for _, g := range groups {
-		if g.Name == name || string(g.ID) == name {
+		switch {
+		case g.Name != name && string(g.ID) != name:
+		case g.Retired:
+			return g, fault.New(fault.Conflict, "group", "%s is out of traffic for good: it goes by itself when the last streams of its instances have ended", g.Name).
+				WithTry("naru app %s", a.Name)
+		default:
 			return g, nil
 		}
 	}

@@ -108,7 +108,9 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, asked app.Strateg
 		}
 		slices.SortStableFunc(groups, func(x, y run.Group) int { return x.Created.Compare(y.Created) })
 		for _, g := range groups {
-			r.Old = append(r.Old, g.ID)
+			if !g.Retired {
+				r.Old = append(r.Old, g.ID)
+			}
 		}
 		text = rel.Name()
 		if old != nil {
@@ -315,7 +317,7 @@ func count(groups []run.Group, have []run.Instance) (text string, settled bool, 
 	for _, g := range groups {
 		healthy, present := 0, 0
 		for _, i := range have {
-			if i.Group != g.ID {
+			if i.Group != g.ID || i.State == run.Lingering && run.GoesOn(groups, g.Process) {
 				continue
 			}
 			present++ // a crashed one, too: what it leaves on the machine is removed before its record

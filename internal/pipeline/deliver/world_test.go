@@ -51,6 +51,9 @@ type world struct {
 	killAt   int64       // the commit at which the next platform dies; 0: it does not
 }
 
+// drainTimeout is how long ordinary requests may take at an instance that leaves.
+const drainTimeout = 2 * time.Second
+
 // platform is one life of the control plane.
 type platform struct {
 	*deliver.Service
@@ -118,7 +121,7 @@ func (w *world) up(t *testing.T) *platform {
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: "registry.test"}, launch.Bounds{LogBytesPerSecond: 1 << 20, LogSpoolMiB: 1})
 	keeper := operate.NewKeeper(st, w.driver, launcher, traffic, operate.Options{
 		Policy: run.Policy{Restart: backoff.Policy{First: time.Millisecond, Max: 50 * time.Millisecond}, Unhealthy: 30 * time.Second},
-		Starts: 4, DrainTimeout: 5 * time.Second, FullPass: time.Second, SweepPatience: 5 * time.Second,
+		Starts: 4, DrainTimeout: drainTimeout, DrainUpgrade: time.Hour, FullPass: time.Second, SweepPatience: 5 * time.Second,
 	}, log)
 	var ops *operation.Runner
 	p.Service = deliver.New(deliver.Parts{

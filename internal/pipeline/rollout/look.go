@@ -54,7 +54,8 @@ func lanesOf(ro Rollout, a app.App, groups []run.Group, have []run.Instance) (la
 		return byProcess[process]
 	}
 	for _, g := range groups {
-		side, ill := sideOf(g, have)
+		// What must not run twice has to be gone altogether.
+		side, ill := sideOf(g, have, ro.Spec.Kind == app.Recreate)
 		l := lane(g.Process)
 		switch {
 		case slices.Contains(ro.New, g.ID):
@@ -82,15 +83,16 @@ func lanesOf(ro Rollout, a app.App, groups []run.Group, have []run.Instance) (la
 	return lanes, sick
 }
 
-// sideOf counts a group's instances and finds the first that does not work.
-func sideOf(g run.Group, have []run.Instance) (Side, illness) {
+// sideOf counts a group's instances, those that linger only where alone says so,
+// and finds the first that does not work.
+func sideOf(g run.Group, have []run.Instance, alone bool) (Side, illness) {
 	side := Side{Group: g.ID, Size: g.Size, Weight: Auto}
 	if g.Weight != nil {
 		side.Weight = *g.Weight
 	}
 	var ill illness
 	for _, i := range have {
-		if i.Group != g.ID {
+		if i.Group != g.ID || i.State == run.Lingering && !alone {
 			continue
 		}
 		side.Present++ // a crashed one, too: its record must outlive what it leaves on the machine

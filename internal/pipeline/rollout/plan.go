@@ -21,7 +21,7 @@ type Side struct {
 	Group   run.GroupID
 	Size    int    // instances it should have
 	Weight  int    // percent of requests it was given; Auto: by its part of the healthy instances
-	Present int    // instances that are not gone yet
+	Present int    // instances that are not gone yet, and do not only linger with streams
 	Healthy int    // instances that work and may get traffic
 	Trouble string // why an instance of it does not work; "" while there is hope
 }

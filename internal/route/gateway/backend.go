@@ -24,15 +24,15 @@ type backend struct {
 // that "left" and "one more request" cannot miss each other. Below it stand the
 // streams among the requests, and below those all requests.
 const (
-	gone   = int64(1) << 62
-	stream = int64(1) << 31
+	gone      = int64(1) << 62
+	oneStream = int64(1) << 31
 )
 
 // inFlight splits a word: requests that are no streams, and streams.
 func inFlight(load int64) (ordinary, streams int64) {
 	load &^= gone
-	streams = load / stream
-	return load%stream - streams, streams
+	streams = load / oneStream
+	return load%oneStream - streams, streams
 }
 
 // acquire counts a request in. False means the backend has left the table: look
@@ -49,9 +49,9 @@ func (b *backend) acquire() bool {
 func (b *backend) release() { b.changed(b.load.Add(-1)) }
 
 // streams makes one of the requests in flight a stream, streamed counts one out.
-func (b *backend) streams() { b.changed(b.load.Add(stream)) }
+func (b *backend) streams() { b.changed(b.load.Add(oneStream)) }
 
-func (b *backend) streamed() { b.changed(b.load.Add(-stream - 1)) }
+func (b *backend) streamed() { b.changed(b.load.Add(-oneStream - 1)) }
 
 // changed tells of what is left at a backend that left the table.
 func (b *backend) changed(load int64) {
@@ -71,7 +71,7 @@ func (b *backend) enter() {
 }
 
 // busy is the number of requests in flight.
-func (b *backend) busy() int64 { return b.load.Load() % stream }
+func (b *backend) busy() int64 { return b.load.Load() % oneStream }
 
 // ready reports whether the backend may take a request now. An ejected one
 // becomes ready for a single request each time its term is over; whoever asks

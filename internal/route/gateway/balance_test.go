@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -151,12 +152,12 @@ func TestLeavingSendsNewRequestsBack(t *testing.T) {
 		t.Error("a request was let in after the instance had left")
 	}
 	ack, idle, _ := ts.reports.urgent()
-	if len(ack.Busy) != 1 || ack.Busy[0] != "g-0" || len(idle) != 0 {
+	if len(ack.Busy) != 1 || ack.Busy[0] != "g-0" || idle != nil {
 		t.Errorf("ack %+v, idle %v", ack, idle)
 	}
 	b.release()
-	if _, idle, _ := ts.reports.urgent(); len(idle) != 1 || idle[0] != "g-0" {
-		t.Errorf("idle %v", idle)
+	if _, idle, _ := ts.reports.urgent(); idle == nil || !slices.Equal(idle.Instances, []string{"g-0"}) {
+		t.Errorf("idle %+v", idle)
 	}
 	if err := ts.apply(oneRoute(groupOf("g", 1, 1))); err != nil {
 		t.Fatal(err)

@@ -24,8 +24,9 @@ type conns struct {
 type socket struct {
 	net.Conn
 	conns   *conns
-	other   bool        // it was switched to another protocol; guarded by conns.mu
-	closing atomic.Bool // it is to end without ceremony
+	other   bool         // it was switched to another protocol; guarded by conns.mu
+	flowing atomic.Int32 // requests on it that are streams
+	closing atomic.Bool  // it is to end without ceremony
 	once    sync.Once
 }
 
@@ -126,12 +127,12 @@ func (c *conns) wait(ctx context.Context, plain bool) {
 	}
 }
 
-// cut closes connections at once: all, or those that were not upgraded.
+// cut closes connections at once: all, or those without a stream.
 func (c *conns) cut(plain bool) {
 	c.mu.Lock()
 	var doomed []*socket
 	for cl := range c.open {
-		if plain && cl.other {
+		if plain && (cl.other || cl.flowing.Load() > 0) {
 			continue
 		}
 		cl.closing.Store(true)

@@ -155,8 +155,8 @@ func (s *stream) urgent() error {
 			return err
 		}
 	}
-	if len(idle) > 0 {
-		if err := s.send(&wire.Message{Idle: &wire.Idle{Instances: idle}}); err != nil {
+	if idle != nil {
+		if err := s.send(&wire.Message{Idle: idle}); err != nil {
 			return err
 		}
 	}

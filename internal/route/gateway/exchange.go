@@ -31,6 +31,9 @@ type client interface {
 	receive(p []byte) (int, error)
 	// tail returns the trailers of a request that is not framed, as lines.
 	tail() []byte
+	// streams counts the exchanges of the client's connection that are streams, by
+	// one more or one less.
+	streams(n int32)
 	// join connects the client with an instance that switched protocols, until both
 	// have ended; early came behind the answer.
 	join(x *exchange, u *upstream, early []byte) error
@@ -61,10 +64,11 @@ type exchange struct {
 	tried   tried
 	begun   bool // the answer's head was sent
 
-	entry *entry
-	group *group   // the last one tried; nil before the first
-	back  *backend // counted in
-	busy  *counter // counted in
+	entry  *entry
+	group  *group   // the last one tried; nil before the first
+	back   *backend // counted in
+	stream bool     // counted in as a stream
+	busy   *counter // counted in
 
 	status   int
 	sent     int64
@@ -94,7 +98,7 @@ func (g *Gateway) exchange() *exchange {
 func (x *exchange) reset(start time.Time, req *h1.Request) {
 	x.start, x.now, x.req = start, at(start), req
 	x.entry, x.group, x.back, x.busy = nil, nil, nil, nil
-	x.status, x.sent, x.header, x.attempts, x.switched, x.problem = 0, 0, 0, 0, false, ""
+	x.status, x.sent, x.header, x.attempts, x.switched, x.stream, x.problem = 0, 0, 0, 0, false, false, ""
 	x.tried, x.begun = x.tried[:0], false
 	x.upload.none()
 	x.identify()

@@ -48,7 +48,7 @@ func (x *exchange) serve() (whole bool) {
 	var t trip
 	err := x.send(&t)
 	if t.back != nil {
-		defer t.back.release()
+		defer x.leave(t.back)
 	}
 	if err != nil {
 		t.drop(x)
@@ -105,7 +105,7 @@ func (x *exchange) send(t *trip) error {
 			return err
 		}
 		t.drop(x)
-		b.release()
+		x.leave(b)
 		t.back = nil
 		x.tried, last = append(x.tried, b), err
 	}

@@ -21,6 +21,9 @@ func (t *trip) start(x *exchange) {
 	p := &pump{x: x, u: t.u, stopped: make(chan struct{})}
 	p.watch.owner = x.client
 	t.pump = p
+	if calls(x.req) {
+		x.streams()
+	}
 	x.g.watcher.add(&p.watch)
 	go p.run()
 }

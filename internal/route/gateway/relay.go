@@ -36,6 +36,9 @@ func (x *exchange) relay(u *upstream, buf []byte, from, to int) (clean bool, err
 	if err := x.client.respond(x, buf, from, to, d.over()); err != nil {
 		return false, errLeft
 	}
+	if !d.whole {
+		x.streams()
+	}
 	for !d.whole {
 		x.watch.begin(onAnswer, 0, 0)
 		n, rerr := u.read(buf[room : len(buf)-spare])

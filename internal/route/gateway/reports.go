@@ -22,7 +22,8 @@ type reports struct {
 	mu        sync.Mutex // guards what follows
 	round     uint64     // tables put in use
 	ack       *wire.Ack
-	idle      []string
+	left      map[string]wire.Left // by instance: what is to be said of those that left the table
+	said      map[string]wire.Left // and what was, while they have requests
 	ejections []route.Ejection
 	trips     []route.Trip
 	counters  map[counterKey]*counter
@@ -40,7 +41,7 @@ func newReports(cfg Config) *reports {
 	stray := &counter{}
 	return &reports{
 		wake: make(chan struct{}, 1), records: make(chan *note, cfg.Records), stray: stray,
-		recorder: cfg.Recorder, keep: cfg.Control != "", counters: map[counterKey]*counter{{}: stray},
+		recorder: cfg.Recorder, keep: cfg.Control != "", counters: map[counterKey]*counter{{}: stray}, left: map[string]wire.Left{}, said: map[string]wire.Left{},
 	}
 }
 
@@ -61,9 +62,16 @@ func (r *reports) counter(id, group string) *counter {
 }
 
 // applied notes that new requests use a table.
-func (r *reports) applied(version uint64, busy []string) {
+func (r *reports) applied(version uint64, busy []wire.Left) {
+	ack := &wire.Ack{Version: version, Left: busy}
 	r.mu.Lock()
-	r.ack, r.idle = &wire.Ack{Version: version, Busy: busy}, nil
+	clear(r.left)
+	clear(r.said)
+	for _, l := range busy {
+		ack.Busy = append(ack.Busy, l.Instance)
+		r.said[l.Instance] = l
+	}
+	r.ack = ack
 	r.mu.Unlock()
 	r.nudge()
 }
@@ -85,20 +93,39 @@ func (r *reports) begin() {
 
 // urgent takes what is to be said at once; the fields are empty where there is
 // nothing.
-func (r *reports) urgent() (ack *wire.Ack, idle []string, ejections []route.Ejection) {
+func (r *reports) urgent() (ack *wire.Ack, idle *wire.Idle, ejections []route.Ejection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ack, idle, ejections = r.ack, r.idle, r.ejections
-	r.ack, r.idle, r.ejections = nil, nil, nil
+	ack, ejections = r.ack, r.ejections
+	r.ack, r.ejections = nil, nil
+	for _, l := range r.left {
+		if idle == nil {
+			idle = &wire.Idle{}
+		}
+		if l.Requests || l.Streams {
+			idle.Left = append(idle.Left, l)
+		} else {
+			idle.Instances = append(idle.Instances, l.Instance)
+		}
+	}
+	clear(r.left)
 	return ack, idle, ejections
 }
 
-// drained notes that an instance outside the table has no request any more.
-func (r *reports) drained(instance string) {
+// remain notes what is left at an instance outside the table.
+func (r *reports) remain(l wire.Left) {
 	r.mu.Lock()
-	r.idle = append(r.idle, instance)
+	news := r.said[l.Instance] != l
+	if news {
+		r.left[l.Instance], r.said[l.Instance] = l, l
+		if !l.Requests && !l.Streams {
+			delete(r.said, l.Instance)
+		}
+	}
 	r.mu.Unlock()
-	r.nudge()
+	if news {
+		r.nudge()
+	}
 }
 
 func (r *reports) ejected(e route.Ejection) {

@@ -127,6 +127,7 @@ func (g *Gateway) server(base context.Context) *http.Server {
 		MaxHeaderBytes:               g.cfg.HeaderBytes,
 		DisableGeneralOptionsHandler: true,
 		BaseContext:                  func(net.Listener) context.Context { return base },
+		ConnContext:                  bottomed,
 		ErrorLog:                     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: g.cfg.Streams,

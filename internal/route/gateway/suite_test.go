@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,10 +25,10 @@ func TestControlStream(t *testing.T) {
 
 func controlStream(t *testing.T, over protocol) {
 	routetest.Suite(t, func(t *testing.T, socket string) routetest.Made {
-		s := &subject{names: [2]string{"one", "two"}, over: over}
+		s := &subject{names: [2]string{"one", "two"}, over: over, asked: make(chan string), answer: make(chan struct{})}
 		var addresses [2]string
 		for i, name := range s.names {
-			addresses[i] = slowApp(t, name)
+			addresses[i] = askedApp(t, name, s.asked, s.answer)
 		}
 		ln := listen(t)
 		s.addr, s.ln = ln.Addr().String(), ln
@@ -47,6 +49,9 @@ type subject struct {
 	addr  string
 	names [2]string
 	over  protocol
+
+	asked  chan string   // instances that have a request of Ask
+	answer chan struct{} // they begin to answer
 }
 
 func (s *subject) Run(ctx context.Context) error { return s.g.Run(ctx, []net.Listener{s.ln}) }
@@ -64,7 +69,37 @@ func (p protocol) transport() *http.Transport {
 }
 
 // Begin sends a request whose answer has begun and does not end before end.
-func (s *subject) Begin(host, path string) (string, func(), error) {
+func (s *subject) Begin(host, path string) (string, func(), error) { return s.begin(host, path, false) }
+
+// Ask sends a request whose answer has not begun before answer.
+func (s *subject) Ask(host, path string) (instance string, answer, end func(), err error) {
+	type begun struct {
+		end func()
+		err error
+	}
+	came := make(chan begun, 1)
+	go func() {
+		_, end, err := s.begin(host, path, true)
+		came <- begun{end, err}
+	}()
+	select {
+	case b := <-came:
+		return "", nil, nil, cmp.Or(b.err, errors.New("it was answered at once"))
+	case instance = <-s.asked:
+	}
+	answer = func() {
+		s.answer <- struct{}{}
+		b := <-came
+		end, err = b.end, b.err
+	}
+	return instance, answer, func() {
+		if err == nil {
+			end()
+		}
+	}, nil
+}
+
+func (s *subject) begin(host, path string, ask bool) (string, func(), error) {
 	r, w := io.Pipe()
 	scheme := "http"
 	if s.over.secure {
@@ -75,6 +110,9 @@ func (s *subject) Begin(host, path string) (string, func(), error) {
 		return "", nil, err
 	}
 	req.Host = host
+	if ask {
+		req.Header.Set("X-Ask", "yes")
+	}
 	client := &http.Client{Transport: s.over.transport()}
 	res, err := client.Do(req)
 	if err != nil {
@@ -93,12 +131,20 @@ func (s *subject) Begin(host, path string) (string, func(), error) {
 }
 
 // slowApp begins to answer at once and goes on until its request's body ends.
-func slowApp(t testing.TB, name string) string {
+func slowApp(t testing.TB, name string) string { return askedApp(t, name, nil, nil) }
+
+// askedApp is a slowApp that says when it has a request of Ask, and does not begin
+// to answer that before it is told to.
+func askedApp(t testing.TB, name string, asked chan<- string, answer <-chan struct{}) string {
 	t.Helper()
 	ln := listen(t)
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
 		_ = rc.EnableFullDuplex()
+		if r.Header.Get("X-Ask") != "" {
+			asked <- name
+			<-answer
+		}
 		w.Header().Set("X-Instance", name)
 		w.WriteHeader(http.StatusOK)
 		_ = rc.Flush()

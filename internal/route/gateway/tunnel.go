@@ -23,6 +23,7 @@ func (x *exchange) join(t *trip) (whole bool) {
 	}
 	x.watch.rest()
 	x.switched = true
+	x.streams()
 	x.answered(x.answer.Status)
 	err := x.client.join(x, t.u, t.buf[t.from:t.to])
 	t.drop(x)

@@ -39,6 +39,7 @@ type entry struct {
 // left out: they take no new request.
 type group struct {
 	id       string
+	name     string
 	app      route.App
 	until    int // weights of the groups up to and with this one
 	backends []*backend
@@ -136,7 +137,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		if g.App != nil {
 			app = *g.App
 		}
-		made := &group{id: g.ID, app: app, until: total, backends: backends, count: t.reports.counter(spec.ID, g.ID), match: g.Match}
+		made := &group{id: g.ID, name: g.Name, app: app, until: total, backends: backends, count: t.reports.counter(spec.ID, g.ID), match: g.Match}
 		made.compared.watch, made.compared.side, made.compared.share = t.guards.Of(spec, i)
 		if matches {
 			e.matches = append(e.matches, made)
@@ -166,44 +167,6 @@ func (t *tables) backend(in route.Instance, old, next *view) *backend {
 	}
 	next.backends[key] = b
 	return b
-}
-
-// left is told that requests at a backend outside the table ended, or became
-// streams. What that leaves of its instance is reported where the control plane
-// does not know it.
-func (t *tables) left(b *backend, load int64) {
-	if ordinary, streams := inFlight(load); ordinary > 0 && streams > 1 {
-		return // others will be the last of their kind
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	key := backendKey{b.instance.ID, b.instance.Address}
-	if t.leaving[key] != b {
-		return // it came back, or was never busy
-	}
-	if b.load.Load() == gone { // and nobody is just being sent away
-		delete(t.leaving, key)
-		b.close()
-	}
-	for _, now := range t.busy() {
-		if now.Instance == b.instance.ID {
-			t.reports.remain(now)
-			return
-		}
-	}
-	t.reports.remain(wire.Left{Instance: b.instance.ID})
-}
-
-// busy says what is left at the instances that are in no table and still have
-// requests, sorted. The caller holds the lock.
-func (t *tables) busy() []wire.Left {
-	at := make(map[string]wire.Left, len(t.leaving))
-	for _, b := range t.leaving {
-		ordinary, streams := inFlight(b.load.Load())
-		had := at[b.instance.ID]
-		at[b.instance.ID] = wire.Left{Instance: b.instance.ID, Requests: had.Requests || ordinary > 0, Streams: had.Streams || streams > 0}
-	}
-	return slices.SortedFunc(maps.Values(at), func(a, b wire.Left) int { return strings.Compare(a.Instance, b.Instance) })
 }
 
 // tried are the backends a request has failed to connect to.

@@ -23,11 +23,11 @@ type gateway struct {
 	conn     net.Conn // nil while the stream is broken
 	since    time.Time
 	draining bool
-	sent     uint64              // newest version sent on this stream
-	answered uint64              // newest version it took or refused
-	acked    uint64              // newest version it took
-	certs    *publication        // newest certificates sent on this stream
-	busy     map[string]struct{} // instances outside its table with requests
+	sent     uint64               // newest version sent on this stream
+	answered uint64               // newest version it took or refused
+	acked    uint64               // newest version it took
+	certs    *publication         // newest certificates sent on this stream
+	busy     map[string]wire.Left // instances outside its table with requests
 }
 
 // name is how logs and errors call it.
@@ -201,9 +201,7 @@ func (h *Hub) receive(ctx context.Context, g *gateway, in io.Reader) error {
 			h.acked(g, m.Ack)
 		case m.Idle != nil:
 			h.update(func() {
-				for _, id := range m.Idle.Instances {
-					delete(g.busy, id)
-				}
+				g.remains(m.Idle)
 			})
 		case m.State != nil && m.State.Gone:
 			h.update(func() {
@@ -255,9 +253,24 @@ func (h *Hub) acked(g *gateway, ack *wire.Ack) {
 			return
 		}
 		g.acked = max(g.acked, ack.Version)
-		g.busy = make(map[string]struct{}, len(ack.Busy))
+		g.busy = make(map[string]wire.Left, len(ack.Busy))
 		for _, id := range ack.Busy {
-			g.busy[id] = struct{}{}
+			g.busy[id] = wire.Left{Instance: id, Requests: true}
+		}
+		for _, l := range ack.Left {
+			g.busy[l.Instance] = l
 		}
 	})
+}
+
+// remains takes what is left at instances outside the table.
+func (g *gateway) remains(m *wire.Idle) {
+	for _, id := range m.Instances {
+		delete(g.busy, id)
+	}
+	for _, l := range m.Left {
+		if _, known := g.busy[l.Instance]; known { // else it has come back to the table
+			g.busy[l.Instance] = l
+		}
+	}
 }

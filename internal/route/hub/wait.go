@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"naru/internal/fault"
+	"naru/internal/route/wire"
 )
 
 // WaitAcked blocks until every gateway process, draining ones included, uses
@@ -27,6 +28,22 @@ func (h *Hub) WaitAcked(ctx context.Context, version uint64) error {
 // requests to the instances or has one in flight there. The newest table must
 // not hold them; it is an error at once if it does.
 func (h *Hub) WaitIdle(ctx context.Context, instances ...string) error {
+	return h.waitLeft(ctx, instances, func(l wire.Left) string { return "still has requests at " + l.Instance })
+}
+
+// WaitAnswered is WaitIdle but for streams: connections that were switched to
+// another protocol, answers that have begun and go on, gRPC calls whose request
+// goes on.
+func (h *Hub) WaitAnswered(ctx context.Context, instances ...string) error {
+	return h.waitLeft(ctx, instances, func(l wire.Left) string {
+		if !l.Requests {
+			return ""
+		}
+		return "still has requests at " + l.Instance
+	})
+}
+
+func (h *Hub) waitLeft(ctx context.Context, instances []string, missing func(wire.Left) string) error {
 	version, err := h.absent(instances)
 	if err != nil {
 		return err
@@ -36,12 +53,27 @@ func (h *Hub) WaitIdle(ctx context.Context, instances ...string) error {
 			return "has not taken the table without them"
 		}
 		for _, id := range instances {
-			if _, busy := g.busy[id]; busy {
-				return "still has requests at " + id
+			if l, busy := g.busy[id]; busy {
+				if why := missing(l); why != "" {
+					return why
+				}
 			}
 		}
 		return ""
 	})
+}
+
+// Streams reports whether a gateway process has a stream at an instance outside
+// the table.
+func (h *Hub) Streams(instance string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, g := range h.gateways {
+		if g.busy[instance].Streams {
+			return true
+		}
+	}
+	return false
 }
 
 // absent returns the version under which none of the instances takes requests.

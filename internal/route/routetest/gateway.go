@@ -28,6 +28,7 @@ type Gateway struct {
 	conn     net.Conn
 	table    *route.Table
 	flight   map[string]int // requests by instance id
+	streams  map[string]int // those of them that are streams
 	counts   map[[2]string]*route.Counter
 	hold     bool // tables are taken but not acknowledged
 	withheld []uint64
@@ -37,7 +38,7 @@ type Gateway struct {
 // NewGateway wires a gateway for the hub at a unix socket; Run dials it.
 func NewGateway(socket string) *Gateway {
 	return &Gateway{
-		socket: socket, generation: id.New(), flight: map[string]int{}, counts: map[[2]string]*route.Counter{},
+		socket: socket, generation: id.New(), flight: map[string]int{}, streams: map[string]int{}, counts: map[[2]string]*route.Counter{},
 		changed: make(chan struct{}),
 	}
 }
@@ -113,14 +114,32 @@ func (g *Gateway) take(m *wire.Message) {
 
 // ack acknowledges a version. The caller holds the lock.
 func (g *Gateway) ack(version uint64) {
-	var busy []string
+	ack := wire.Ack{Version: version}
 	for instance, n := range g.flight {
 		if n > 0 && !g.holds(instance) {
-			busy = append(busy, instance)
+			ack.Busy = append(ack.Busy, instance)
+			ack.Left = append(ack.Left, g.left(instance))
 		}
 	}
-	slices.Sort(busy)
-	g.write(&wire.Message{Ack: &wire.Ack{Version: version, Busy: busy}})
+	slices.Sort(ack.Busy)
+	g.write(&wire.Message{Ack: &ack})
+}
+
+// left says what an instance has. The caller holds the lock.
+func (g *Gateway) left(instance string) wire.Left {
+	return wire.Left{Instance: instance, Requests: g.flight[instance] > g.streams[instance], Streams: g.streams[instance] > 0}
+}
+
+// tell says what is left at an instance, where it left the table. The caller
+// holds the lock.
+func (g *Gateway) tell(instance string) {
+	switch {
+	case g.holds(instance):
+	case g.flight[instance] == 0:
+		g.write(&wire.Message{Idle: &wire.Idle{Instances: []string{instance}}})
+	default:
+		g.write(&wire.Message{Idle: &wire.Idle{Left: []wire.Left{g.left(instance)}}})
+	}
 }
 
 func (g *Gateway) holds(instance string) bool {
@@ -207,15 +226,33 @@ func (g *Gateway) Begin(host, path string) (instance string, end func(), err err
 	return in.ID, sync.OnceFunc(func() { g.end(e, best, in, host, path, began) }), nil
 }
 
+// Ask starts a request like Begin. With answer it becomes a stream.
+func (g *Gateway) Ask(host, path string) (instance string, answer, end func(), err error) {
+	instance, done, err := g.Begin(host, path)
+	count := func(n int) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.streams[instance] += n
+		if n > 0 {
+			g.tell(instance)
+		}
+	}
+	begun := false
+	answer = func() { begun = true; count(1) }
+	end = func() {
+		if begun {
+			count(-1)
+		}
+		done()
+	}
+	return instance, answer, end, err
+}
+
 func (g *Gateway) end(e *route.Entry, group *route.Group, in route.Instance, host, path string, began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.flight[in.ID]--; g.flight[in.ID] == 0 {
-		delete(g.flight, in.ID)
-		if !g.holds(in.ID) {
-			g.write(&wire.Message{Idle: &wire.Idle{Instances: []string{in.ID}}})
-		}
-	}
+	g.flight[in.ID]--
+	g.tell(in.ID)
 	key := [2]string{e.ID, group.ID}
 	c := g.counts[key]
 	if c == nil {

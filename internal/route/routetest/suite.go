@@ -15,10 +15,12 @@ import (
 
 // Subject is a gateway under test. Run dials the hub until ctx ends; Begin
 // starts a request that stays in flight until end is called, or says why it was
-// not let in.
+// not let in. Ask starts one that its instance has not begun to answer; with
+// answer it becomes a stream, which end ends.
 type Subject interface {
 	Run(ctx context.Context) error
 	Begin(host, path string) (instance string, end func(), err error)
+	Ask(host, path string) (instance string, answer, end func(), err error)
 }
 
 // Made is a subject with two addresses at which instances may be said to live.
@@ -36,6 +38,7 @@ func Suite(t *testing.T, start func(t *testing.T, socket string) Made) {
 	for name, play := range map[string]func(*testing.T, *stage){
 		"an acknowledged table is in use":                  inUse,
 		"an instance is idle after its last request":       drained,
+		"a stream is told from an ordinary request":        streams,
 		"an instance that comes back is not idle":          comesBack,
 		"waiting for an instance in the table is an error": stillThere,
 		"all gateways have to acknowledge":                 all,
@@ -183,6 +186,34 @@ func drained(t *testing.T, s *stage) {
 	}
 	end2()
 	s.must(s.WaitIdle(s.ctx(), "one"))
+}
+
+func streams(t *testing.T, s *stage) {
+	s.publish(0)
+	_, answer, end, err := s.Ask("shop.test", "/")
+	s.must(err)
+	s.publish(1)
+	if err := s.WaitAnswered(now(), "one"); err == nil {
+		t.Fatal("one counts as having answered")
+	}
+	if s.Streams("one") {
+		t.Fatal("a request that is not answered yet counts as a stream")
+	}
+	answer()
+	s.must(s.WaitAnswered(s.ctx(), "one"))
+	if !s.Streams("one") {
+		t.Fatal("an answer that goes on does not count as a stream")
+	}
+	s.publish(1) // a further table changes nothing about it
+	s.must(s.WaitAnswered(s.ctx(), "one"))
+	if err := s.WaitIdle(now(), "one"); err == nil || !s.Streams("one") {
+		t.Fatal("one counts as idle with a stream")
+	}
+	end()
+	s.must(s.WaitIdle(s.ctx(), "one"))
+	if s.Streams("one") {
+		t.Error("one counts as having a stream after that has ended")
+	}
 }
 
 func comesBack(t *testing.T, s *stage) {

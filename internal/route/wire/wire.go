@@ -46,12 +46,24 @@ type Hello struct {
 type Ack struct {
 	Version uint64   `json:"version"`
 	Busy    []string `json:"busy,omitempty"`    // instances that are not in the table and still have requests
+	Left    []Left   `json:"left,omitempty"`    // what kinds of requests those have; one that is not in it: ordinary ones
 	Refused string   `json:"refused,omitempty"` // why the table was not taken
 }
 
-// Idle names instances that had left the table and have no request any more.
+// Idle names instances that had left the table and have no request any more, and
+// says where only one kind of them is left, or another kind began.
 type Idle struct {
 	Instances []string `json:"instances"`
+	Left      []Left   `json:"left,omitempty"`
+}
+
+// Left is what an instance that left the table still has. Streams are what may
+// take long: connections that were switched to another protocol, answers that
+// have begun and go on, gRPC calls whose request goes on.
+type Left struct {
+	Instance string `json:"instance"`
+	Requests bool   `json:"requests,omitempty"` // that are no streams
+	Streams  bool   `json:"streams,omitempty"`
 }
 
 // Access is a batch of records. Dropped counts those that were lost since the

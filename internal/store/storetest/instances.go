@@ -20,6 +20,7 @@ var ways = map[run.State][]run.State{
 	run.Healthy:   {run.Starting, run.Healthy},
 	run.Unhealthy: {run.Starting, run.Healthy, run.Unhealthy},
 	run.Draining:  {run.Starting, run.Healthy, run.Draining},
+	run.Lingering: {run.Starting, run.Healthy, run.Draining, run.Lingering},
 	run.Stopping:  {run.Starting, run.Stopping},
 	run.Stopped:   {run.Stopped},
 	run.Crashed:   {run.Starting, run.Crashed},
@@ -61,6 +62,33 @@ func instances(t *testing.T, open Opener) {
 				}
 			}
 		}
+	})
+
+	t.Run("a group goes with the last instance that lingers", func(t *testing.T) {
+		g := w.newGroup(t, w.app, rel.ID, "web", 2)
+		first, second := w.newInstance(t, g, 0, ways[run.Lingering]...), w.newInstance(t, g, 1, ways[run.Draining]...)
+		mustBe(t, w.DeleteGroup(ctx, g.ID), fault.Conflict)
+		w.move(t, second.ID, run.Lingering)
+		must(t, w.DeleteGroup(ctx, g.ID))
+		got, err := w.Group(ctx, g.ID)
+		must(t, err)
+		if !got.Retired || !got.Disabled() || got.Size != 0 {
+			t.Fatalf("with instances that linger the group is %+v", got)
+		}
+		all, err := w.AllGroups(ctx)
+		must(t, err)
+		if i := slices.IndexFunc(all, func(o run.Group) bool { return o.ID == g.ID }); all[i].Size != 2 {
+			t.Errorf("two instances linger, and it takes the room of %d", all[i].Size)
+		}
+		for _, one := range []run.InstanceID{first.ID, second.ID} {
+			if _, err := w.Group(ctx, g.ID); err != nil {
+				t.Fatal(err)
+			}
+			w.move(t, one, run.Stopping)
+			w.move(t, one, run.Stopped)
+		}
+		_, err = w.Group(ctx, g.ID)
+		mustBe(t, err, fault.NotFound)
 	})
 
 	t.Run("an index is held once", func(t *testing.T) {

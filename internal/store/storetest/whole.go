@@ -95,7 +95,7 @@ func whole(t *testing.T, open Opener) {
 		},
 		"group": func(t *testing.T) {
 			g := filled[run.Group]()
-			g.App = w.app.ID
+			g.App, g.Retired = w.app.ID, false // no group begins so
 			wrote, err := w.CreateGroup(ctx, g)
 			must(t, err)
 			read, err := w.Group(ctx, wrote.ID)
