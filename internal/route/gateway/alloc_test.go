@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"naru/internal/route"
 	"naru/internal/route/gateway"
 )
 
@@ -123,29 +124,62 @@ func TestPlainPathAllocatesNothing(t *testing.T) {
 			"alone": {}, "with records": {Control: "/nowhere/socket", Records: 10},
 		} {
 			t.Run(name+" "+kind, func(t *testing.T) {
-				table := tableOf(silentApp(t, row.answer))
-				r := startQuietly(t, table, cfg)
-				if cfg.Control != "" {
-					must(t, r.Apply(&table))
-				}
-				a := newAsker(t, r.addr, row.ask, row.answer)
-				for range 100 {
-					a.next(t)
-				}
-				const requests = 2000
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				for range requests {
-					a.next(t)
-				}
-				runtime.ReadMemStats(&after)
-				// What else goes on in the process allocates now and then.
-				if n := after.Mallocs - before.Mallocs; n > requests/10 {
-					t.Errorf("%d allocations in %d requests", n, requests)
+				if n := allocations(t, tableOf(silentApp(t, row.answer)), cfg, row.ask, row.answer); n > 0 {
+					t.Errorf("%d allocations in %d requests", n, counted)
 				}
 			})
 		}
 	}
+}
+
+// TestPoliciesAllocateNothing counts with what routes may ask for.
+func TestPoliciesAllocateNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("under the race detector pools drop what they are given")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	row := plainRows["GET 1 KiB"]
+	ask := strings.Replace(row.ask, "\r\n\r\n", "\r\nX-Key: abc\r\nCookie: a=b; sid=42\r\n\r\n", 1)
+	for name, p := range map[string]route.Policy{
+		"a rate":              {Rates: []route.Rate{{Requests: 1_000_000}}},
+		"a rate by client":    {Rates: []route.Rate{{Requests: 1_000_000, By: "client"}}},
+		"rates by two values": {Rates: []route.Rate{{Requests: 1_000_000, By: "header:x-key"}, {Requests: 1_000_000, By: "cookie:sid"}}},
+		"a bulkhead":          {Bulkhead: &route.Bulkhead{Requests: 1, Queue: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := tableOf(silentApp(t, row.answer))
+			table.Routes[0].Policy = &p
+			if n := allocations(t, table, gateway.Config{}, ask, row.answer); n > 0 {
+				t.Errorf("%d allocations in %d requests", n, counted)
+			}
+		})
+	}
+}
+
+const counted = 2000
+
+// allocations returns how often the process allocates while requests are
+// answered, 0 where that is no more than what else goes on in it now and then.
+func allocations(t *testing.T, table route.Table, cfg gateway.Config, ask, answer string) uint64 {
+	t.Helper()
+	r := startQuietly(t, table, cfg)
+	if cfg.Control != "" {
+		must(t, r.Apply(&table))
+	}
+	a := newAsker(t, r.addr, ask, answer)
+	for range 100 {
+		a.next(t)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range counted {
+		a.next(t)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n > counted/10 {
+		return n
+	}
+	return 0
 }
 
 func BenchmarkPlain(b *testing.B) {

@@ -62,7 +62,9 @@ type exchange struct {
 	ids     [36]byte
 	trace   trace
 	tried   tried
-	begun   bool // the answer's head was sent
+	begun   bool      // the answer's head was sent
+	place   *bulkhead // holds a place in it
+	key     [8]byte   // scratch for what a rate counts by
 
 	entry  *entry
 	group  *group   // the last one tried; nil before the first
@@ -137,6 +139,11 @@ func (x *exchange) answered(status int) {
 func (x *exchange) ended() {
 	took := time.Since(x.start)
 	x.idle()
+	x.relaxed()
+	if x.place != nil {
+		x.place.leave()
+		x.place = nil
+	}
 	c := x.g.reports.stray
 	switch {
 	case x.group != nil:

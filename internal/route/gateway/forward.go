@@ -34,6 +34,7 @@ func (x *exchange) serve() (whole bool) {
 	if x.entry, ok = v.find(x); !ok {
 		return x.page(x.unknownHost())
 	}
+	x.hurry()
 	if p := x.entry.policy; p != nil {
 		if on, whole := x.meets(p); !on {
 			return whole
@@ -99,6 +100,9 @@ func (x *exchange) send(t *trip) error {
 			return nil
 		}
 		if refused := new(connectError); errors.As(err, &refused) {
+			if x.overdue() { // which says nothing about the instance
+				return errSlowAnswer
+			}
 			b.failed(cfg, err)
 			g.count.ejections.Add(1)
 		} else if !x.repeatable(t, err) || !g.count.spend() {
@@ -162,7 +166,7 @@ func (x *exchange) attempt(t *trip, b *backend) error {
 		}
 		if u == nil {
 			var err error
-			if u, err = b.dial(x.entry.connect(&x.g.cfg)); err != nil {
+			if u, err = b.dial(x.within(x.entry.connect(&x.g.cfg))); err != nil {
 				return err
 			}
 		}

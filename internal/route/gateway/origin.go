@@ -26,7 +26,10 @@ func (g *Gateway) trusts(ip string) bool {
 	if err != nil {
 		return false
 	}
-	addr = addr.Unmap().WithZone("")
+	return g.trustsAddr(addr.Unmap().WithZone(""))
+}
+
+func (g *Gateway) trustsAddr(addr netip.Addr) bool {
 	for _, p := range g.cfg.Trusted {
 		if p.Contains(addr) {
 			return true

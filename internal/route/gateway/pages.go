@@ -117,8 +117,13 @@ func (x *exchange) failed(err, client error) (whole bool) {
 // brokeOff notes why an answer that had begun did not come to its end.
 func (x *exchange) brokeOff(err error) {
 	x.problem = "the answer broke off: " + err.Error()
-	if errors.Is(x.cause(err), errLeft) {
+	switch cause := x.cause(err); {
+	case errors.Is(cause, errLeft):
 		x.problem = "the client left"
+	case x.overdue():
+		x.problem = "the answer took longer than the route allows"
+	case errors.Is(cause, errSlowAnswer) && !errors.Is(err, errLeft):
+		x.problem = "the instance fell silent inside its answer"
 	}
 }
 
@@ -156,6 +161,7 @@ func (x *exchange) refuse(why *h1.Refusal) {
 // off.
 func (x *exchange) page(p *page) (whole bool) {
 	x.answered(p.status)
+	x.relaxed()
 	x.watch.begin(onWrite, now(), x.g.cfg.WriteIdle)
 	if x.client.page(x, p) != nil {
 		return false // a client that left is seen by its connection

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"time"
 
 	"naru/internal/route"
@@ -28,7 +29,21 @@ func newPolicy(spec *route.Policy, before *policy) *policy {
 	if spec == nil {
 		return nil
 	}
-	return &policy{spec: spec}
+	p := &policy{spec: spec}
+	for _, r := range spec.Rates {
+		p.add(kept(newRate(r), before).ready())
+	}
+	if spec.Bulkhead != nil {
+		p.add(kept(newBulkhead(*spec.Bulkhead), before))
+	}
+	return p
+}
+
+// add adds a gate; one that is there already would count a request twice.
+func (p *policy) add(g gate) {
+	if !slices.Contains(p.gates, g) {
+		p.gates = append(p.gates, g)
+	}
 }
 
 // rule is what a gate follows; gates with equal rules may take each other's
@@ -87,6 +102,9 @@ func (x *exchange) await(ready <-chan struct{}, limit time.Duration) error {
 		err = errLeft
 	}
 	if !x.watch.rest() {
+		if x.watch.why == byTime {
+			return errSlowAnswer
+		}
 		return errLeft
 	}
 	return err

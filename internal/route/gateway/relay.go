@@ -39,8 +39,9 @@ func (x *exchange) relay(u *upstream, buf []byte, from, to int) (clean bool, err
 	if !d.whole {
 		x.streams()
 	}
+	silence := x.entry.silence()
 	for !d.whole {
-		x.watch.begin(onAnswer, 0, 0)
+		x.quiet(silence)
 		n, rerr := u.read(buf[room : len(buf)-spare])
 		from, to, err = room, room+n, nil
 		if n > 0 {

@@ -22,12 +22,15 @@ func (x *exchange) join(t *trip) (whole bool) {
 		return x.failed(err, nil)
 	}
 	x.watch.rest()
+	x.relaxed()
 	x.switched = true
 	x.streams()
 	x.answered(x.answer.Status)
 	err := x.client.join(x, t.u, t.buf[t.from:t.to])
 	t.drop(x)
 	switch {
+	case !x.watch.rest() && x.watch.why == byTime:
+		x.problem = "both ends were silent"
 	case errors.Is(err, errLeft):
 		x.problem = "the client left"
 	case err != nil:
@@ -77,16 +80,18 @@ func tunnel(x *exchange, client, instance *end) error {
 		_ = client.nc.Close()
 		_ = instance.nc.Close()
 	})
+	flow := flow{x.watch, x.entry.silence()}
+	flow.begin()
 	up := make(chan error, 1)
 	go func() {
-		n, err := move(instance, client)
+		n, err := move(instance, client, flow)
 		x.upload.received.Add(n)
 		if err != nil {
 			broken()
 		}
 		up <- err
 	}()
-	n, err := move(client, instance)
+	n, err := move(client, instance, flow)
 	x.sent += n
 	if err != nil {
 		broken()
@@ -98,8 +103,8 @@ func tunnel(x *exchange, client, instance *end) error {
 }
 
 // move copies one direction and passes its end on.
-func move(dst, src *end) (int64, error) {
-	m := &mover{dst: dst.nc}
+func move(dst, src *end, f flow) (int64, error) {
+	m := &mover{dst: dst.nc, flow: f}
 	err := m.put(src.early)
 	if err == nil {
 		if direct && src.raw != nil {
@@ -122,9 +127,10 @@ func move(dst, src *end) (int64, error) {
 
 // mover is one direction of a tunnel. A silent one holds no buffer.
 type mover struct {
-	dst net.Conn
-	n   int64
-	err error
+	dst  net.Conn
+	flow flow
+	n    int64
+	err  error
 }
 
 func (m *mover) put(b []byte) error {
@@ -132,6 +138,7 @@ func (m *mover) put(b []byte) error {
 		return nil
 	}
 	m.n += int64(len(b))
+	m.flow.goes()
 	_, err := m.dst.Write(b)
 	return err
 }

@@ -1,0 +1,62 @@
+package gateway
+
+import "time"
+
+// hurry sets when the exchange must be over, as its route says.
+func (x *exchange) hurry() {
+	if t := x.entry.spec.Timeouts; t != nil && t.Total > 0 {
+		x.watch.until = x.now + t.Total.Std().Milliseconds() + 1
+	}
+}
+
+// relaxed takes that back.
+func (x *exchange) relaxed() { x.watch.until = 0 }
+
+// overdue reports whether the exchange should have been over.
+func (x *exchange) overdue() bool { return x.watch.until != 0 && now() >= x.watch.until }
+
+// within is a limit, or what is left until the exchange must be over.
+func (x *exchange) within(limit time.Duration) time.Duration {
+	if x.watch.until == 0 {
+		return limit
+	}
+	return max(time.Millisecond, min(limit, time.Duration(x.watch.until-now())*time.Millisecond))
+}
+
+// silence is how long an instance may be silent inside its answer, and both ends
+// of a tunnel; 0 is for ever.
+func (e *entry) silence() time.Duration {
+	if t := e.spec.Timeouts; t != nil {
+		return t.Idle.Std()
+	}
+	return 0
+}
+
+// quiet begins the wait for more of an answer.
+func (x *exchange) quiet(silence time.Duration) {
+	if silence > 0 {
+		x.watch.begin(onAnswer, now(), silence)
+	} else {
+		x.watch.begin(onAnswer, 0, 0)
+	}
+}
+
+// flow is the watch over a tunnel, in which only silence of both ends takes too
+// long.
+type flow struct {
+	watch   *watch
+	silence time.Duration
+}
+
+func (f flow) begin() {
+	if f.silence > 0 {
+		f.watch.begin(onWrite, now(), f.silence)
+	}
+}
+
+// goes notes that something moves.
+func (f flow) goes() {
+	if f.silence > 0 {
+		f.watch.extend(onWrite, now(), f.silence)
+	}
+}
