@@ -221,3 +221,5 @@ func (s *h2stream) interrupt(at stage) {
 }
 
 func (s *h2stream) left() (half, gone bool) { return false, s.r.Context().Err() != nil }
+
+func (s *h2stream) silent() bool { return true } // net/http waits for its requests

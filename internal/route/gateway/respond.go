@@ -170,6 +170,8 @@ func (c *conn) interrupt(s stage) {
 	}
 }
 
+func (c *conn) silent() bool { return silent(c.bottom.Conn) }
+
 func (c *conn) left() (half, gone bool) { return ended(c.bottom.Conn) }
 
 // lingering is how long, and how many bytes, a client is listened to that may

@@ -68,6 +68,25 @@ func failure(act string, errno syscall.Errno) error {
 	return os.NewSyscallError(act, errno)
 }
 
+// silent asks a connection, without reading, whether it has nothing to be read.
+func silent(c net.Conn) bool {
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return true
+	}
+	waiting := false
+	err = raw.Control(func(fd uintptr) {
+		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(polled, 0)
+		waiting = n > 0 && err == nil
+	})
+	return err != nil || !waiting
+}
+
 // ended asks a connection, without reading, whether its peer has ended its
 // direction, and whether the connection is gone altogether.
 func ended(c net.Conn) (half, gone bool) {

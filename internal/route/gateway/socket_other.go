@@ -17,5 +17,7 @@ func receive(uintptr, []byte) (int, error)  { return 0, errAgain }
 func transmit(uintptr, []byte) (int, error) { return 0, errAgain }
 func peek(uintptr) bool                     { return true }
 
+func silent(net.Conn) bool { return true }
+
 // ended cannot be asked here: that a client left is seen when it is written to.
 func ended(net.Conn) (half, gone bool) { return false, false }

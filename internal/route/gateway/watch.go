@@ -49,6 +49,7 @@ type watch struct {
 type watched interface {
 	interrupt(s stage)       // makes its reads fail, and its writes too if it waits for more than the client's bytes
 	left() (half, gone bool) // whether the client has ended its direction, or is gone
+	silent() bool            // whether nothing of the client's waits to be read
 }
 
 // begin sets what is waited for and for how long; 0 is for ever.
@@ -192,7 +193,9 @@ func (w *watch) ask(state int64) {
 	switch {
 	case w.looks%lookEvery != 0 || s == onWrite || s == parked: // those find out by themselves
 	case s == onIdle:
-		w.end(state, byParking)
+		if w.owner.silent() { // else it waits for us: we are late
+			w.end(state, byParking)
+		}
 	default:
 		half, gone := w.owner.left()
 		if s == onClient && (half || gone) || gone || half && w.half {
