@@ -185,6 +185,7 @@ func routeOf(cfg Config, names map[app.ID]string) func(route.Route) client.Route
 	return func(r route.Route) client.Route {
 		return client.Route{
 			ID: string(r.ID), Host: r.Host, Path: r.Path, Name: r.Name(), URL: cfg.url(r), CreatedAt: r.Created,
+			When: whenOf(r.When), Terms: termsOf(r.Terms),
 			Destinations: each(r.Destinations, func(d route.Destination) client.Destination {
 				return client.Destination{App: names[d.App], AppID: string(d.App), Process: cmpOr(d.Process, app.Web), Port: d.Port, Weight: int(d.Weight)}
 			}),
@@ -224,24 +225,15 @@ type newRouteInput struct{ Body client.NewRoute }
 
 func (s *server) mapRoute(ctx context.Context, in *newRouteInput) (client.Route, error) {
 	a := at(ctx).app
-	path, err := route.ParsePath(in.Body.Path)
-	if err != nil {
-		return client.Route{}, err
-	}
 	to := route.NewDestination(a.ID, in.Body.Process, in.Body.Port, route.Weight(in.Body.Weight))
 	if err := to.Check(""); err != nil {
 		return client.Route{}, err
 	}
-	r, err := s.Mapper.MapRoute(ctx, requestOf(ctx).by(), a.ID, in.Body.Host, path, to)
+	r, err := s.Mapper.MapRoute(ctx, requestOf(ctx).by(), a.ID, in.Body)
 	if err != nil {
 		return client.Route{}, err
 	}
-	names, err := s.names(ctx, []route.Route{r})
-	return routeOf(s.cfg, names)(r), err
-}
-
-type routePath struct {
-	Route string `path:"route" maxLength:"512" doc:"id, or host and path with %2F for /"`
+	return s.oneRoute(ctx, r)
 }
 
 func (s *server) unmapRoute(ctx context.Context, in *routePath) error {
@@ -251,25 +243,4 @@ func (s *server) unmapRoute(ctx context.Context, in *routePath) error {
 		return hidden(err, "route", fmt.Sprintf("route %q of %s", in.Route, a.Name), "naru routes")
 	}
 	return s.Mapper.UnmapRoute(ctx, requestOf(ctx).by(), a.ID, r.ID)
-}
-
-func (s *server) findRoute(ctx context.Context, name string) (route.Route, error) {
-	if id.Valid(name) {
-		return s.Routes.Route(ctx, route.ID(name))
-	}
-	host, path := name, "/"
-	for i, c := range name {
-		if c == '/' {
-			host, path = name[:i], name[i:]
-			break
-		}
-	}
-	host, err := route.ParseHost(host)
-	if err != nil {
-		return route.Route{}, err
-	}
-	if path, err = route.ParsePath(path); err != nil {
-		return route.Route{}, err
-	}
-	return s.Routes.RouteNamed(ctx, host, path)
 }

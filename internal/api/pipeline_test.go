@@ -150,19 +150,33 @@ func (p *pipeline) SetProcesses(ctx context.Context, _ operation.Ask, a app.ID, 
 	})
 }
 
-func (p *pipeline) MapRoute(ctx context.Context, _ operation.Ask, a app.ID, host, path string, to route.Destination) (route.Route, error) {
+func (p *pipeline) MapRoute(ctx context.Context, by operation.Ask, a app.ID, in client.NewRoute) (route.Route, error) {
 	have, err := p.store.App(ctx, a)
 	if err != nil {
 		return route.Route{}, err
 	}
-	if !strings.Contains(host, ".") {
-		host += ".localhost"
+	if !strings.Contains(in.Host, ".") {
+		in.Host += ".localhost"
 	}
-	r, err := route.New(have.Space, host, path, time.Now())
+	r, err := route.New(have.Space, in.Host, in.Path, time.Now())
 	if err != nil {
 		return r, err
 	}
-	if r, err = r.With(to); err != nil {
+	if in.When != nil {
+		r.When = &route.When{Methods: in.When.Methods}
+	}
+	if r, err = r.With(route.NewDestination(a, in.Process, in.Port, route.Weight(in.Weight))); err != nil {
+		return r, err
+	}
+	return p.store.SetRoute(ctx, r)
+}
+
+func (p *pipeline) ChangeRoute(ctx context.Context, _ operation.Ask, id route.ID, change route.Change) (route.Route, error) {
+	r, err := p.store.Route(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	if r.Terms, err = change.Apply(r.Terms); err != nil {
 		return r, err
 	}
 	return p.store.SetRoute(ctx, r)

@@ -71,6 +71,8 @@ func (s *server) routes() []Route {
 		{get, space + "/events", auth.SpaceRead, "What happened in a space, newest first", call(s.listEvents)},
 		{get, space + "/operations", auth.SpaceRead, "Long work in a space, newest first", call(s.listOperations)},
 		{get, space + "/routes", auth.SpaceRead, "List the routes of a space", call(s.listRoutes)},
+		{get, space + "/routes/{route}", auth.SpaceRead, "Get a route with what it asks of the gateway", call(s.getRoute)},
+		{patch, space + "/routes/{route}", auth.RouteWrite, "Change what a route asks of the gateway, with a merge patch", call(s.changeRoute)},
 		{get, space + "/credentials", auth.CredentialWrite, "List the hosts with credentials", call(s.listCredentials)},
 		{put, space + "/credentials/{host}", auth.CredentialWrite, "Try and keep a credential", call(s.setCredential)},
 		{remove, space + "/credentials/{host}", auth.CredentialWrite, "Forget a credential", done(s.deleteCredential)},

@@ -76,10 +76,14 @@ type Drafts interface {
 
 // Mapper changes where an app answers.
 type Mapper interface {
-	// MapRoute adds or replaces a destination of the route with this host and
-	// path, which is made where it is missing. A host of one label is one below
-	// the apps domain. A route of another space is a Conflict.
-	MapRoute(ctx context.Context, by operation.Ask, a app.ID, host, path string, to route.Destination) (route.Route, error)
+	// MapRoute adds or replaces a destination of the route with this host, path
+	// and condition, which is made where it is missing, and changes its terms. A
+	// host of one label is one below the apps domain. A host and path of another
+	// space is a Conflict.
+	MapRoute(ctx context.Context, by operation.Ask, a app.ID, in client.NewRoute) (route.Route, error)
+
+	// ChangeRoute changes what a route asks of the gateway.
+	ChangeRoute(ctx context.Context, by operation.Ask, r route.ID, change route.Change) (route.Route, error)
 
 	// UnmapRoute takes an app's destinations off a route, and the route away when
 	// none is left.
@@ -180,8 +184,8 @@ type People interface {
 // Routes finds routes.
 type Routes interface {
 	Route(ctx context.Context, r route.ID) (route.Route, error)
-	// RouteNamed finds a route by host and path in the form of the table.
-	RouteNamed(ctx context.Context, host, path string) (route.Route, error)
+	// RoutesAt lists the routes at a host and path in the form of the table.
+	RoutesAt(ctx context.Context, host, path string) ([]route.Route, error)
 	// RoutesAfter lists at most limit routes of a space whose Name is above
 	// after, by Name.
 	RoutesAfter(ctx context.Context, space app.SpaceID, after string, limit int) ([]route.Route, error)

@@ -65,7 +65,7 @@ func (p *platform) Push(ctx context.Context, by operation.Ask, space app.SpaceID
 		routes = []client.NewRoute{{Host: a.Slug, Path: "/"}}
 	}
 	for _, r := range routes {
-		if _, err := p.MapRoute(ctx, by, a.ID, r.Host, r.Path, route.Destination{Process: "web"}); err != nil {
+		if _, err := p.MapRoute(ctx, by, a.ID, r); err != nil {
 			return operation.Operation{}, err
 		}
 	}
@@ -139,19 +139,55 @@ func (p *platform) SetProcesses(ctx context.Context, _ operation.Ask, a app.ID, 
 	})
 }
 
-func (p *platform) MapRoute(ctx context.Context, _ operation.Ask, a app.ID, host, path string, to route.Destination) (route.Route, error) {
-	if !strings.Contains(host, ".") {
-		host += ".localhost"
+func (p *platform) MapRoute(ctx context.Context, by operation.Ask, a app.ID, in client.NewRoute) (route.Route, error) {
+	if !strings.Contains(in.Host, ".") {
+		in.Host += ".localhost"
 	}
-	r, err := p.store.RouteNamed(ctx, host, path)
-	if fault.Is(err, fault.NotFound) {
-		r, err = route.New(p.space.ID, host, path, time.Now())
-	}
+	r, err := route.New(p.space.ID, in.Host, in.Path, time.Now())
 	if err != nil {
 		return r, err
 	}
-	to = route.NewDestination(a, to.Process, to.Port, to.Weight)
-	if r, err = r.With(to); err != nil {
+	if in.When != nil {
+		r.When = &route.When{Methods: in.When.Methods}
+		for _, m := range in.When.Match {
+			r.When.Match = append(r.When.Match, route.Match(m))
+		}
+		if r.When, err = r.When.Normal("when"); err != nil {
+			return r, err
+		}
+	}
+	others, err := p.store.RoutesAt(ctx, r.Host, r.Path)
+	if err != nil {
+		return r, err
+	}
+	for _, other := range others {
+		if other.When.Key() == r.When.Key() {
+			r = other
+		}
+	}
+	if r, err = r.With(route.NewDestination(a, in.Process, in.Port, route.Weight(in.Weight))); err != nil {
+		return r, err
+	}
+	if r, err = p.store.SetRoute(ctx, r); err != nil {
+		return r, err
+	}
+	patch, err := json.Marshal(in.TermsChange)
+	if err != nil {
+		return r, err
+	}
+	change, err := route.ParseChange(patch)
+	if err != nil {
+		return r, err
+	}
+	return p.ChangeRoute(ctx, by, r.ID, change)
+}
+
+func (p *platform) ChangeRoute(ctx context.Context, _ operation.Ask, id route.ID, change route.Change) (route.Route, error) {
+	r, err := p.store.Route(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	if r.Terms, err = change.Apply(r.Terms); err != nil {
 		return r, err
 	}
 	return p.store.SetRoute(ctx, r)

@@ -10,11 +10,13 @@ type Route struct {
 	ID           string        `json:"id"`
 	Host         string        `json:"host" doc:"shop.example, *.example"`
 	Path         string        `json:"path" doc:"/ or /api"`
-	Name         string        `json:"name" doc:"host and path as people write them"`
+	Name         string        `json:"name" doc:"host and path as people write them, and the condition"`
 	URL          string        `json:"url"`
 	Default      bool          `json:"default,omitempty" doc:"made by naru for the app"`
+	When         *When         `json:"when,omitempty" doc:"absent: what no other route of its host and path wants"`
 	Destinations []Destination `json:"destinations"`
-	CreatedAt    time.Time     `json:"created_at"`
+	Terms
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // Destination is one process type of one app behind a route.
@@ -33,6 +35,21 @@ type NewRoute struct {
 	Process string `json:"process,omitempty" maxLength:"30" doc:"absent: web"`
 	Port    int    `json:"port,omitempty" minimum:"1" maximum:"65535" doc:"absent: the port of the process"`
 	Weight  int    `json:"weight,omitempty" minimum:"0" maximum:"100" doc:"share among the route's destinations"`
+	When    *When  `json:"when,omitempty" doc:"only these requests; absent: what no other route of the host and path wants"`
+	TermsChange
+}
+
+// Route returns a route of the space, given by id or by name.
+func (s *InSpace) Route(ctx context.Context, route string) (r Route, err error) {
+	err = s.c.get(ctx, join(s.path+"/routes", route), nil, &r)
+	return r, err
+}
+
+// ChangeRoute changes what a route asks of the gateway; the gateways do it when
+// it returns.
+func (s *InSpace) ChangeRoute(ctx context.Context, route string, change TermsChange) (r Route, err error) {
+	err = s.c.patch(ctx, join(s.path+"/routes", route), change, &r)
+	return r, err
 }
 
 // Routes lists the routes of the space, by host and path.
@@ -52,8 +69,8 @@ func (a *InApp) MapRoute(ctx context.Context, in NewRoute) (r Route, err error) 
 	return r, err
 }
 
-// UnmapRoute takes the app away from a route, given by id or as HOST/PATH. A
-// route that leads nowhere afterwards is removed.
+// UnmapRoute takes the app away from a route, given by id or by name. A route
+// that leads nowhere afterwards is removed.
 func (a *InApp) UnmapRoute(ctx context.Context, route string) error {
 	return a.c.remove(ctx, join(a.path+"/routes", route), nil)
 }

@@ -80,7 +80,7 @@ type Store interface {
 	Instances(ctx context.Context, a app.ID) ([]run.Instance, error)
 	ResizeGroup(ctx context.Context, id run.GroupID, size int, evs ...event.Event) (run.Group, error)
 
-	RouteNamed(ctx context.Context, host, path string) (route.Route, error)
+	RoutesAt(ctx context.Context, host, path string) ([]route.Route, error)
 	Route(ctx context.Context, id route.ID) (route.Route, error)
 	RoutesOf(ctx context.Context, apps ...app.ID) ([]route.Route, error)
 	SetRoute(ctx context.Context, r route.Route, evs ...event.Event) (route.Route, error)

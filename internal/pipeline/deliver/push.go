@@ -47,6 +47,10 @@ func (s *Service) Push(ctx context.Context, by operation.Ask, space app.SpaceID,
 	if err != nil {
 		return operation.Operation{}, err
 	}
+	mappings, err := mappingsOf(in.Routes)
+	if err != nil {
+		return operation.Operation{}, err
+	}
 	return s.submit(ctx, by, KindPush, a, in, func(ctx context.Context) error {
 		if known && s.strategy(asked, a).Second == app.Supersede {
 			if err := s.store.SupersedeRollout(ctx, a.ID, by.Actor); err != nil {
@@ -58,7 +62,7 @@ func (s *Service) Push(ctx context.Context, by operation.Ask, space app.SpaceID,
 				return err
 			}
 		}
-		return s.mapPushed(ctx, by, a, in)
+		return s.mapPushed(ctx, by, a, mappings, in.NoRoute)
 	})
 }
 

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,15 +16,36 @@ import (
 	"naru/internal/route"
 )
 
-// MapRoute makes a host and path lead to an app.
-func (s *Service) MapRoute(ctx context.Context, by operation.Ask, id app.ID, host, path string, to route.Destination) (route.Route, error) {
+// MapRoute makes a host and path, or some requests for it, lead to an app, and
+// lays what is asked of the gateway over what the route asks already.
+func (s *Service) MapRoute(ctx context.Context, by operation.Ask, id app.ID, in client.NewRoute) (route.Route, error) {
 	a, err := s.store.App(ctx, id)
+	if err != nil {
+		return route.Route{}, err
+	}
+	want, err := mappingOf(in)
 	if err != nil {
 		return route.Route{}, err
 	}
 	var r route.Route
 	if err := s.store.Together(ctx, func(ctx context.Context) (err error) {
-		r, err = s.mapRoute(ctx, by.Actor, a, host, path, to)
+		r, err = s.mapRoute(ctx, by.Actor, a, want)
+		return err
+	}); err != nil {
+		return r, err
+	}
+	return r, s.router.Sync(ctx)
+}
+
+// ChangeRoute changes what a route asks of the gateway, and returns when the
+// gateways do it.
+func (s *Service) ChangeRoute(ctx context.Context, by operation.Ask, id route.ID, change route.Change) (route.Route, error) {
+	var r route.Route
+	if err := s.store.Together(ctx, func(ctx context.Context) (err error) {
+		if r, err = s.store.Route(ctx, id); err != nil {
+			return err
+		}
+		r, err = s.changeRoute(ctx, by.Actor, r, change)
 		return err
 	}); err != nil {
 		return r, err
@@ -50,30 +72,76 @@ func (s *Service) UnmapRoute(ctx context.Context, by operation.Ask, id app.ID, r
 	return s.router.Sync(ctx)
 }
 
-// mapRoute works in the caller's transaction.
-func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, host, path string, to route.Destination) (route.Route, error) {
-	if !strings.Contains(host, ".") && host != "" {
-		host += "." + s.cfg.AppsDomain
+// mapping is a route that somebody wants for an app.
+type mapping struct {
+	host, path string
+	when       *route.When
+	to         route.Destination
+	change     route.Change
+}
+
+// mappingOf reads what a client asks for. Passwords are hashed: not in a
+// transaction.
+func mappingOf(in client.NewRoute) (w mapping, err error) {
+	w = mapping{host: in.Host, path: in.Path, to: route.Destination{Process: in.Process, Port: in.Port, Weight: route.Weight(in.Weight)}}
+	if in.When != nil {
+		when := route.When{Methods: in.When.Methods}
+		for _, m := range in.When.Match {
+			when.Match = append(when.Match, route.Match(m))
+		}
+		if w.when, err = when.Normal("when"); err != nil {
+			return w, err
+		}
 	}
-	fresh, err := route.New(a.Space, host, path, time.Now().UTC())
+	patch, err := json.Marshal(in.TermsChange)
 	if err != nil {
-		return fresh, err
+		return w, fmt.Errorf("encode what a route asks: %w", err)
 	}
-	r, err := s.store.RouteNamed(ctx, fresh.Host, fresh.Path)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		r = fresh
-	case err != nil:
+	w.change, err = route.ParseChange(patch)
+	return w, err
+}
+
+// mapRoute works in the caller's transaction.
+func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, w mapping) (route.Route, error) {
+	if !strings.Contains(w.host, ".") && w.host != "" {
+		w.host += "." + s.cfg.AppsDomain
+	}
+	r, err := route.New(a.Space, w.host, w.path, time.Now().UTC())
+	if err != nil {
 		return r, err
-	case r.Space != a.Space:
-		return route.Route{}, route.Taken(fresh.Host, fresh.Path)
 	}
-	to.App = a.ID
-	d := route.NewDestination(a.ID, to.Process, to.Port, to.Weight)
+	r.When = w.when
+	others, err := s.store.RoutesAt(ctx, r.Host, r.Path)
+	if err != nil {
+		return r, err
+	}
+	for _, other := range others {
+		switch {
+		case other.Space != a.Space:
+			return route.Route{}, route.Taken(r.Host, r.Path)
+		case other.When.Key() == r.When.Key():
+			r = other
+		}
+	}
+	d := route.NewDestination(a.ID, w.to.Process, w.to.Port, w.to.Weight)
 	if r, err = r.With(d); err != nil {
 		return r, err
 	}
-	return s.store.SetRoute(ctx, r, event.Event{Kind: "route.mapped", Actor: actor, App: string(a.ID), Subject: r.Name(), Detail: map[string]any{"app": a.Name, "process": d.Process}})
+	r, err = s.store.SetRoute(ctx, r, event.Event{Kind: "route.mapped", Actor: actor, App: string(a.ID), Subject: r.Name(), Detail: map[string]any{"app": a.Name, "process": d.Process}})
+	if err != nil || w.change.Empty() {
+		return r, err
+	}
+	return s.changeRoute(ctx, actor, r, w.change)
+}
+
+// changeRoute works in the caller's transaction.
+func (s *Service) changeRoute(ctx context.Context, actor string, r route.Route, change route.Change) (route.Route, error) {
+	terms, err := change.Apply(r.Terms)
+	if err != nil {
+		return r, err
+	}
+	r.Terms = terms
+	return s.store.SetRoute(ctx, r, event.Event{Kind: "route.changed", Actor: actor, Space: string(r.Space), Subject: r.Name(), Detail: map[string]any{"keys": change.Keys()}})
 }
 
 func (s *Service) unmap(ctx context.Context, actor string, a app.App, r route.Route) error {
@@ -112,21 +180,50 @@ func (s *Service) unmapAll(ctx context.Context, actor string, a app.App) (int, e
 
 // mapPushed maps what a push names, and the default route where there would be
 // none. A host that another space has is refused before anything is built.
-func (s *Service) mapPushed(ctx context.Context, by operation.Ask, a app.App, in client.Push) error {
-	for _, r := range in.Routes {
-		if _, err := s.mapRoute(ctx, by.Actor, a, r.Host, r.Path, route.Destination{Process: r.Process, Port: r.Port, Weight: route.Weight(r.Weight)}); err != nil {
-			return err
+func (s *Service) mapPushed(ctx context.Context, by operation.Ask, a app.App, mappings []mapping, noRoute bool) error {
+	for i, w := range mappings {
+		if _, err := s.mapRoute(ctx, by.Actor, a, w); err != nil {
+			return ofRoute(i, err)
 		}
 	}
-	if in.NoRoute {
+	if noRoute {
 		return nil
 	}
 	routes, err := s.store.RoutesOf(ctx, a.ID)
 	if err != nil || len(routes) > 0 {
 		return err
 	}
-	_, err = s.mapRoute(ctx, by.Actor, a, a.Slug, "/", route.Destination{Process: app.Web})
+	_, err = s.mapRoute(ctx, by.Actor, a, mapping{host: a.Slug, path: "/", to: route.Destination{Process: app.Web}})
 	return err
+}
+
+// mappingsOf reads the routes of a push. It takes no password: what a push asks for
+// is kept with its operation.
+func mappingsOf(routes []client.NewRoute) ([]mapping, error) {
+	mappings := make([]mapping, 0, len(routes))
+	for i, r := range routes {
+		w, err := mappingOf(r)
+		if err == nil && w.change.SetsPasswords() {
+			err = fault.New(fault.Invalid, "policy.auth.users", "a push takes no passwords").
+				WithTry("set them once, they stay: naru route set %s auth.user=NAME", route.Name(r.Host, r.Path))
+		}
+		if err != nil {
+			return nil, ofRoute(i, err)
+		}
+		mappings = append(mappings, w)
+	}
+	return mappings, nil
+}
+
+// ofRoute says which route of a push an error is about.
+func ofRoute(i int, err error) error {
+	f := fault.Of(err)
+	if f.Kind != fault.Invalid && f.Kind != fault.TooLarge {
+		return err
+	}
+	named := *f
+	named.Field = fmt.Sprintf("routes[%d].%s", i, f.Field)
+	return &named
 }
 
 // arrive makes sure that the gateways serve the app and says where.

@@ -1,0 +1,112 @@
+package deliver_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"naru/internal/client"
+	"naru/internal/fault"
+	"naru/internal/route"
+)
+
+// entry is how the gateway has a route now.
+func (w *world) entry(t *testing.T, name string) route.Entry {
+	t.Helper()
+	table, err := w.gateway.Table(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range table.Routes {
+		if (route.Route{Host: e.Host, Path: e.Path, When: e.When}).Name() == name {
+			return e
+		}
+	}
+	t.Fatalf("the gateway has no %s: %+v", name, table.Routes)
+	return route.Entry{}
+}
+
+// What a route asks for is with the gateways when the call returns.
+func TestChangesOfARouteReachTheGateway(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	a, err := p.CreateApp(t.Context(), by, w.space, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.MapRoute(t.Context(), by, a.ID, client.NewRoute{
+		Host: "shop.example", Path: "/", TermsChange: client.TermsChange{Limits: json.RawMessage(`{"body":7}`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := w.entry(t, "shop.example"); e.Limits == nil || e.Limits.Body != 7 || e.Policy != nil {
+		t.Errorf("mapped: %+v", e)
+	}
+	change, err := route.ParseChange([]byte(`{"policy":{"https":true,"auth":{"users":{"ann":"long enough"}}},"limits":null}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = p.ChangeRoute(t.Context(), by, r.ID, change); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.entry(t, "shop.example"); e.Limits != nil || e.Policy == nil || !e.Policy.HTTPS || e.Policy.Auth.Users["ann"] != r.Policy.Auth.Users["ann"] {
+		t.Errorf("changed: %+v", e)
+	}
+	some := client.NewRoute{
+		Host: "shop.example", When: &client.When{Match: []client.Match{{Header: "x-beta", Value: "1"}}},
+		TermsChange: client.TermsChange{Policy: json.RawMessage(`{"breaker":{}}`)},
+	}
+	for range 2 { // mapped twice it is the same one
+		if _, err = p.MapRoute(t.Context(), by, a.ID, some); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := w.entry(t, "shop.example header:X-Beta=1"); e.Policy == nil || e.Policy.Breaker == nil || e.Policy.HTTPS {
+		t.Errorf("with a condition: %+v", e)
+	}
+	if all, err := p.store.RoutesAt(t.Context(), "shop.example", "/"); err != nil || len(all) != 2 {
+		t.Errorf("routes: %+v, %v", all, err)
+	}
+
+	events, err := p.store.EventsBefore(t.Context(), w.space, "", "route.changed", 0, 10)
+	if err != nil || len(events) != 4 {
+		t.Fatalf("events = %+v, %v", events, err)
+	}
+	text, err := json.Marshal(events)
+	if err != nil || strings.Contains(string(text), "$2") || !strings.Contains(string(text), `"policy.auth.users.ann"`) || strings.Contains(string(text), "long enough") {
+		t.Errorf("events: %s, %v", text, err)
+	}
+}
+
+// A push lays its rules over those of its routes, and keeps no password with its
+// operation.
+func TestPushChangesItsRoutes(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	in := client.Push{App: "shop", Source: client.Source{Image: "v1"}, Routes: []client.NewRoute{
+		{Host: "free.example"},
+		{Host: "shop.example", TermsChange: client.TermsChange{Policy: json.RawMessage(`{"https":true,"redirect":null}`)}},
+	}}
+	op, err := p.Push(t.Context(), by, w.space, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.store.RouteNamed(t.Context(), "shop.example", "/")
+	if err != nil || r.Policy == nil || !r.Policy.HTTPS {
+		t.Errorf("pushed: %+v, %v", r, err)
+	}
+	p.await(t, op)
+
+	for patch, want := range map[string]string{
+		`{"auth":{"users":{"ann":"long enough"}}}`: "routes[1].policy.auth.users",
+		`{"rates":[{"requests":-1}]}`:              "routes[1].policy.rates[0].requests",
+		`{"rates":"many"}`:                         "routes[1].policy.rates",
+	} {
+		in.Routes[1].Policy = json.RawMessage(patch)
+		_, err := p.Push(t.Context(), by, w.space, in)
+		if f := fault.Of(err); f == nil || f.Kind != fault.Invalid || f.Field != want {
+			t.Errorf("%s: %v, want one about %s", patch, err, want)
+		}
+	}
+}
