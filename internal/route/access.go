@@ -127,3 +127,22 @@ type Ejection struct {
 	Back     bool      `json:"back,omitempty"`   // it answers again
 	Reason   string    `json:"reason,omitempty"` // why it was ejected
 }
+
+// BreakerState is what a breaker does with requests.
+type BreakerState string
+
+// States of a breaker.
+const (
+	BreakerClosed   BreakerState = "closed"    // it lets them through
+	BreakerOpen     BreakerState = "open"      // it keeps them away
+	BreakerHalfOpen BreakerState = "half-open" // it lets a few try
+)
+
+// Breaking tells that the breaker of a group behind a route changed its state.
+type Breaking struct {
+	Time   time.Time    `json:"time"`
+	Route  string       `json:"route"`
+	Group  string       `json:"group"` // group id
+	State  BreakerState `json:"state"`
+	Reason string       `json:"reason,omitempty"`
+}

@@ -145,6 +145,9 @@ func TestPoliciesAllocateNothing(t *testing.T) {
 		"a rate by client":    {Rates: []route.Rate{{Requests: 1_000_000, By: "client"}}},
 		"rates by two values": {Rates: []route.Rate{{Requests: 1_000_000, By: "header:x-key"}, {Requests: 1_000_000, By: "cookie:sid"}}},
 		"a bulkhead":          {Bulkhead: &route.Bulkhead{Requests: 1, Queue: 1}},
+		"sticky by a header":  {Sticky: &route.Sticky{Header: "X-Key"}},
+		"sticky by a cookie":  {Sticky: &route.Sticky{Cookie: "sid"}},
+		"a breaker":           {Breaker: &route.Breaker{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table := tableOf(silentApp(t, row.answer))

@@ -11,6 +11,7 @@ import (
 // holds it.
 type backend struct {
 	instance route.Instance
+	seed     uint64 // of the instance, for values that choose one
 	tables   *tables
 
 	load    atomic.Int64 // requests in flight; how many of them are streams, and gone, are in the same word
@@ -82,6 +83,17 @@ func (b *backend) ready(now int64, cfg *Config) bool {
 		return true
 	}
 	return now >= until && b.ejected.CompareAndSwap(until, now+int64(b.term(cfg)))
+}
+
+// available is ready without asking for the time where that is not needed.
+func (b *backend) available(cfg *Config, now *int64) bool {
+	if b.serving() {
+		return true
+	}
+	if *now == 0 {
+		*now = time.Now().UnixNano()
+	}
+	return b.ready(*now, cfg)
 }
 
 // serving is ready without taking the turn.

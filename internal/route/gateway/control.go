@@ -51,7 +51,7 @@ func (g *Gateway) session(ctx context.Context, conn net.Conn) error {
 	s := &stream{g: g, conn: conn, seen: map[counterKey]route.Counter{}}
 	hello := &wire.Hello{
 		Generation: g.generation, Boot: g.cfg.Boot, PID: os.Getpid(), Version: g.tables.version(), Draining: g.draining.Load(),
-		Trips: g.tables.guards.Trips(),
+		Trips: g.tables.guards.Trips(), Breakers: g.reports.standing(),
 	}
 	s.left = hello.Draining
 	if err := s.send(&wire.Message{Hello: hello}); err != nil {
@@ -162,6 +162,11 @@ func (s *stream) urgent() error {
 	}
 	if trips := s.g.reports.takeTrips(); len(trips) > 0 {
 		if err := s.send(&wire.Message{Trips: trips}); err != nil {
+			return err
+		}
+	}
+	if breakings := s.g.reports.takeBreakings(); len(breakings) > 0 {
+		if err := s.send(&wire.Message{Breakers: breakings}); err != nil {
 			return err
 		}
 	}

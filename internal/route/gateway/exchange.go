@@ -64,6 +64,8 @@ type exchange struct {
 	tried   tried
 	begun   bool      // the answer's head was sent
 	place   *bulkhead // holds a place in it
+	seated  *backend  // where its cookie says it belongs
+	term    int64     // of the group's breaker, when it was let in
 	key     [8]byte   // scratch for what a rate counts by
 
 	entry  *entry
@@ -101,7 +103,7 @@ func (x *exchange) reset(start time.Time, req *h1.Request) {
 	x.start, x.now, x.req = start, at(start), req
 	x.entry, x.group, x.back, x.busy = nil, nil, nil, nil
 	x.status, x.sent, x.header, x.attempts, x.switched, x.stream, x.problem = 0, 0, 0, 0, false, false, ""
-	x.tried, x.begun = x.tried[:0], false
+	x.tried, x.begun, x.seated = x.tried[:0], false, nil
 	x.upload.none()
 	x.identify()
 	if req != nil {
@@ -113,6 +115,9 @@ func (x *exchange) reset(start time.Time, req *h1.Request) {
 // chose notes where the request goes.
 func (x *exchange) chose(g *group, b *backend) {
 	x.group, x.back = g, b
+	if g.breaker != nil {
+		x.term = g.breaker.term()
+	}
 	x.attempts++
 	if x.busy != g.count {
 		x.idle()

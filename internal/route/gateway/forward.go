@@ -83,9 +83,15 @@ func (x *exchange) send(t *trip) error {
 	for len(x.tried) < cfg.Attempts {
 		g, b := x.pick(cfg)
 		if b == nil {
+			if last == errNoInstance && x.entry.spared() > 0 {
+				return errSpared
+			}
 			return last
 		}
 		if !b.acquire() { // it left the table just now
+			if g.breaker != nil {
+				g.breaker.void(g.breaker.term())
+			}
 			if !x.again() {
 				return errNoInstance
 			}
@@ -94,6 +100,7 @@ func (x *exchange) send(t *trip) error {
 		t.back = b
 		x.chose(g, b)
 		err := x.attempt(t, b)
+		x.settled(g, err, t.clientErr())
 		if err == nil {
 			b.worked()
 			g.count.earn()
@@ -119,9 +126,15 @@ func (x *exchange) send(t *trip) error {
 // pick chooses where the request goes: the group it belongs to by its header or
 // cookie while that has an instance to take it, else by weight.
 func (x *exchange) pick(cfg *Config) (*group, *backend) {
-	if g := x.entry.matched(x.req); g != nil {
+	matched := x.entry.matched(x.req)
+	if s := x.entry.sticky; s != nil {
+		if g, b := s.pick(x, matched, cfg); b != nil {
+			return g, b
+		}
+	}
+	if g := matched; g != nil && g.admissible() {
 		now := int64(0)
-		if b := g.pick(cfg, x.tried, &now); b != nil {
+		if b := g.pick(cfg, x.tried, &now); b != nil && g.admits() {
 			return g, b
 		}
 	}

@@ -142,6 +142,7 @@ func (s *h2stream) respond(x *exchange, buf []byte, from, to int, last bool) err
 	if a.Body.Kind == h1.Chunked && a.Count(h1.Trailer) > 0 {
 		h["Trailer"] = []string{string(a.Get(h1.Trailer))}
 	}
+	x.stayHeader(h)
 	s.w.WriteHeader(a.Status)
 	return s.send(buf[from:to], last)
 }

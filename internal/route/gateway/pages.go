@@ -96,6 +96,8 @@ func (x *exchange) failed(err, client error) (whole bool) {
 	case errors.Is(err, errSlowAnswer):
 		x.problem = errSlowAnswer.Error()
 		return x.page(x.broken(http.StatusGatewayTimeout, "did not answer in time"))
+	case errors.Is(err, errSpared):
+		return x.page(x.failing())
 	case errors.Is(err, errNoInstance):
 		return x.page(x.unavailable(unhealthy))
 	}

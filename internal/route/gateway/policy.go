@@ -13,6 +13,8 @@ import (
 type policy struct {
 	spec  *route.Policy
 	gates []gate // in the order of route.Policy's fields
+
+	breakers map[string]*breaker // by group
 }
 
 // gate is a rule that a request meets before it is sent anywhere.

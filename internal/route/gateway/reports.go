@@ -26,6 +26,8 @@ type reports struct {
 	said      map[string]wire.Left // and what was, while they have requests
 	ejections []route.Ejection
 	trips     []route.Trip
+	breakings []route.Breaking
+	broken    map[counterKey]route.Breaking // breakers that are not closed
 	counters  map[counterKey]*counter
 }
 
@@ -41,7 +43,7 @@ func newReports(cfg Config) *reports {
 	stray := &counter{}
 	return &reports{
 		wake: make(chan struct{}, 1), records: make(chan *note, cfg.Records), stray: stray,
-		recorder: cfg.Recorder, keep: cfg.Control != "", counters: map[counterKey]*counter{{}: stray}, left: map[string]wire.Left{}, said: map[string]wire.Left{},
+		recorder: cfg.Recorder, keep: cfg.Control != "", counters: map[counterKey]*counter{{}: stray}, left: map[string]wire.Left{}, broken: map[counterKey]route.Breaking{}, said: map[string]wire.Left{},
 	}
 }
 

@@ -75,6 +75,9 @@ func (c *conn) answerHead(x *exchange) []byte {
 		}
 	}
 	b = c.connection(b, x)
+	if x.entry.sticky != nil {
+		b = x.stay(b)
+	}
 	x.out = append(b, '\r', '\n')
 	return x.out
 }

@@ -49,6 +49,9 @@ func (c *conn) join(x *exchange, u *upstream, early []byte) error {
 	if x.answer.Count(h1.RequestID) == 0 {
 		b = line(b, "X-Request-Id: ", x.id)
 	}
+	if x.entry.sticky != nil {
+		b = x.stay(b)
+	}
 	b = append(append(b, "\r\n"...), early...)
 	x.out = b
 	c.bottom.upgraded()

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"naru/internal/route"
 	"naru/internal/route/guard"
@@ -31,6 +30,7 @@ type entry struct {
 	matches []*group // groups that some requests come to whatever the weights say
 	own     *counter // answers the gateway gave itself
 	policy  *policy  // nil where the route asks for nothing
+	sticky  *sticky  // nil where visitors go anywhere
 	others  []*entry // of the same place, each with a condition; asked in order before this one
 	none    bool     // there is no route for requests that meet no condition: only the others count
 }
@@ -41,11 +41,14 @@ type group struct {
 	id       string
 	name     string
 	app      route.App
-	until    int // weights of the groups up to and with this one
+	weight   int
+	until    int    // weights of the groups up to and with this one
+	seed     uint64 // of the group, for values that choose one
 	backends []*backend
 	count    *counter
 	compared compared
 	match    *route.Match
+	breaker  *breaker // nil: it is never spared
 }
 
 // tables holds the present view and the backends that left it busy.
@@ -98,6 +101,13 @@ func (t *tables) put(table *route.Table) {
 		next.add(e)
 	}
 	t.now.Store(next)
+	for id, e := range old.byID {
+		if now := next.byID[id]; now != nil {
+			e.policy.retire(now.policy)
+		} else {
+			e.policy.retire(nil)
+		}
+	}
 	// Only now, that nobody new can find them, do backends leave: whoever found one
 	// just before is either counted or sent back to the new view.
 	for key, b := range old.backends {
@@ -137,8 +147,9 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		if g.App != nil {
 			app = *g.App
 		}
-		made := &group{id: g.ID, name: g.Name, app: app, until: total, backends: backends, count: t.reports.counter(spec.ID, g.ID), match: g.Match}
+		made := &group{id: g.ID, name: g.Name, app: app, weight: weights[i], until: total, seed: hashOf(g.ID), backends: backends, count: t.reports.counter(spec.ID, g.ID), match: g.Match}
 		made.compared.watch, made.compared.side, made.compared.share = t.guards.Of(spec, i)
+		made.breaker = e.policy.breaker(spec.ID, g.ID, before, t.reports)
 		if matches {
 			e.matches = append(e.matches, made)
 		}
@@ -146,6 +157,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 			e.groups = append(e.groups, made)
 		}
 	}
+	e.sticky = newSticky(e)
 	return e
 }
 
@@ -163,7 +175,7 @@ func (t *tables) backend(in route.Instance, old, next *view) *backend {
 		delete(t.leaving, key)
 	}
 	if b == nil {
-		b = &backend{instance: in, tables: t}
+		b = &backend{instance: in, seed: hashOf(in.ID), tables: t}
 	}
 	next.backends[key] = b
 	return b
@@ -189,7 +201,10 @@ func (e *entry) pick(cfg *Config, skip tried) (*group, *backend) {
 	now := int64(0) // read only where an ejected backend asks for it
 	for i := range e.groups {
 		g := e.groups[(first+i)%len(e.groups)]
-		if b := g.pick(cfg, skip, &now); b != nil {
+		if !g.admissible() {
+			continue
+		}
+		if b := g.pick(cfg, skip, &now); b != nil && g.admits() {
 			return g, b
 		}
 	}
@@ -198,7 +213,7 @@ func (e *entry) pick(cfg *Config, skip tried) (*group, *backend) {
 		g := e.groups[(first+i)%len(e.groups)]
 		start := rand.IntN(len(g.backends))
 		for j := range g.backends {
-			if b := g.backends[(start+j)%len(g.backends)]; !slices.Contains(skip, b) {
+			if b := g.backends[(start+j)%len(g.backends)]; !slices.Contains(skip, b) && g.admits() {
 				return g, b
 			}
 		}
@@ -225,13 +240,7 @@ func (g *group) pick(cfg *Config, skip tried, now *int64) *backend {
 		if slices.Contains(skip, b) {
 			continue
 		}
-		if b.serving() {
-			return b
-		}
-		if *now == 0 {
-			*now = time.Now().UnixNano()
-		}
-		if b.ready(*now, cfg) {
+		if b.available(cfg, now) {
 			return b
 		}
 	}

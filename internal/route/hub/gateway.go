@@ -28,6 +28,7 @@ type gateway struct {
 	acked    uint64               // newest version it took
 	certs    *publication         // newest certificates sent on this stream
 	busy     map[string]wire.Left // instances outside its table with requests
+	broken   map[broken]route.Breaking
 }
 
 // name is how logs and errors call it.
@@ -90,7 +91,8 @@ func (h *Hub) allowed(p peer) bool {
 
 // join makes the process known, or takes it up again after its stream broke.
 func (h *Hub) join(hello wire.Hello, who peer, conn net.Conn) *gateway {
-	g := &gateway{hello: hello, peer: who, conn: conn, since: time.Now(), draining: hello.Draining}
+	g := &gateway{hello: hello, peer: who, conn: conn, since: time.Now(), draining: hello.Draining, broken: map[broken]route.Breaking{}}
+	g.breaks(hello.Breakers)
 	h.update(func() {
 		if old := h.gateways[hello.Generation]; old != nil {
 			if old.conn != nil {
@@ -211,6 +213,8 @@ func (h *Hub) receive(ctx context.Context, g *gateway, in io.Reader) error {
 			})
 		case m.State != nil:
 			h.update(func() { g.draining = m.State.Draining })
+		case m.Breakers != nil:
+			h.update(func() { g.breaks(m.Breakers) })
 		case m.Trips != nil:
 			if err := h.tripped(ctx, g, m.Trips); err != nil {
 				return err

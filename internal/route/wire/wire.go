@@ -25,6 +25,7 @@ type Message struct {
 	Access   *Access          `json:"access,omitempty"`   // gateway
 	Ejected  []route.Ejection `json:"ejected,omitempty"`  // gateway
 	Trips    []route.Trip     `json:"trips,omitempty"`    // gateway: guards that took a weight away
+	Breakers []route.Breaking `json:"breakers,omitempty"` // gateway: breakers that changed
 	State    *State           `json:"state,omitempty"`    // gateway: begins to drain, or leaves
 	Table    json.RawMessage  `json:"table,omitempty"`    // control plane: a whole route.Table
 
@@ -40,6 +41,8 @@ type Hello struct {
 	Draining   bool   `json:"draining,omitempty"` // it takes no new connections
 	// Trips are those it holds to; each is also sent as a message when it happens.
 	Trips []route.Trip `json:"trips,omitempty"`
+	// Breakers are those that are not closed.
+	Breakers []route.Breaking `json:"breakers,omitempty"`
 }
 
 // Ack says that new requests use a table, or why they do not.

@@ -1,0 +1,305 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/fault"
+	"naru/internal/route"
+)
+
+// breaker spares a group that fails. Its times are as now tells them.
+type breaker struct {
+	spec  route.Breaker // with its defaults
+	asked route.Breaker // as it was written
+	tell  func(state route.BreakerState, reason string)
+	word  atomic.Int64 // changes of the state so far, times its kinds plus the state
+	until atomic.Int64 // when an open one is tried again
+	parts [parts]struct{ at, all, failed atomic.Int64 }
+
+	mu    sync.Mutex // guards what follows, and is held while the state changes
+	tries int        // begun while half-open
+	well  int        // of them
+	since int64      // when the first began
+}
+
+// parts the window is counted in: the oldest is forgotten as a whole.
+const parts = 10
+
+// States of a breaker.
+const (
+	closed = iota
+	open
+	halfOpen
+	kinds
+)
+
+var stateNames = [kinds]route.BreakerState{route.BreakerClosed, route.BreakerOpen, route.BreakerHalfOpen}
+
+func newBreaker(spec route.Breaker, tell func(route.BreakerState, string)) *breaker {
+	b := &breaker{spec: spec, asked: spec, tell: tell}
+	or(&b.spec.Requests, 20)
+	or(&b.spec.Failed, 0.5)
+	or(&b.spec.Window, app.Duration(10*time.Second))
+	or(&b.spec.Open, app.Duration(15*time.Second))
+	or(&b.spec.Probes, 3)
+	return b
+}
+
+// term tells the present state from the same one at another time.
+func (b *breaker) term() int64 { return b.word.Load() / kinds }
+
+// admissible reports whether a request may go to the group, as far as that can be
+// known without taking a try.
+func (b *breaker) admissible(now int64) bool {
+	switch b.word.Load() % kinds {
+	case open:
+		return now >= b.until.Load()
+	case halfOpen:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.tries < b.spec.Probes || b.stuck(now)
+	}
+	return true
+}
+
+// admits lets a request go to the group; while it is half-open that is a try.
+func (b *breaker) admits(now int64) bool {
+	if b.word.Load()%kinds == closed {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch b.word.Load() % kinds {
+	case open:
+		if now < b.until.Load() {
+			return false
+		}
+		b.change(halfOpen, "")
+	case halfOpen:
+		if b.stuck(now) {
+			b.tries, b.well = 0, 0
+		}
+		if b.tries >= b.spec.Probes {
+			return false
+		}
+	}
+	if b.tries++; b.tries == 1 {
+		b.since = now
+	}
+	return true
+}
+
+// stuck reports whether tries take so long that others are to be made. The caller
+// holds the lock.
+func (b *breaker) stuck(now int64) bool {
+	return b.tries >= b.spec.Probes && now-b.since > b.spec.Open.Std().Milliseconds()
+}
+
+// ended counts a request that was let in during a term.
+func (b *breaker) ended(term int64, failed bool, now int64) {
+	word := b.word.Load()
+	if word/kinds != term {
+		return
+	}
+	if word%kinds == closed {
+		all, bad := b.count(failed, now)
+		if !failed || all < int64(b.spec.Requests) || float64(bad) < b.spec.Failed*float64(all) {
+			return
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.term() == term {
+			b.open(fmt.Sprintf("%d of %d requests failed in %s", bad, all, b.spec.Window), now)
+		}
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.term() != term || b.word.Load()%kinds != halfOpen:
+	case failed:
+		b.open("a try failed", now)
+	default:
+		if b.well++; b.well >= b.spec.Probes {
+			for i := range b.parts {
+				b.parts[i].at.Store(0)
+			}
+			b.change(closed, fmt.Sprintf("%d tries were well", b.well))
+		}
+	}
+}
+
+// void takes a try back that told nothing.
+func (b *breaker) void(term int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.term() == term && b.word.Load()%kinds == halfOpen && b.tries > 0 {
+		b.tries--
+	}
+}
+
+// open opens it. The caller holds the lock, as for change.
+func (b *breaker) open(why string, now int64) {
+	b.until.Store(now + b.spec.Open.Std().Milliseconds())
+	b.change(open, why)
+}
+
+func (b *breaker) change(to int64, why string) {
+	b.tries, b.well = 0, 0
+	b.word.Store((b.term()+1)*kinds + to)
+	b.tell(stateNames[to], why)
+}
+
+// count counts a request of the window. Only after a failure somebody wants to
+// know how many there are.
+func (b *breaker) count(failed bool, now int64) (all, bad int64) {
+	length := max(1, b.spec.Window.Std().Milliseconds()/parts)
+	at := now/length + 1
+	p := &b.parts[at%parts]
+	if old := p.at.Load(); old != at && p.at.CompareAndSwap(old, at) {
+		p.all.Store(0) // who counts at this moment may be lost
+		p.failed.Store(0)
+	}
+	p.all.Add(1)
+	if !failed {
+		return 0, 0
+	}
+	p.failed.Add(1)
+	for i := range b.parts {
+		if p := &b.parts[i]; p.at.Load() > at-parts {
+			all += p.all.Load()
+			bad += p.failed.Load()
+		}
+	}
+	return all, bad
+}
+
+// breaker returns the breaker of one of the entry's groups; nil where the route
+// wants none. One that was asked for in the same words goes on.
+func (p *policy) breaker(id, group string, before *policy, r *reports) *breaker {
+	if p == nil || p.spec.Breaker == nil {
+		return nil
+	}
+	if p.breakers == nil {
+		p.breakers = map[string]*breaker{}
+	}
+	if before != nil {
+		if b := before.breakers[group]; b != nil && reflect.DeepEqual(b.asked, *p.spec.Breaker) {
+			p.breakers[group] = b
+			return b
+		}
+	}
+	b := newBreaker(*p.spec.Breaker, func(s route.BreakerState, why string) {
+		r.broke(route.Breaking{Time: time.Now(), Route: id, Group: group, State: s, Reason: why})
+	})
+	p.breakers[group] = b
+	return b
+}
+
+// retire tells of breakers that are not in use any more, as nobody will close
+// them.
+func (p *policy) retire(next *policy) {
+	if p == nil {
+		return
+	}
+	for group, b := range p.breakers {
+		if next != nil && next.breakers[group] == b {
+			continue
+		}
+		b.mu.Lock()
+		if b.word.Load()%kinds != closed {
+			b.change(closed, "it is not asked for any more")
+		}
+		b.mu.Unlock()
+	}
+}
+
+// admissible and admits are the group's breaker's.
+func (g *group) admissible() bool { return g.breaker == nil || g.breaker.admissible(now()) }
+
+func (g *group) admits() bool { return g.breaker == nil || g.breaker.admits(now()) }
+
+// settled tells the group's breaker what became of an attempt. What was not the
+// instance's doing tells nothing.
+func (x *exchange) settled(g *group, err, client error) {
+	switch {
+	case g.breaker == nil:
+	case client != nil, errors.Is(err, errLeft):
+		g.breaker.void(x.term)
+	default:
+		g.breaker.ended(x.term, err != nil || x.answer.Status >= http.StatusInternalServerError, now())
+	}
+}
+
+// errSpared is a request all of whose groups are spared.
+var errSpared = errors.New("all groups are spared")
+
+// spared is how long it takes until one of the groups may be tried again; 0 where
+// one is not spared.
+func (e *entry) spared() time.Duration {
+	least := time.Duration(0)
+	at := now()
+	for _, g := range e.groups {
+		if g.admissible() {
+			return 0
+		}
+		if wait := max(time.Millisecond, time.Duration(g.breaker.until.Load()-at)*time.Millisecond); least == 0 || wait < least {
+			least = wait
+		}
+	}
+	return least
+}
+
+// failing answers where all groups are spared.
+func (x *exchange) failing() *page {
+	name := x.app()
+	x.problem = "spared: the breaker is open"
+	return &page{
+		status: http.StatusServiceUnavailable, kind: fault.Unavailable, title: "Not available",
+		message: name + " failed too often and is left alone for a moment.", retry: seconds(x.entry.spared()),
+		try: "If this is your app: naru logs " + name + " shows what it says.",
+	}
+}
+
+// broke notes what a breaker did.
+func (r *reports) broke(b route.Breaking) {
+	r.mu.Lock()
+	key := counterKey{b.Route, b.Group}
+	if b.State == route.BreakerClosed {
+		delete(r.broken, key)
+	} else {
+		r.broken[key] = b
+	}
+	if r.breakings = append(r.breakings, b); len(r.breakings) > maxEjections {
+		r.breakings = r.breakings[1:]
+	}
+	r.mu.Unlock()
+	r.nudge()
+}
+
+// takeBreakings returns what was not said yet.
+func (r *reports) takeBreakings() []route.Breaking {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.breakings
+	r.breakings = nil
+	return out
+}
+
+// standing lists the breakers that are not closed.
+func (r *reports) standing() []route.Breaking {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]route.Breaking, 0, len(r.broken))
+	for _, b := range r.broken {
+		out = append(out, b)
+	}
+	return out
+}
