@@ -109,14 +109,15 @@ func guards(ctx context.Context, db bun.IDB, groups []route.GroupState) error {
 }
 
 // guardedStates are those in which a new group may have traffic and somebody to
-// be compared with.
-var guardedStates = []rollout.State{rollout.Shifting, rollout.Paused, rollout.Watching}
+// be compared with. On the way back it has until its weight has been taken away:
+// without its guard a trip would be forgotten before that.
+var guardedStates = []rollout.State{rollout.Shifting, rollout.Paused, rollout.Watching, rollout.Aborting}
 
 // guardGroup guards a new group of a rollout by the youngest old one of its
 // process type.
 func guardGroup(ro rollout.Rollout, groups []route.GroupState, at map[run.GroupID]int, i int) {
 	g := &groups[i]
-	if ro.Spec.Kind == app.Rings && ro.Step < len(ro.Spec.Steps) {
+	if ro.Spec.Kind == app.Rings && ro.Step < len(ro.Spec.Steps) && ro.State != rollout.Aborting {
 		g.Match, _ = route.ParseMatch(ro.Spec.Match) // checked when it was asked for
 	}
 	if ro.Spec.Guard.Off {

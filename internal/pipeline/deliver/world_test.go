@@ -126,7 +126,7 @@ func (w *world) up(t *testing.T) *platform {
 	var ops *operation.Runner
 	p.Service = deliver.New(deliver.Parts{
 		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: traffic,
-		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Releaser: w}, log), Wake: func() { ops.Wake() },
+		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Releaser: w, Settle: time.Millisecond}, log), Wake: func() { ops.Wake() },
 	}, deliver.Config{
 		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10, Memory: w.memory, Defaults: w.process,
 		URL: func(host, path string) string { return "http://" + host + path },

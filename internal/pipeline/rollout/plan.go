@@ -48,6 +48,7 @@ type Situation struct {
 	Lanes    []Lane
 	Verdict  Verdict       // on the present step, where it asks for one
 	Patience time.Duration // how long a way back may take
+	Settled  time.Time     // when what is stored is as new as what there is: nothing goes forward before
 	Now      time.Time
 }
 
@@ -89,6 +90,9 @@ func Plan(s Situation) Move {
 		if l.New != nil && l.New.Trouble != "" {
 			return Move{To: Aborting, Reason: l.New.Trouble}
 		}
+	}
+	if left := s.Settled.Sub(s.Now); left > 0 {
+		return Move{Wait: left}
 	}
 	switch ro.State {
 	case Shifting:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"naru/internal/app"
@@ -64,8 +65,12 @@ type Judge interface {
 // Options of a runner; zero fields take the defaults named beside them.
 type Options struct {
 	Patience time.Duration // how long a way back may take: 10m
-	Releaser Releaser      // nil: release commands are refused
-	Judge    Judge         // nil: a judged step passes after the pause of an ordinary one, if no guard trips
+	// Settle is how long after the start, or after the process stood still, nothing
+	// goes forward: 2s. What is stored is from before then, and what happened
+	// meanwhile, an instance that ended or a guard that tripped, is heard of first.
+	Settle   time.Duration
+	Releaser Releaser // nil: release commands are refused
+	Judge    Judge    // nil: a judged step passes after the pause of an ordinary one, if no guard trips
 }
 
 // Runner carries rollouts out. Several may work on the same rollout at a time:
@@ -75,14 +80,20 @@ type Runner struct {
 	router Router
 	opts   Options
 	log    *slog.Logger
+	awake  atomic.Pointer[time.Time] // since when there was no gap in the looking
 }
 
-// NewRunner makes a runner.
+// NewRunner makes a runner, once in the life of a process.
 func NewRunner(store Store, router Router, opts Options, log *slog.Logger) *Runner {
 	if opts.Patience <= 0 {
 		opts.Patience = 10 * time.Minute
 	}
-	return &Runner{store, router, opts, log}
+	if opts.Settle <= 0 {
+		opts.Settle = 2 * time.Second
+	}
+	r := &Runner{store: store, router: router, opts: opts, log: log}
+	r.wake(time.Now())
+	return r
 }
 
 // Listener hears how a rollout gets on; both may be called often.
@@ -115,6 +126,8 @@ func (r *Runner) run(ctx context.Context, id ID, abort <-chan struct{}, hear Lis
 	defer stop()
 	tick := time.NewTicker(5 * time.Second) // what a change did not announce is seen all the same
 	defer tick.Stop()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
 	retry := backoff.Policy{First: 50 * time.Millisecond, Max: 5 * time.Second}
 	for failures := 0; ; {
 		var wait time.Duration
@@ -147,20 +160,34 @@ func (r *Runner) run(ctx context.Context, id ID, abort <-chan struct{}, hear Lis
 		if wait <= 0 {
 			later.Stop()
 		}
-		select {
-		case <-ctx.Done():
-			later.Stop()
-			return ro, ctx.Err()
-		case <-abort:
-			abort = nil
-			r.cancel(ctx, ro)
-		case <-changed:
-		case <-tick.C:
-		case <-later.C:
+		for waits := true; waits; {
+			waits = false
+			began := time.Now()
+			select {
+			case <-ctx.Done():
+				later.Stop()
+				return ro, ctx.Err()
+			case <-abort:
+				abort = nil
+				r.cancel(ctx, ro)
+			case <-changed:
+			case <-tick.C:
+			case <-later.C:
+			case <-beat.C:
+				waits = true
+			}
+			if now := time.Now(); now.Sub(began) > 2*heartbeat {
+				r.wake(now) // the process stood still, or the machine did
+			}
 		}
 		later.Stop()
 	}
 }
+
+// heartbeat is how often it is looked whether this process is running at all.
+const heartbeat = 500 * time.Millisecond
+
+func (r *Runner) wake(now time.Time) { r.awake.Store(&now) }
 
 // canceler is whose wish a canceled operation carries out.
 const canceler = "whoever asked for it"
@@ -210,7 +237,7 @@ func (r *Runner) step(ctx context.Context, ro Rollout, abort <-chan struct{}, he
 	if err != nil {
 		return ro, 0, err
 	}
-	move := Plan(Situation{Rollout: ro, Lanes: lanes, Verdict: verdict, Patience: r.opts.Patience, Now: time.Now()})
+	move := Plan(Situation{Rollout: ro, Lanes: lanes, Verdict: verdict, Patience: r.opts.Patience, Settled: r.awake.Load().Add(r.opts.Settle), Now: time.Now()})
 	if move.To == Aborting {
 		for _, line := range sick.lines {
 			hear.Output(ctx, sick.who, line)

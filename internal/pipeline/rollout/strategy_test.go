@@ -368,3 +368,35 @@ func TestStrategiesKeepTheirPromises(t *testing.T) {
 		t.Fatalf("never ends: %+v, %+v", s.ro, s.lanes)
 	})
 }
+
+// After a crash, or a machine that stood still, what is stored is old: an
+// instance may have ended, a gateway may have taken its traffic away.
+func TestNothingGoesForwardBeforeItSettled(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	for name, spec := range map[string]app.Strategy{
+		"canary":    {Kind: app.Canary, Steps: []app.Step{{Weight: 10, Pause: app.Duration(time.Second)}}},
+		"rolling":   {Kind: app.Rolling},
+		"bluegreen": {Kind: app.BlueGreen},
+		"recreate":  {Kind: app.Recreate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(spec, web(2))
+			s.ro.Reached = now.Add(-time.Hour)
+			plan := func() rollout.Move {
+				return rollout.Plan(rollout.Situation{Rollout: s.ro, Lanes: s.lanes, Patience: time.Hour, Settled: now.Add(time.Second), Now: now})
+			}
+			if got := plan(); !still(got) || got.Wait != time.Second {
+				t.Errorf("moves %+v", got)
+			}
+			s.lanes[0].New.Trouble = "it crashed meanwhile"
+			if got := plan(); got.To != rollout.Aborting {
+				t.Errorf("moves %+v where it has to go back", got)
+			}
+			s.ro.State, s.ro.Moved = rollout.Aborting, now
+			s.lanes[0].New.Size = 1
+			if got := plan(); still(got) {
+				t.Error("the way back waits")
+			}
+		})
+	}
+}

@@ -517,6 +517,20 @@ func strategies(t *testing.T, open Opener) {
 		}
 	})
 
+	t.Run("what goes back is guarded as long as it has traffic", func(t *testing.T) {
+		r := canary(t, "goes-back")
+		must(t, w.ShiftRollout(ctx, r.ID, nil, []rollout.Weigh{{Group: r.New[0], To: 25}}))
+		_, err := w.MoveRollout(ctx, r.ID, rollout.Aborting, "for a reason")
+		must(t, err)
+		in, err := w.RoutingInput(ctx)
+		must(t, err)
+		for _, g := range in.Groups {
+			if g.ID == string(r.New[0]) && (g.Weight != 25 || g.Guard == nil || g.Guard.Key != string(r.ID) || g.Match != nil) {
+				t.Errorf("routed as %+v, guard %+v: a guard that tripped would be forgotten", g, g.Guard)
+			}
+		}
+	})
+
 	t.Run("steps are taken once", func(t *testing.T) {
 		r := canary(t, "steps")
 		for range 2 { // whoever comes second changes nothing
