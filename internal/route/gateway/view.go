@@ -28,8 +28,10 @@ type entry struct {
 	spec    *route.Entry
 	groups  []*group
 	matches []*group // groups that some requests come to whatever the weights say
+	spare   *group   // what ran before, without weight, for when no instance of the others accepts a connection; may be nil
 	own     *counter // answers the gateway gave itself
 	policy  *policy  // nil where the route asks for nothing
+	retries retries
 	sticky  *sticky  // nil where visitors go anywhere
 	others  []*entry // of the same place, each with a condition; asked in order before this one
 	none    bool     // there is no route for requests that meet no condition: only the others count
@@ -130,6 +132,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		before = was.policy
 	}
 	e.policy = newPolicy(spec.Policy, before)
+	e.retries = newRetries(e.policy, t.cfg.Attempts)
 	total := 0
 	weights, tripped := t.guards.Weights(spec)
 	for i := range spec.Groups {
@@ -139,7 +142,8 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 			backends[j] = t.backend(in, old, next)
 		}
 		matches := g.Match != nil && !tripped[i]
-		if weights[i] == 0 && !matches || len(backends) == 0 {
+		spare := weights[i] == 0 && baseline(spec, g.ID)
+		if weights[i] == 0 && !matches && !spare || len(backends) == 0 {
 			continue
 		}
 		total += weights[i]
@@ -156,9 +160,22 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		if weights[i] > 0 {
 			e.groups = append(e.groups, made)
 		}
+		if spare {
+			e.spare = made
+		}
+	}
+	if len(e.groups) == 0 && e.spare != nil { // nobody else is there
+		e.spare.weight, e.spare.until = 1, 1
+		e.groups = []*group{e.spare}
 	}
 	e.sticky = newSticky(e)
 	return e
+}
+
+// baseline reports that a group is what a guarded one of its entry is compared
+// with.
+func baseline(e *route.Entry, id string) bool {
+	return slices.ContainsFunc(e.Groups, func(g route.Group) bool { return g.Guard != nil && g.Guard.Baseline == id })
 }
 
 // backend finds the object for an instance's address: in the next view, the
@@ -208,6 +225,11 @@ func (e *entry) pick(cfg *Config, skip tried) (*group, *backend) {
 			return g, b
 		}
 	}
+	if e.spare != nil && e.spare.admissible() {
+		if b := e.spare.pick(cfg, skip, &now); b != nil && e.spare.admits() {
+			return e.spare, b
+		}
+	}
 	// All are ejected. Trying one anyway is better than refusing everybody.
 	for i := range e.groups {
 		g := e.groups[(first+i)%len(e.groups)]
@@ -230,6 +252,9 @@ func (g *group) pick(cfg *Config, skip tried, now *int64) *backend {
 		a, b := g.backends[start], g.backends[(start+1+rand.IntN(n-1))%n]
 		if len(skip) == 0 && a.serving() && b.serving() {
 			if b.busy() < a.busy() {
+				a, b = b, a
+			}
+			if a.returning() && !b.returning() {
 				return b
 			}
 			return a
