@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -147,12 +148,15 @@ func (a *Auth) problem() *problem {
 		if name == "" || len(name) > 128 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == ':' || r == 0x7f }) {
 			return &problem{".users", fmt.Sprintf("%q is not a name: it is empty, over 128 bytes, or holds a colon or control characters", name)}
 		}
-		if !strings.HasPrefix(hash, "$2") || len(hash) != 60 {
-			return &problem{".users." + name, "is not the bcrypt hash of a password"}
+		if !bcryptHash.MatchString(hash) {
+			return &problem{".users." + name, "is not the bcrypt hash of a password, with a cost from 04 to 14"}
 		}
 	}
 	return nil
 }
+
+// bcryptHash is one that takes at most about a second to compare.
+var bcryptHash = regexp.MustCompile(`^\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}$`)
 
 // redirects are the statuses a redirect may have.
 var redirects = []int{301, 302, 303, 307, 308}
@@ -245,7 +249,7 @@ func (p *Probe) problem() *problem {
 
 // ours are fields that rules must not touch: they say where a request goes and
 // where a message ends.
-var ours = []string{"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive", "proxy-connection"}
+var ours = []string{"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "expect", "trailer", "keep-alive", "proxy-connection"}
 
 func (r *Rules) problem() *problem {
 	n := len(r.Remove) + len(r.Set)

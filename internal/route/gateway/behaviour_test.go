@@ -32,7 +32,7 @@ func TestBehaviour(t *testing.T) {
 	for _, over := range protocols {
 		t.Run(over.name, func(t *testing.T) {
 			for _, s := range scenes {
-				if s.only == "" || s.only == over.version {
+				if over.plays(s) {
 					t.Run(s.name, func(t *testing.T) {
 						t.Parallel()
 						s.play(t, over)
@@ -53,6 +53,11 @@ var protocols = []protocol{
 	{"HTTP 1", "http1", false}, {"TLS and HTTP 1", "http1", true}, {"h2c", "http2", false}, {"TLS and HTTP 2", "http2", true},
 }
 
+// plays reports whether a scene is about the protocol.
+func (p protocol) plays(s scene) bool {
+	return s.only == "" || s.only == p.version || s.only == "tls" && p.secure || s.only == "plain" && !p.secure
+}
+
 // dial connects a client.
 func (p protocol) dial(t testing.TB, addr string) actor {
 	if p.version == "http2" {
@@ -71,7 +76,7 @@ type actor interface {
 // scene is one behaviour: lines of "who verb argument".
 type scene struct {
 	name  string
-	only  string // "http1", "http2", or all
+	only  string // "http1", "http2", "tls", "plain", or all
 	route string // JSON over the route of the table
 	also  []string
 	steps []step

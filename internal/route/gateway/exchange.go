@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net"
 	"time"
 
 	"naru/internal/route"
@@ -25,6 +26,9 @@ type client interface {
 	trailers(x *exchange, f *h1.Fields)
 	// page answers for the gateway itself.
 	page(x *exchange, p *page) error
+
+	// local is the address the client reached; nil where nobody knows.
+	local() net.Addr
 
 	// receive reads more of the request's body as it comes; io.EOF ends one that
 	// is not framed.

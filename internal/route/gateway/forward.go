@@ -39,6 +39,9 @@ func (x *exchange) serve() (whole bool) {
 		if on, whole := x.meets(p); !on {
 			return whole
 		}
+		if v != x.g.tables.view() { // it waited long enough for another table
+			x.again()
+		}
 	}
 	if len(x.entry.groups) == 0 {
 		return x.page(x.unavailable(unhealthy))

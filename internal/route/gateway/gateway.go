@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -33,6 +34,8 @@ type Gateway struct {
 	aging     int64 // when connections to instances are looked at next; the watcher's alone
 	lot       lot
 	exchanges sync.Pool
+	logins    logins
+	tlsPort   int // where TLS is spoken; 0: nowhere. Set before anybody is served
 }
 
 // New wires a gateway. It reads nothing and starts nothing; an error is about
@@ -45,6 +48,7 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, log: log, generation: id.New(), conns: newConns()}
 	g.reports = newReports(cfg)
 	g.tables = newTables(cfg, g.reports)
+	g.logins = newLogins(runtime.GOMAXPROCS(0) / 2)
 	g.exchanges.New = func() any { return &exchange{g: g} }
 	g.watcher.clock.Store(now())
 	return g, nil
@@ -63,6 +67,8 @@ func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
 		}
 		return err
 	}
+	g.tlsPort = tlsPort(listeners)
+	defer g.logins.running.Wait()
 	g.conns.allow(max(g.cfg.Connections, len(listeners)))
 	// What reports and reloads lives until the last request has been answered.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))

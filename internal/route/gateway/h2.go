@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"net/textproto"
 	"strconv"
@@ -108,11 +109,11 @@ func (s *h2stream) request() ([]byte, *h1.Refusal) {
 }
 
 // header sets the fields that are meant for the client.
-func (s *h2stream) header(a *h1.Response, noLength bool) http.Header {
+func (s *h2stream) header(a *h1.Response, noLength bool, e *edits) http.Header {
 	h := s.w.Header()
 	for i := range a.Fields {
 		f := &a.Fields[i]
-		if f.Kind.Hop() || noLength && f.Kind == h1.ContentLength || a.Named(f) {
+		if f.Kind.Hop() || noLength && f.Kind == h1.ContentLength || a.Named(f) || e.drops(a.Name(f)) {
 			continue
 		}
 		name := textproto.CanonicalMIMEHeaderKey(string(a.Name(f)))
@@ -122,7 +123,7 @@ func (s *h2stream) header(a *h1.Response, noLength bool) http.Header {
 }
 
 func (s *h2stream) interim(x *exchange) error {
-	h := s.header(&x.answer, true)
+	h := s.header(&x.answer, true, x.edits())
 	s.w.WriteHeader(x.answer.Status)
 	clear(h)
 	return nil
@@ -132,7 +133,8 @@ func (s *h2stream) proceed(*exchange) error { return nil } // net/http asks when
 
 func (s *h2stream) respond(x *exchange, buf []byte, from, to int, last bool) error {
 	a := &x.answer
-	h := s.header(a, a.Status == 204)
+	e := x.edits()
+	h := s.header(a, a.Status == 204, e)
 	if a.Count(h1.RequestID) == 0 {
 		h["X-Request-Id"] = []string{string(x.id)}
 	}
@@ -142,6 +144,7 @@ func (s *h2stream) respond(x *exchange, buf []byte, from, to int, last bool) err
 	if a.Body.Kind == h1.Chunked && a.Count(h1.Trailer) > 0 {
 		h["Trailer"] = []string{string(a.Get(h1.Trailer))}
 	}
+	e.header(h, x)
 	x.stayHeader(h)
 	s.w.WriteHeader(a.Status)
 	return s.send(buf[from:to], last)
@@ -187,6 +190,9 @@ func (s *h2stream) page(x *exchange, p *page) error {
 	for _, f := range p.fields {
 		h[textproto.CanonicalMIMEHeaderKey(f.name)] = append(h[textproto.CanonicalMIMEHeaderKey(f.name)], f.value)
 	}
+	if says := x.hsts(); says != "" {
+		h[hstsName] = []string{says}
+	}
 	s.w.WriteHeader(p.status)
 	if s.r.Method == http.MethodHead {
 		return nil
@@ -194,6 +200,12 @@ func (s *h2stream) page(x *exchange, p *page) error {
 	x.sent = int64(len(body))
 	_, err := io.WriteString(s.w, body)
 	return err
+}
+
+// local is where the client reached us.
+func (s *h2stream) local() net.Addr {
+	addr, _ := s.r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return addr
 }
 
 func (s *h2stream) receive(p []byte) (int, error) { return s.r.Body.Read(p) }

@@ -15,6 +15,10 @@ type policy struct {
 	gates []gate // in the order of route.Policy's fields
 
 	breakers map[string]*breaker // by group
+
+	hsts            string // of answers over TLS
+	request         *edits // of what the app is sent
+	answer, secured *edits // of what the visitor is sent, without and with TLS
 }
 
 // gate is a rule that a request meets before it is sent anywhere.
@@ -31,9 +35,28 @@ func newPolicy(spec *route.Policy, before *policy) *policy {
 	if spec == nil {
 		return nil
 	}
-	p := &policy{spec: spec}
+	p := &policy{spec: spec, hsts: newHSTS(spec.HSTS)}
+	p.edit(spec)
+	if spec.HTTPS {
+		p.add(&httpsOnly{})
+	}
+	if spec.Maintenance != nil {
+		p.add(newMaintenance(spec.Maintenance))
+	}
+	if spec.Addresses != nil {
+		p.add(newAddresses(spec.Addresses))
+	}
+	if spec.Auth != nil {
+		p.add(kept(newAuth(spec.Auth), before))
+	}
+	if spec.Redirect != nil {
+		p.add(newRedirect(spec.Redirect))
+	}
 	for _, r := range spec.Rates {
 		p.add(kept(newRate(r), before).ready())
+	}
+	for i := range spec.Faults {
+		p.add(&trouble{&spec.Faults[i]})
 	}
 	if spec.Bulkhead != nil {
 		p.add(kept(newBulkhead(*spec.Bulkhead), before))
@@ -103,6 +126,7 @@ func (x *exchange) await(ready <-chan struct{}, limit time.Duration) error {
 	case <-woken:
 		err = errLeft
 	}
+	x.now = now()
 	if !x.watch.rest() {
 		if x.watch.why == byTime {
 			return errSlowAnswer

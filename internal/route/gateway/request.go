@@ -34,6 +34,9 @@ func (x *exchange) head() []byte {
 		b = line(b, "Traceparent: ", x.trace.line[:])
 	}
 	b = x.connection(b)
+	if p := x.entry.policy; p != nil && p.request != nil {
+		b = p.request.apply(b, x)
+	}
 	x.out = append(b, '\r', '\n')
 	return x.out
 }

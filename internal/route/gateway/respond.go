@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"io"
+	"net"
 	"strconv"
 	"time"
 
@@ -75,6 +76,9 @@ func (c *conn) answerHead(x *exchange) []byte {
 		}
 	}
 	b = c.connection(b, x)
+	if e := x.edits(); e != nil {
+		b = e.apply(b, x)
+	}
 	if x.entry.sticky != nil {
 		b = x.stay(b)
 	}
@@ -119,7 +123,7 @@ func (c *conn) interim(x *exchange) error {
 		return nil
 	}
 	b := append([]byte("HTTP/1.1 "), x.answer.Line...)
-	b = fields(append(b, "\r\n"...), &x.answer, true)
+	b = x.edits().strip(fields(append(b, "\r\n"...), &x.answer, true))
 	return c.write(append(b, "\r\n"...))
 }
 
@@ -143,6 +147,9 @@ func (c *conn) page(x *exchange, p *page) error {
 	for _, f := range p.fields {
 		b = append(append(append(append(b, f.name...), ": "...), f.value...), "\r\n"...)
 	}
+	if says := x.hsts(); says != "" {
+		b = append(append(append(b, hstsName+": "...), says...), "\r\n"...)
+	}
 	b = line(b, "X-Request-Id: ", x.id)
 	b = append(time.Now().UTC().AppendFormat(append(b, "Date: "...), dateFormat), "\r\n"...)
 	b = append(c.connection(b, x), "\r\n"...)
@@ -153,6 +160,9 @@ func (c *conn) page(x *exchange, p *page) error {
 	x.out = b
 	return c.write(b)
 }
+
+// local is where the client reached us.
+func (c *conn) local() net.Addr { return c.bottom.LocalAddr() }
 
 // receive reads more of a request's body.
 func (c *conn) receive(p []byte) (int, error) { return c.nc.Read(p) }

@@ -49,6 +49,9 @@ func (c *conn) join(x *exchange, u *upstream, early []byte) error {
 	if x.answer.Count(h1.RequestID) == 0 {
 		b = line(b, "X-Request-Id: ", x.id)
 	}
+	if e := x.edits(); e != nil {
+		b = e.apply(b, x)
+	}
 	if x.entry.sticky != nil {
 		b = x.stay(b)
 	}
