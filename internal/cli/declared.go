@@ -131,7 +131,14 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 			Check: string(o.Check), Path: o.Path, StartTimeout: client.Duration(o.StartTimeout), StopGrace: client.Duration(o.StopGrace),
 		}}
 	}
-	return declaredApp{Push: p, random: a.RandomRoute && len(a.Routes) == 0 && !a.NoRoute}, addRoutes(&p.Routes, a.Routes)
+	for _, r := range a.Routes {
+		if err := addRoutes(&p.Routes, []string{r.Name}); err != nil {
+			return declaredApp{}, err
+		}
+		last := &p.Routes[len(p.Routes)-1]
+		last.When, last.TermsChange = r.When, r.Terms
+	}
+	return declaredApp{Push: p, random: a.RandomRoute && len(a.Routes) == 0 && !a.NoRoute}, nil
 }
 
 // addRoutes reads routes as people write them.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"naru/internal/client"
+	"naru/internal/client/rule"
 	"naru/internal/fault"
 )
 
@@ -34,8 +35,8 @@ func (c *cmd) routes() *cobra.Command {
 					routes = append(routes, r)
 				}
 			}
-			return list(c.screen, routes, "no routes yet; map one: naru map-route APP HOST", []string{"ROUTE", "TO", "URL"}, func(r client.Route) []string {
-				return []string{r.Name, destinations(r), r.URL}
+			return list(c.screen, routes, "no routes yet; map one: naru map-route APP HOST", []string{"ROUTE", "TO", "ONLY FOR", "RULES", "URL"}, func(r client.Route) []string {
+				return []string{placeOf(r), destinations(r), dash(rule.WhenText(r.When)), dash(ruleNames(r)), r.URL}
 			})
 		},
 	}
@@ -61,13 +62,18 @@ func destinations(r client.Route) string {
 
 func (c *cmd) mapRoute() *cobra.Command {
 	var in client.NewRoute
+	var only whenFlags
 	command := &cobra.Command{
 		Use:   "map-route APP HOST[/PATH]",
 		Short: "Let an app answer at a host and path",
-		Long:  "Lets an app answer at a host and, where one is given, below a path. A host of one word is one below the apps domain.",
+		Long: `Lets an app answer at a host and, where one is given, below a path. A host of one word is one below the apps domain.
+
+With --method, --header or --cookie it answers only requests that are like that; others go to the route of the same host
+and path without a condition. Of several routes that want a request the one with more conditions gets it.`,
 		Example: `  naru map-route my-shop shop.example.com
   naru map-route my-shop www/cart
-  naru map-route my-shop admin --process admin`,
+  naru map-route my-shop admin --process admin
+  naru map-route my-next-shop shop.example.com --header X-Beta=1`,
 		Args: exactly("APP", "HOST[/PATH]"),
 		RunE: func(cc *cobra.Command, args []string) error {
 			app, err := c.inApp(args[0])
@@ -77,9 +83,15 @@ func (c *cmd) mapRoute() *cobra.Command {
 			if in.Host, in.Path, err = hostAndPath(args[1]); err != nil {
 				return err
 			}
+			if in.When, err = only.when(); err != nil {
+				return err
+			}
 			r, err := app.MapRoute(cc.Context(), in)
 			if err != nil {
 				return err
+			}
+			if r.When != nil {
+				return c.screen.done(r, "%s answers at %s, only for %s", args[0], r.URL, rule.WhenText(r.When))
 			}
 			return c.screen.done(r, "%s answers at %s", args[0], r.URL)
 		},
@@ -88,11 +100,13 @@ func (c *cmd) mapRoute() *cobra.Command {
 	f.StringVar(&in.Process, "process", "", "process type that answers (default web)")
 	f.IntVar(&in.Port, "port", 0, "port at which it does (default: the port of the process)")
 	f.IntVar(&in.Weight, "weight", 0, "share of the requests, where a route has several apps")
+	only.register(f)
 	return command
 }
 
 func (c *cmd) unmapRoute() *cobra.Command {
-	return &cobra.Command{
+	var only whenFlags
+	command := &cobra.Command{
 		Use:     "unmap-route APP HOST[/PATH]",
 		Short:   "Let an app no longer answer at a host and path",
 		Example: "  naru unmap-route my-shop shop.example.com",
@@ -102,19 +116,18 @@ func (c *cmd) unmapRoute() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			host, path, err := hostAndPath(args[1])
+			name, err := only.named(cc.Context(), cl, args[1])
 			if err != nil {
 				return err
 			}
-			if host, err = wholeHost(cc.Context(), cl, host); err != nil {
+			if err := cl.In(t.Org, t.Space).App(args[0]).UnmapRoute(cc.Context(), name); err != nil {
 				return err
 			}
-			if err := cl.In(t.Org, t.Space).App(args[0]).UnmapRoute(cc.Context(), host+strings.TrimSuffix(path, "/")); err != nil {
-				return err
-			}
-			return c.screen.done(nil, "%s no longer answers at %s", args[0], host+strings.TrimSuffix(path, "/"))
+			return c.screen.done(nil, "%s no longer answers at %s", args[0], name)
 		},
 	}
+	only.register(command.Flags())
+	return command
 }
 
 // hostAndPath reads HOST/PATH, also where it was copied from a browser.

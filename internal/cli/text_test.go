@@ -111,7 +111,7 @@ func TestHostAndPath(t *testing.T) {
 
 func TestEveryCommandHelps(t *testing.T) {
 	page := Reference()
-	for _, name := range strings.Fields("push apps app logs stats scale start stop restart delete env set-env unset-env routes map-route unmap-route run exec tasks releases rollback operations events builders foundations bake target orgs spaces users credentials login logout whoami passwd tokens info gc completion version") {
+	for _, name := range strings.Fields("push apps app logs stats scale start stop restart delete env set-env unset-env routes map-route unmap-route route run exec tasks releases rollback operations events builders foundations bake target orgs spaces users credentials login logout whoami passwd tokens info gc completion version") {
 		if !strings.Contains(page, "### naru "+name+"\n") {
 			t.Errorf("naru %s is not in the reference", name)
 		}

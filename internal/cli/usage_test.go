@@ -60,7 +60,7 @@ func TestEveryUsageErrorHasAWayOut(t *testing.T) {
 func TestEveryCommandNeedsALogin(t *testing.T) {
 	for _, line := range []string{
 		"apps", "app x", "logs x", "stats x", "scale x 1", "start x", "stop x", "restart x", "delete x --yes", "env x", "set-env x A=1",
-		"unset-env x A", "routes", "map-route x y", "unmap-route x y", "run x -- y", "exec x", "tasks x", "task cancel x 1", "releases x",
+		"unset-env x A", "routes", "map-route x y", "unmap-route x y", "route x", "route set x https=on", "route unset x https", "run x -- y", "exec x", "tasks x", "task cancel x 1", "releases x",
 		"rollback x", "operations", "operations cancel 1", "events", "builders", "foundations", "foundations show x", "target", "orgs",
 		"orgs create x", "spaces", "space allow-root x", "users", "users create x", "credentials", "credentials delete x", "logout", "whoami",
 		"passwd", "tokens", "tokens create x", "info", "gc", "key rotate", "push x --image y",

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -22,11 +23,8 @@ func (r *reader) application(at string, entry *yaml.Node) Application {
 		"path": func(k string, v *yaml.Node) { a.Path = r.path(k, v) },
 		"env":  func(k string, v *yaml.Node) { a.Env = r.environment(k, v) },
 		"routes": func(k string, v *yaml.Node) {
-			for _, e := range r.list(k, v) {
-				r.mapping(e, k, map[string]func(string, *yaml.Node){
-					"route":    func(k string, v *yaml.Node) { a.Routes = append(a.Routes, r.text(k, v)) },
-					"protocol": r.ignored("every route speaks HTTP/1.1 and HTTP/2"),
-				})
+			for i, e := range r.list(k, v) {
+				a.Routes = append(a.Routes, r.route(fmt.Sprintf("%s[%d]", k, i), e))
 			}
 		},
 		"no-route":     func(k string, v *yaml.Node) { a.NoRoute = r.yes(k, v) },

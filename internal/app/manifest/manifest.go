@@ -42,7 +42,7 @@ type Application struct {
 	Path        string            // of the source, relative to the manifest; "": its folder
 	Env         map[string]string //
 	Processes   []Process         // web first when the entry says anything about it, then as written
-	Routes      []string          // "shop.example.com/path"
+	Routes      []Route           //
 	NoRoute     bool              //
 	RandomRoute bool              //
 	Image       string            // docker.image: nothing is built
