@@ -17,6 +17,12 @@ type backend struct {
 	load    atomic.Int64 // requests in flight; how many of them are streams, and gone, are in the same word
 	ejected atomic.Int64 // unix nanoseconds until it may be tried again; 0: in service
 	fails   atomic.Int32 // connects in a row that failed
+	unwell  atomic.Int32 // questions about it that are answered badly
+
+	expelled atomic.Int32 // how often its answers were worse than its siblings', not long ago
+	since    atomic.Int64 // when that was last, as now tells it
+	full     atomic.Int64 // when it has its full share again after that, as now tells it; 0: it has
+	seen     window
 
 	pool pool
 }
@@ -79,6 +85,9 @@ func (b *backend) busy() int64 { return b.load.Load() % oneStream }
 // first carries that one.
 func (b *backend) ready(now int64, cfg *Config) bool {
 	until := b.ejected.Load()
+	if b.unwell.Load() > 0 {
+		return false
+	}
 	if until == 0 {
 		return true
 	}
@@ -97,7 +106,7 @@ func (b *backend) available(cfg *Config, now *int64) bool {
 }
 
 // serving is ready without taking the turn.
-func (b *backend) serving() bool { return b.ejected.Load() == 0 }
+func (b *backend) serving() bool { return b.ejected.Load() == 0 && b.unwell.Load() == 0 }
 
 func (b *backend) term(cfg *Config) time.Duration {
 	n := min(b.fails.Load(), 16)
@@ -114,10 +123,23 @@ func (b *backend) failed(cfg *Config, err error) {
 	}
 }
 
-// worked notes that the instance accepted a connection or answered.
-func (b *backend) worked() {
+// worked notes that the instance answered a request that began at a time. One that
+// is left alone because of its answers does not come back with one that failed,
+// or with one from before.
+func (b *backend) worked(begun int64, failed bool) {
 	if b.ejected.Load() == 0 && b.fails.Load() == 0 {
 		return
+	}
+	bad := b.expelled.Load() > 0
+	if bad && b.ejected.Load() != 0 {
+		if begun <= b.since.Load() {
+			return
+		}
+		if failed {
+			b.fails.Add(1)
+			return
+		}
+		b.returned(now())
 	}
 	b.fails.Store(0)
 	if b.ejected.Swap(0) != 0 {

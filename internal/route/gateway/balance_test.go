@@ -110,7 +110,7 @@ func TestEjectedComesBackSlowly(t *testing.T) {
 	if got := bad.term(cfg); got != 3*time.Hour {
 		t.Errorf("third term %s, want the longest", got)
 	}
-	bad.worked()
+	bad.worked(now(), false)
 	if !bad.serving() {
 		t.Error("it worked and is still ejected")
 	}

@@ -21,16 +21,13 @@ type breaker struct {
 	tell  func(state route.BreakerState, reason string)
 	word  atomic.Int64 // changes of the state so far, times its kinds plus the state
 	until atomic.Int64 // when an open one is tried again
-	parts [parts]struct{ at, all, failed atomic.Int64 }
+	seen  window
 
 	mu    sync.Mutex // guards what follows, and is held while the state changes
 	tries int        // begun while half-open
 	well  int        // of them
 	since int64      // when the first began
 }
-
-// parts the window is counted in: the oldest is forgotten as a whole.
-const parts = 10
 
 // States of a breaker.
 const (
@@ -109,8 +106,13 @@ func (b *breaker) ended(term int64, failed bool, now int64) {
 		return
 	}
 	if word%kinds == closed {
-		all, bad := b.count(failed, now)
-		if !failed || all < int64(b.spec.Requests) || float64(bad) < b.spec.Failed*float64(all) {
+		length := b.spec.Window.Std().Milliseconds()
+		b.seen.count(failed, now, length)
+		if !failed {
+			return
+		}
+		all, bad := b.seen.sum(now, length)
+		if all < int64(b.spec.Requests) || float64(bad) < b.spec.Failed*float64(all) {
 			return
 		}
 		b.mu.Lock()
@@ -128,9 +130,7 @@ func (b *breaker) ended(term int64, failed bool, now int64) {
 		b.open("a try failed", now)
 	default:
 		if b.well++; b.well >= b.spec.Probes {
-			for i := range b.parts {
-				b.parts[i].at.Store(0)
-			}
+			b.seen.clear()
 			b.change(closed, fmt.Sprintf("%d tries were well", b.well))
 		}
 	}
@@ -155,30 +155,6 @@ func (b *breaker) change(to int64, why string) {
 	b.tries, b.well = 0, 0
 	b.word.Store((b.term()+1)*kinds + to)
 	b.tell(stateNames[to], why)
-}
-
-// count counts a request of the window. Only after a failure somebody wants to
-// know how many there are.
-func (b *breaker) count(failed bool, now int64) (all, bad int64) {
-	length := max(1, b.spec.Window.Std().Milliseconds()/parts)
-	at := now/length + 1
-	p := &b.parts[at%parts]
-	if old := p.at.Load(); old != at && p.at.CompareAndSwap(old, at) {
-		p.all.Store(0) // who counts at this moment may be lost
-		p.failed.Store(0)
-	}
-	p.all.Add(1)
-	if !failed {
-		return 0, 0
-	}
-	p.failed.Add(1)
-	for i := range b.parts {
-		if p := &b.parts[i]; p.at.Load() > at-parts {
-			all += p.all.Load()
-			bad += p.failed.Load()
-		}
-	}
-	return all, bad
 }
 
 // breaker returns the breaker of one of the entry's groups; nil where the route
@@ -226,15 +202,22 @@ func (g *group) admissible() bool { return g.breaker == nil || g.breaker.admissi
 
 func (g *group) admits() bool { return g.breaker == nil || g.breaker.admits(now()) }
 
-// settled tells the group's breaker what became of an attempt. What was not the
-// instance's doing tells nothing.
-func (x *exchange) settled(g *group, err, client error) {
-	switch {
-	case g.breaker == nil:
-	case client != nil, errors.Is(err, errLeft):
-		g.breaker.void(x.term)
-	default:
-		g.breaker.ended(x.term, err != nil || x.answer.Status >= http.StatusInternalServerError, now())
+// settled notes what became of an attempt. What was not the instance's doing
+// tells nothing.
+func (x *exchange) settled(g *group, b *backend, err, client error) {
+	if client != nil || errors.Is(err, errLeft) {
+		if g.breaker != nil {
+			g.breaker.void(x.term)
+		}
+		return
+	}
+	failed := err != nil || x.answer.Status >= http.StatusInternalServerError
+	at := x.g.watcher.now()
+	if b.seen.count(failed, at, outlierWindow); failed {
+		g.compare(b, at, &x.g.cfg)
+	}
+	if g.breaker != nil {
+		g.breaker.ended(x.term, failed, now())
 	}
 }
 

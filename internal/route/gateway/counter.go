@@ -35,30 +35,6 @@ func (c *counter) ended(status int, took time.Duration, sent, received int64) {
 	}
 }
 
-// A retry costs as much as so many answers earn, so that retries stay a fifth of
-// a group's traffic: an app in trouble is not helped by more requests.
-const (
-	retryCost   = 5
-	retryBegin  = 10 * retryCost
-	retryBudget = 50 * retryCost
-)
-
-// earn is called for every answer, spend for every retry; false: it must not be.
-func (c *counter) earn() {
-	if c.budget.Load() < retryBudget {
-		c.budget.Add(1)
-	}
-}
-
-func (c *counter) spend() bool {
-	if c.budget.Add(-retryCost) < 0 {
-		c.budget.Add(retryCost)
-		return false
-	}
-	c.retries.Add(1)
-	return true
-}
-
 func (c *counter) total(key counterKey) route.Counter {
 	out := route.Counter{
 		Route: key.route, Group: key.group, Took: time.Duration(c.took.Load()), Sent: c.sent.Load(), Received: c.received.Load(),

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"net/http"
 	"time"
 )
 
@@ -83,7 +84,7 @@ func (x *exchange) serve() (whole bool) {
 func (x *exchange) send(t *trip) error {
 	cfg := &x.g.cfg
 	last := errNoInstance
-	for len(x.tried) < cfg.Attempts {
+	for len(x.tried) < x.entry.retries.attempts {
 		g, b := x.pick(cfg)
 		if b == nil {
 			if last == errNoInstance && x.entry.spared() > 0 {
@@ -103,10 +104,10 @@ func (x *exchange) send(t *trip) error {
 		t.back = b
 		x.chose(g, b)
 		err := x.attempt(t, b)
-		x.settled(g, err, t.clientErr())
+		x.settled(g, b, err, t.clientErr())
 		if err == nil {
-			b.worked()
-			g.count.earn()
+			b.worked(x.now, x.answer.Status >= http.StatusInternalServerError)
+			x.entry.retries.earn(g.count)
 			return nil
 		}
 		if refused := new(connectError); errors.As(err, &refused) {
@@ -115,7 +116,7 @@ func (x *exchange) send(t *trip) error {
 			}
 			b.failed(cfg, err)
 			g.count.ejections.Add(1)
-		} else if !x.repeatable(t, err) || !g.count.spend() {
+		} else if !x.repeatable(t, err) || !x.entry.retries.spend(g.count) {
 			return err
 		}
 		t.drop(x)
@@ -194,7 +195,7 @@ func (x *exchange) attempt(t *trip, b *backend) error {
 		case err == nil:
 			return nil
 		case errors.Is(err, errStale):
-		case u.served && x.repeatable(t, err):
+		case u.served && x.repeatable(t, err) && !x.entry.retries.never():
 			// It was being closed. This costs no budget: it says nothing about the
 			// instance's health, and the new connection is the last attempt.
 			fresh = true

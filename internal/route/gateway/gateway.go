@@ -81,6 +81,10 @@ func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
 		group.Go(func() error { return g.watch(background) })
 	}
 	group.Go(func() error {
+		g.tables.probers.run(background)
+		return nil
+	})
+	group.Go(func() error {
 		defer stop()
 		return g.serve(ctx, background, listeners)
 	})

@@ -173,7 +173,7 @@ func (x *exchange) stays() (name, mark, tail, secure string) {
 	if s == nil || s.cookie == "" || x.back == x.seated || x.answer.Status >= http.StatusInternalServerError {
 		return "", "", "", ""
 	}
-	if x.origin.secure {
+	if x.secure() {
 		secure = "; Secure"
 	}
 	return s.cookie, s.marks[x.back], s.tail, secure

@@ -18,7 +18,8 @@ type view struct {
 	index    *route.Index[*entry]
 	byID     map[string]*entry
 	backends map[backendKey]*backend
-	waiting  bool // the table is of another boot, or there is none yet: no address may be trusted
+	asked    map[question]struct{} // about instances; nil: none
+	waiting  bool                  // the table is of another boot, or there is none yet: no address may be trusted
 }
 
 type backendKey struct{ instance, address string }
@@ -57,6 +58,7 @@ type group struct {
 type tables struct {
 	cfg     Config
 	reports *reports
+	probers *probers
 	guards  guard.Set
 	now     atomic.Pointer[view]
 
@@ -65,7 +67,7 @@ type tables struct {
 }
 
 func newTables(cfg Config, r *reports) *tables {
-	t := &tables{cfg: cfg, reports: r, leaving: map[backendKey]*backend{}}
+	t := &tables{cfg: cfg, reports: r, probers: newProbers(r), leaving: map[backendKey]*backend{}}
 	t.now.Store(&view{table: &route.Table{}, index: route.NewIndex[*entry](), waiting: true})
 	return t
 }
@@ -103,6 +105,7 @@ func (t *tables) put(table *route.Table) {
 		next.add(e)
 	}
 	t.now.Store(next)
+	t.probers.want(next.asked)
 	for id, e := range old.byID {
 		if now := next.byID[id]; now != nil {
 			e.policy.retire(now.policy)
@@ -140,6 +143,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		backends := make([]*backend, len(g.Instances))
 		for j, in := range g.Instances {
 			backends[j] = t.backend(in, old, next)
+			next.ask(backends[j], e.policy)
 		}
 		matches := g.Match != nil && !tripped[i]
 		spare := weights[i] == 0 && baseline(spec, g.ID)
