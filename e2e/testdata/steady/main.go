@@ -20,12 +20,12 @@ func main() {
 	if ms, err := strconv.Atoi(os.Getenv("WORK_MS")); err == nil {
 		app.work = time.Duration(ms) * time.Millisecond
 	}
-	if n, err := strconv.Atoi(os.Getenv("CRASH_AFTER")); err == nil {
-		app.crashAfter = int64(n)
+	if n, err := strconv.Atoi(os.Getenv("FLAW_AFTER")); err == nil {
+		app.after = int64(n)
 	}
 	if app.flaw == "never" {
 		fmt.Println("waiting for something that never comes")
-		select {}
+		time.Sleep(time.Hour)
 	}
 	http.HandleFunc("/{$}", app.page)
 	http.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "fine") })
@@ -38,30 +38,25 @@ func main() {
 type app struct {
 	release, flaw string
 	work          time.Duration // of a page
-	crashAfter    int64
+	after         int64         // pages that are fine before the flaw shows
 	asked         atomic.Int64
 }
 
 // page answers with the release, which is how a test knows who did.
 func (a *app) page(w http.ResponseWriter, r *http.Request) {
-	n := a.asked.Add(1)
+	n := a.asked.Add(1) - a.after
 	took := a.work
-	switch a.flaw {
-	case "slow":
+	cannot := func() { http.Error(w, "steady "+a.release+" cannot", http.StatusInternalServerError) }
+	switch {
+	case n <= 0:
+	case a.flaw == "slow":
 		took *= 5
-	case "errors":
-		if n%2 == 0 {
-			http.Error(w, "steady "+a.release+" cannot", http.StatusInternalServerError)
-			return
-		}
-	case "lies": // its health check is fine
-		http.Error(w, "steady "+a.release+" cannot", http.StatusInternalServerError)
+	case a.flaw == "errors" && n%2 == 0, a.flaw == "lies": // the health check of both is fine
+		cannot()
 		return
-	case "crash":
-		if n > a.crashAfter {
-			fmt.Println("out of luck")
-			os.Exit(3)
-		}
+	case a.flaw == "crash":
+		fmt.Println("out of luck")
+		os.Exit(3)
 	}
 	wait(r, took)
 	fmt.Fprintf(w, "steady %s\n", a.release)
