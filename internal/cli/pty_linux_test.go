@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"naru/internal/cli"
+	"naru/internal/client"
 	"naru/internal/run"
 )
 
@@ -202,5 +203,25 @@ func TestInterruptAtAPromptGivesTheTerminalBack(t *testing.T) {
 	must(t, err)
 	if *after != *before {
 		t.Errorf("the terminal is not as it was: %+v, before %+v", after, before)
+	}
+}
+
+func TestPasswordsOfARouteAreAskedForTwice(t *testing.T) {
+	p, d, home := newPlatform(t), newDesk(t), t.TempDir()
+	a, err := p.CreateApp(t.Context(), ask, p.space.ID, "shop")
+	must(t, err)
+	_, err = p.MapRoute(t.Context(), ask, a.ID, client.NewRoute{Host: "shop"})
+	must(t, err)
+	end := make(chan int, 1)
+	go func() { end <- d.naru(p, home, "route", "set", "shop", "auth.user=ann", "https=on") }()
+	d.waitFor("new password of ann: ")
+	d.types("correct horse\n")
+	d.waitFor("once more: ")
+	d.types("correct horse\n")
+	if got := <-end; got != 0 {
+		t.Errorf("exit code %d", got)
+	}
+	if seen := d.waitFor("shop.localhost has rules for https, auth"); strings.Contains(seen, "correct horse") {
+		t.Errorf("the password was shown:\n%q", seen)
 	}
 }
