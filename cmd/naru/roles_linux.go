@@ -110,6 +110,7 @@ func gatewayRole() *cobra.Command {
 	c.Flags().StringVar(&own.cert, "tls-cert", "", "standing alone: serve HTTPS with this certificate chain (PEM), read again on SIGHUP")
 	c.Flags().StringVar(&own.key, "tls-key", "", "standing alone: its private key (PEM)")
 	c.Flags().StringVar(&own.listen, "listen-tls", "", "address for HTTPS when standing alone (default 127.0.0.1:8443)")
+	c.Flags().StringVar(&own.metrics, "metrics", "", "standing alone: show metrics for Prometheus at http://ADDRESS/metrics, to whoever reaches it")
 	load := configured(c)
 	c.RunE = func(cc *cobra.Command, _ []string) error {
 		cfg, err := load()
@@ -185,6 +186,11 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 		}
 		all = append(all, gateway.Secure(ln, shelf.For))
 	}
+	closeMetrics, err := serveMetrics(ctx, own.metrics, gw, log)
+	if err != nil {
+		return err
+	}
+	defer closeMetrics()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {

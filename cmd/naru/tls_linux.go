@@ -16,8 +16,8 @@ import (
 	"naru/internal/route/certificate"
 )
 
-// standalone is what a gateway without a control plane is told about HTTPS.
-type standalone struct{ cert, key, listen string }
+// standalone is what only a gateway without a control plane is told.
+type standalone struct{ cert, key, listen, metrics string }
 
 func (s *standalone) check(table string) error {
 	switch {
@@ -25,6 +25,8 @@ func (s *standalone) check(table string) error {
 		return fault.New(fault.Invalid, "tls-cert", "a certificate and its key go together").WithTry("--tls-cert FILE --tls-key FILE")
 	case s.cert != "" && table == "":
 		return fault.New(fault.Invalid, "tls-cert", "a gateway of a control plane is given its certificates by it").WithTry("--table FILE, to stand alone")
+	case s.metrics != "" && table == "":
+		return fault.New(fault.Invalid, "metrics", "the control plane shows the metrics of its gateways").WithTry("GET /metrics of the API; or --table FILE, to stand alone")
 	case s.listen != "" && s.cert == "":
 		return fault.New(fault.Invalid, "listen-tls", "HTTPS needs a certificate").WithTry("--tls-cert FILE --tls-key FILE")
 	}

@@ -34,6 +34,7 @@ type Services struct {
 	Running     Running
 	Rollouts    Rollouts
 	Meter       Meter
+	Metrics     Metrics
 	Routes      Routes
 	Sources     Sources
 	Logs        Logs

@@ -182,7 +182,7 @@ func tag(path string) string {
 	switch last := parts[len(parts)-1]; last {
 	case "pushes", "plans":
 		return "apps"
-	case "info", "healthz", "readyz", "doctor", "backup", "gc", "rotate", "builders":
+	case "info", "metrics", "healthz", "readyz", "doctor", "backup", "gc", "rotate", "builders":
 		return "platform"
 	case "password", "tokens", "me":
 		return "me"
@@ -194,7 +194,7 @@ func tag(path string) string {
 }
 
 func operationID(r Route) string {
-	path := inPath.ReplaceAllString(strings.TrimPrefix(r.Path, "/v1/"), "by-$1")
+	path := inPath.ReplaceAllString(strings.TrimPrefix(strings.TrimPrefix(r.Path, "/v1"), "/"), "by-$1")
 	path = strings.NewReplacer("orgs/by-org/spaces/by-space", "space", "orgs/by-org", "org", "apps/by-app", "app", "/", "-").Replace(path)
 	return strings.ToLower(r.Method) + "-" + path
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,8 @@ import (
 	"naru/internal/auth"
 	"naru/internal/client"
 	"naru/internal/observe/logs"
+	"naru/internal/observe/meter"
+	"naru/internal/route"
 	"naru/internal/secret"
 	"naru/internal/source"
 	"naru/internal/store"
@@ -32,6 +35,18 @@ type world struct {
 	space app.Space
 	url   string
 	logs  *lines // what the API wrote to its log
+	meter metrics
+}
+
+// metrics are of one table.
+type metrics struct {
+	*meter.Meter
+	table *route.Table
+	homes map[app.ID]meter.Home
+}
+
+func (m metrics) WriteMetrics(_ context.Context, out io.Writer, r meter.Reader) error {
+	return m.Write(out, meter.Listed(m.table, func(a app.ID) meter.Home { return m.homes[a] }), r)
 }
 
 const password = "correct horse battery"
@@ -54,10 +69,11 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
 	}
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
+	w.meter = metrics{meter.New(meter.Limits{}), &route.Table{}, map[app.ID]meter.Home{}}
 	handler := api.New(api.Services{
 		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
-		Meter: w.pipe, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Platform: w.pipe,
+		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Platform: w.pipe,
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))
 	ctx, stop := context.WithCancel(context.Background())
 	srv := httptest.NewUnstartedServer(handler)

@@ -173,12 +173,15 @@ func (s *server) detail(ctx context.Context, a app.App) (client.AppDetail, error
 			return client.AppDetail{}, err
 		}
 	}
+	traffic := s.traffic(v.groups[a.ID])
 	for _, g := range v.groups[a.ID] {
 		rel, err := s.Releases.Release(ctx, g.Release)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return client.AppDetail{}, err
 		}
-		out.Groups = append(out.Groups, v.group(g, rel.Number))
+		group := v.group(g, rel.Number)
+		group.Traffic = traffic[g.ID]
+		out.Groups = append(out.Groups, group)
 	}
 	out.Routes = each(v.routes[a.ID], v.route)
 	for i, r := range out.Routes {

@@ -5,6 +5,7 @@ import (
 
 	"naru/internal/auth"
 	"naru/internal/client"
+	"naru/internal/observe/meter"
 	"naru/internal/pipeline/rollout"
 )
 
@@ -32,6 +33,7 @@ func (s *server) routes() []Route {
 	return []Route{
 		{get, "/v1/info", public, "What this server is and where its parts are", call(s.info)},
 		{get, "/v1/healthz", public, "Whether the server answers", call(s.healthz)},
+		{get, "/metrics", auth.PlatformRead, "What the gateways counted, in Prometheus's text format: of the apps one may see, and for administrators of the gateways themselves", streams(meter.ContentType, nil, s.metrics)},
 		{get, "/v1/readyz", public, "Whether every part is ready; 503 until then", ready(s.readyz)},
 
 		{post, "/v1/auth/login", public, "Exchange a name and a password for tokens", call(s.login)},

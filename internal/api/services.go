@@ -13,6 +13,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/observe/logs"
+	"naru/internal/observe/meter"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/pipeline/task"
@@ -151,6 +152,15 @@ type Running interface {
 // Meter tells what an instance uses; every run.Driver does.
 type Meter interface {
 	Usage(ctx context.Context, i run.InstanceID) (run.Usage, error)
+}
+
+// Metrics tells what the gateways counted.
+type Metrics interface {
+	// WriteMetrics writes what a reader may see, in Prometheus's text format.
+	WriteMetrics(ctx context.Context, w io.Writer, r meter.Reader) error
+	// Rates returns what groups did in the last minute, by group id; those without a
+	// request are left out.
+	Rates(groups ...string) map[string]meter.Rate
 }
 
 // Sessions lets people in; *auth.Service does.

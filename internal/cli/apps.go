@@ -105,7 +105,11 @@ func (c *cmd) showApp(d client.AppDetail, usage []client.Usage) {
 			continue
 		}
 		s.say("")
-		s.say("%s  %s, release v%d, %d wanted", s.paint(strong, g.Name), g.Process, g.Release, g.Want)
+		text := fmt.Sprintf("%s  %s, release v%d, %d wanted", s.paint(strong, g.Name), g.Process, g.Release, g.Want)
+		if g.Traffic != nil {
+			text += ", " + lastMinute(g.Traffic)
+		}
+		s.say("%s", text)
 		var rows [][]string
 		for _, i := range g.Instances {
 			u := used[i.ID]

@@ -18,6 +18,7 @@ import (
 	"naru/internal/auth/vault"
 	"naru/internal/fault"
 	"naru/internal/observe/logs"
+	"naru/internal/observe/meter"
 	"naru/internal/pipeline/operation"
 	"naru/internal/run"
 	"naru/internal/secret"
@@ -78,6 +79,19 @@ func newPlatform(t testing.TB) *platform {
 	return p
 }
 
+// counted is that every group has the same traffic.
+type counted struct{}
+
+func (counted) WriteMetrics(context.Context, io.Writer, meter.Reader) error { return nil }
+
+func (counted) Rates(groups ...string) map[string]meter.Rate {
+	out := map[string]meter.Rate{}
+	for _, g := range groups {
+		out[g] = meter.Rate{PerSecond: 12.4, Failed: 0.05}
+	}
+	return out
+}
+
 // start begins to answer, at the same address as before.
 func (p *platform) start() {
 	p.t.Helper()
@@ -85,7 +99,7 @@ func (p *platform) start() {
 	handler := api.New(api.Services{
 		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
-		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Sources: p, Foundations: p, Credentials: p, Platform: p,
+		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Platform: p,
 	}, api.Config{}, slog.New(slog.DiscardHandler))
 	listener, err := net.Listen("tcp", p.addr)
 	must(p.t, err)

@@ -205,7 +205,7 @@ func (c *cmd) groups() *cobra.Command {
 
 func (c *cmd) groupTable(groups []client.ServerGroup) error {
 	return list(c.screen, groups, "no server group: nothing runs",
-		[]string{"GROUP", "RELEASE", "PROCESS", "WEIGHT", "INSTANCES", "HEALTH", "AGE", ""}, func(g client.ServerGroup) []string {
+		[]string{"GROUP", "RELEASE", "PROCESS", "WEIGHT", "INSTANCES", "HEALTH", "LAST MINUTE", "AGE", ""}, func(g client.ServerGroup) []string {
 			note := g.Rollout
 			if g.Disabled && !g.Retired {
 				note += " disabled"
@@ -218,6 +218,21 @@ func (c *cmd) groupTable(groups []client.ServerGroup) error {
 			if g.Process != "web" {
 				weight = "-"
 			}
-			return []string{g.Name, numbered(g.Release), g.Process, weight, fmt.Sprintf("%d/%d", g.Healthy, g.Want), c.screen.health(g.Health), age(g.CreatedAt), note}
+			return []string{g.Name, numbered(g.Release), g.Process, weight, fmt.Sprintf("%d/%d", g.Healthy, g.Want), c.screen.health(g.Health), lastMinute(g.Traffic), age(g.CreatedAt), note}
 		})
+}
+
+// lastMinute says what a group had to do: "12.5/s, 0.4 % failed".
+func lastMinute(t *client.Traffic) string {
+	if t == nil {
+		return "-"
+	}
+	text := fmt.Sprintf("%.2g/s", t.RequestsPerSecond)
+	if t.RequestsPerSecond >= 10 {
+		text = fmt.Sprintf("%.0f/s", t.RequestsPerSecond)
+	}
+	if t.ErrorShare > 0 {
+		text += fmt.Sprintf(", %.2g %% failed", 100*t.ErrorShare)
+	}
+	return text
 }

@@ -81,6 +81,7 @@ type Group struct {
 	Process   string     `json:"process"`
 	Release   int        `json:"release" doc:"number of its release"`
 	Want      int        `json:"want" doc:"instances wanted"`
+	Traffic   *Traffic   `json:"traffic,omitempty" doc:"in the last minute; absent without a request"`
 	Instances []Instance `json:"instances" doc:"by index"`
 	CreatedAt time.Time  `json:"created_at"`
 }

@@ -19,8 +19,15 @@ type ServerGroup struct {
 	Lingering int       `json:"lingering,omitempty" doc:"instances out of traffic that only have WebSockets and other streams left"`
 	Retired   bool      `json:"retired,omitempty" doc:"out of traffic for good: it goes with the last instance that lingers"`
 	Health    string    `json:"health" enum:"healthy,degraded,starting,crashed,empty"`
+	Traffic   *Traffic  `json:"traffic,omitempty" doc:"in the last minute; absent without a request"`
 	Rollout   string    `json:"rollout,omitempty" enum:"old,new" doc:"its part in the rollout on its way"`
 	CreatedAt time.Time `json:"created_at"`
+}
+
+// Traffic is what happened in the last minute.
+type Traffic struct {
+	RequestsPerSecond float64 `json:"requests_per_second"`
+	ErrorShare        float64 `json:"error_share" doc:"of the requests, those answered with 5xx: 0 to 1"`
 }
 
 // NewGroup is a server group to be made beside those there are. It takes no

@@ -118,6 +118,14 @@ func (c Counter) Requests() uint64 {
 	return n
 }
 
+// Load is what a gateway process has open, and counted since its start.
+type Load struct {
+	Connections int64  `json:"connections"`        // of clients, open now
+	Upgraded    int64  `json:"upgraded,omitempty"` // of them, those that were switched to another protocol
+	Accepted    uint64 `json:"accepted"`           // connections of clients
+	LogLost     uint64 `json:"log_lost,omitempty"` // lines that the access log had no place for
+}
+
 // Ejection tells that the gateway stopped (or began again) to send requests to
 // an instance because of what it saw itself.
 type Ejection struct {

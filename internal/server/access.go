@@ -7,12 +7,14 @@ import (
 
 	"naru/internal/app"
 	"naru/internal/observe/logs"
+	"naru/internal/observe/meter"
 	"naru/internal/route"
 )
 
 // accessLog writes the gateways' records into the logs of the apps they are
-// about.
+// about, and has what they counted added up.
 type accessLog struct {
+	*meter.Meter
 	book *logs.Book
 	log  *slog.Logger
 }
@@ -35,12 +37,10 @@ func (a *accessLog) Access(gateway string, records []route.Access, dropped uint6
 		a.log.Warn("keep access records", "gateway", gateway, "error", err)
 	}
 	if dropped > 0 {
+		a.Dropped(dropped)
 		a.log.Warn("access records dropped", "gateway", gateway, "count", dropped)
 	}
 }
-
-// Counters are dropped: nothing asks for them, and the gateway keeps its totals.
-func (a *accessLog) Counters(string, []route.Counter) {}
 
 // Ejected notes which instances a gateway stopped sending to.
 func (a *accessLog) Ejected(gateway string, ejections []route.Ejection) {

@@ -29,6 +29,7 @@ import (
 	"naru/internal/config"
 	"naru/internal/door/oci"
 	"naru/internal/observe/logs"
+	"naru/internal/observe/meter"
 	"naru/internal/operate"
 	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/foundry"
@@ -122,9 +123,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{book: book, log: log}, Tripped: st.TripRollouts}, log)
+	counts := &metrics{Meter: meter.New(meter.Limits{}), store: st}
+	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{Meter: counts.Meter, book: book, log: log}, Tripped: counts.tripped(st.TripRollouts)}, log)
+	counts.gateways = gateways
 	certificates := newCertified(cfg, gateways, log)
-	traffic := operate.NewTraffic(routing{Store: st, boot: bootID()}, certificates, log)
+	traffic := operate.NewTraffic(routing{Store: st, boot: bootID(), meter: counts.Meter}, certificates, log)
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
 		launch.Bounds{LogBytesPerSecond: int(cfg.Logs.Rate), LogLineBytes: int(cfg.Logs.LineBytes), LogSpoolMiB: int(cfg.Logs.Spool / config.MiB)})
 	keeper := operate.NewKeeper(st, driver, launcher, traffic, operate.Options{
@@ -181,7 +184,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}}
 	handler := api.New(api.Services{
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
-		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Meter: driver,
+		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
 		Foundations: foundations, Credentials: safe, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: appsURL(cfg, cfg.AppsDomain)}.From(cfg), log)
@@ -209,6 +212,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "registry", Run: web(registryLn, roomyRegistry(registry, reserve), 0)}, // before the keeper: instances are pulled from it
 		serve.Part{Name: "hub", Run: func(ctx context.Context) error { return gateways.Run(ctx, controlLn) }},
 		serve.Part{Name: "certificates", Run: certificates.Run},
+		serve.Part{Name: "metrics", Run: counts.Run},
 		serve.Part{Name: "traffic", Run: traffic.Run},
 		serve.Part{Name: "keeper", Run: keeper.Run},
 		serve.Part{Name: "tasks", Run: oneOff.Run},

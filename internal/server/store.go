@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"naru/internal/observe/meter"
 	"naru/internal/route"
 	"naru/internal/store"
 )
@@ -13,11 +14,13 @@ type routing struct {
 	*store.Store
 	boot   string
 	static []route.Entry
+	meter  *meter.Meter // knows what the groups have done so far
 }
 
 // RoutingInput reads it, all as of one moment.
 func (r routing) RoutingInput(ctx context.Context) (route.Input, error) {
 	in, err := r.Store.RoutingInput(ctx)
 	in.Boot, in.Static = r.boot, r.static
+	r.meter.Remember(in.Groups)
 	return in, err
 }

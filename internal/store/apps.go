@@ -168,6 +168,19 @@ func (s *Store) AppsByID(ctx context.Context, apps ...app.ID) ([]app.App, error)
 	return each(rows, appRow.app), nil
 }
 
+// SpacesOfApps returns the space of every app.
+func (s *Store) SpacesOfApps(ctx context.Context) (map[app.ID]app.SpaceID, error) {
+	var rows []appRow
+	if err := s.read(ctx).NewSelect().Model(&rows).Column("id", "space_id").Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list apps: %w", err)
+	}
+	out := make(map[app.ID]app.SpaceID, len(rows))
+	for _, r := range rows {
+		out[r.ID] = r.Space
+	}
+	return out, nil
+}
+
 // CountApps counts the apps that a filter selects on all pages.
 func (s *Store) CountApps(ctx context.Context, f AppFilter) (int, error) {
 	n, err := f.where(s.read(ctx).NewSelect().Model((*appRow)(nil))).Count(ctx)

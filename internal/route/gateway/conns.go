@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"naru/internal/route"
 )
 
 // conns knows the clients' open connections and the requests on them.
@@ -17,6 +19,7 @@ type conns struct {
 	mu       sync.Mutex // guards what follows
 	open     map[*socket]struct{}
 	upgraded int           // of those open
+	accepted uint64        // ever
 	waiting  chan struct{} // closed when a connection ends; nil while nobody waits
 }
 
@@ -55,6 +58,7 @@ func (c *conns) add(conn net.Conn) *socket {
 	defer c.mu.Unlock()
 	cl := &socket{Conn: conn, conns: c}
 	c.open[cl] = struct{}{}
+	c.accepted++
 	return cl
 }
 
@@ -142,6 +146,13 @@ func (c *conns) cut(plain bool) {
 	for _, cl := range doomed {
 		_ = cl.Close()
 	}
+}
+
+// load says how many there are.
+func (c *conns) load() route.Load {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return route.Load{Connections: int64(len(c.open)), Upgraded: int64(c.upgraded), Accepted: c.accepted}
 }
 
 // finished blocks until no request is being handled.

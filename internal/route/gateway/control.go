@@ -109,6 +109,7 @@ type stream struct {
 	g    *Gateway
 	conn net.Conn
 	seen map[counterKey]route.Counter // what this control plane was told
+	load route.Load                   // and this
 	left bool                         // it was told that we are draining
 }
 
@@ -179,6 +180,12 @@ func (s *stream) urgent() error {
 func (s *stream) batches() error {
 	if totals := s.g.reports.totals(s.seen); len(totals) > 0 {
 		if err := s.send(&wire.Message{Counters: totals}); err != nil {
+			return err
+		}
+	}
+	if load := s.g.Load(); load != s.load {
+		s.load = load
+		if err := s.send(&wire.Message{Load: &load}); err != nil {
 			return err
 		}
 	}

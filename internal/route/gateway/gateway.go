@@ -98,5 +98,18 @@ func (g *Gateway) Version() uint64 { return g.tables.version() }
 // stream and the table file do; tests and embedders may do it directly.
 func (g *Gateway) Apply(t *route.Table) error { return g.tables.apply(t) }
 
+// Table returns the table in use; it must not be changed.
+func (g *Gateway) Table() *route.Table { return g.tables.view().table }
+
+// Counters returns all that was counted since the start, but for routes that left
+// the table a quarter of an hour ago.
+func (g *Gateway) Counters() []route.Counter { return g.reports.totals(map[counterKey]route.Counter{}) }
+
+// Trips returns the trips of guards that the gateway holds to.
+func (g *Gateway) Trips() []route.Trip { return g.tables.guards.Trips() }
+
+// Load returns what is open.
+func (g *Gateway) Load() route.Load { return g.conns.load() }
+
 // Generation identifies this process among gateways.
 func (g *Gateway) Generation() string { return g.generation }

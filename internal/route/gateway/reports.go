@@ -157,10 +157,10 @@ func (r *reports) totals(seen map[counterKey]route.Counter) []route.Counter {
 		total := c.total(key)
 		if total != seen[key] {
 			seen[key] = total
-			if total.Requests() > 0 {
+			if total.Requests() > 0 || total.Active > 0 {
 				out = append(out, total)
 			}
-		} else if c != r.stray && c.round.Load() != r.round && now-c.used.Load() > int64(forget/time.Second) {
+		} else if c != r.stray && total.Active == 0 && c.round.Load() != r.round && now-c.used.Load() > int64(forget/time.Second) {
 			delete(r.counters, key)
 			delete(seen, key)
 		}

@@ -222,6 +222,8 @@ func (h *Hub) receive(ctx context.Context, g *gateway, in io.Reader) error {
 		case h.cfg.Observer == nil:
 		case m.Counters != nil:
 			h.cfg.Observer.Counters(g.hello.Generation, m.Counters)
+		case m.Load != nil:
+			h.cfg.Observer.Load(g.hello.Generation, *m.Load)
 		case m.Access != nil:
 			h.cfg.Observer.Access(g.hello.Generation, m.Access.Records, m.Access.Dropped)
 		case m.Ejected != nil:

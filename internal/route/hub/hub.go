@@ -47,6 +47,7 @@ func (c Config) withDefaults() Config {
 // behind them.
 type Observer interface {
 	Counters(gateway string, counters []route.Counter)
+	Load(gateway string, l route.Load)
 	Access(gateway string, records []route.Access, dropped uint64)
 	Ejected(gateway string, ejections []route.Ejection)
 }

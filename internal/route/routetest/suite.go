@@ -342,6 +342,7 @@ type Seen struct {
 	mu        sync.Mutex
 	changed   chan struct{}
 	counters  map[string]route.Counter // by gateway, route and group
+	Loads     map[string]route.Load    // by gateway
 	Records   []route.Access
 	Dropped   uint64
 	Ejections []route.Ejection
@@ -358,6 +359,16 @@ func (s *Seen) Counters(gateway string, counters []route.Counter) {
 		for _, c := range counters {
 			s.counters[gateway+" "+c.Route+" "+c.Group] = c
 		}
+	})
+}
+
+// Load keeps the newest of each gateway.
+func (s *Seen) Load(gateway string, l route.Load) {
+	s.note(func() {
+		if s.Loads == nil {
+			s.Loads = map[string]route.Load{}
+		}
+		s.Loads[gateway] = l
 	})
 }
 

@@ -22,6 +22,7 @@ type Message struct {
 	Ack      *Ack             `json:"ack,omitempty"`      // gateway: answer to a table
 	Idle     *Idle            `json:"idle,omitempty"`     // gateway: drained instances
 	Counters []route.Counter  `json:"counters,omitempty"` // gateway: those that changed
+	Load     *route.Load      `json:"load,omitempty"`     // gateway: when it changed
 	Access   *Access          `json:"access,omitempty"`   // gateway
 	Ejected  []route.Ejection `json:"ejected,omitempty"`  // gateway
 	Trips    []route.Trip     `json:"trips,omitempty"`    // gateway: guards that took a weight away

@@ -1,0 +1,59 @@
+package meter
+
+import (
+	"naru/internal/app"
+	"naru/internal/route"
+)
+
+// Place is where a pair belongs, in words for labels.
+type Place struct {
+	Route string // host and path
+	Group string // name
+	App   string // name
+	In    Home
+}
+
+// Home is the space of an app; zero where there are none.
+type Home struct {
+	Org   app.OrgID
+	Space app.SpaceID
+	Name  string // "default/dev"
+}
+
+// Directory finds the place of a route and a group by their ids; a group of "" is
+// what a gateway answered itself.
+type Directory func(routeID, groupID string) (Place, bool)
+
+// Listed makes a directory of a table. home may be nil: then nothing has a space.
+func Listed(t *route.Table, home func(app.ID) Home) Directory {
+	type at struct {
+		entry *route.Entry
+		group *route.Group
+	}
+	all := make(map[key]at, 2*len(t.Routes))
+	for i := range t.Routes {
+		e := &t.Routes[i]
+		all[key{e.ID, ""}] = at{e, nil}
+		for j := range e.Groups {
+			all[key{e.ID, e.Groups[j].ID}] = at{e, &e.Groups[j]}
+		}
+	}
+	return func(routeID, groupID string) (Place, bool) {
+		found, ok := all[key{routeID, groupID}]
+		if !ok {
+			return Place{}, false
+		}
+		p, of := Place{Route: route.Name(found.entry.Host, found.entry.Path)}, found.entry.App
+		if g := found.group; g != nil {
+			p.Group = g.Name
+			if g.App != nil {
+				of = *g.App
+			}
+		}
+		p.App = of.Name
+		if home != nil {
+			p.In = home(app.ID(of.ID))
+		}
+		return p, true
+	}
+}
