@@ -68,6 +68,7 @@ type exchange struct {
 	tried   tried
 	begun   bool      // the answer's head was sent
 	place   *bulkhead // holds a place in it
+	replica *replica  // copy of it that is being made; nil: none
 	seated  *backend  // where its cookie says it belongs
 	term    int64     // of the group's breaker, when it was let in
 	key     [8]byte   // scratch for what a rate counts by
@@ -107,7 +108,7 @@ func (x *exchange) reset(start time.Time, req *h1.Request) {
 	x.start, x.now, x.req = start, at(start), req
 	x.entry, x.group, x.back, x.busy = nil, nil, nil, nil
 	x.status, x.sent, x.header, x.attempts, x.switched, x.stream, x.problem = 0, 0, 0, 0, false, false, ""
-	x.tried, x.begun, x.seated = x.tried[:0], false, nil
+	x.tried, x.begun, x.seated, x.replica = x.tried[:0], false, nil, nil
 	x.upload.none()
 	x.identify()
 	if req != nil {

@@ -227,7 +227,11 @@ func (x *exchange) cause(err error) error {
 
 // exchange sends the request on t's connection and reads the answer's head.
 func (x *exchange) exchange(t *trip) error {
-	out := append(x.head(), x.upload.first...)
+	head := x.head()
+	if x.entry.mirror != nil {
+		x.copied(head)
+	}
+	out := append(head, x.upload.first...)
 	if x.upload.done.Load() {
 		out = append(out, x.upload.end...)
 		x.out = out

@@ -88,6 +88,7 @@ func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
 		defer stop()
 		return g.serve(ctx, background, listeners)
 	})
+	defer g.tables.copies.stop()
 	return group.Wait()
 }
 

@@ -15,6 +15,7 @@ type policy struct {
 	gates []gate // in the order of route.Policy's fields
 
 	breakers map[string]*breaker // by group
+	copies   chan struct{}       // one for each copy on its way
 
 	hsts            string // of answers over TLS
 	request         *edits // of what the app is sent

@@ -54,11 +54,15 @@ func (p *pump) run() {
 		if used < n {
 			up.rest = bytes.Clone(in[room+used : room+n])
 		}
+		if p.x.replica.add(out); up.done.Load() {
+			p.x.replica.add(up.end)
+		}
 		if p.write(out) != nil || up.done.Load() && p.write(up.end) != nil {
 			return // the instance's answer, or its end, says why
 		}
 	}
 	p.sent = true
+	p.x.replica.send()
 }
 
 func (p *pump) write(b []byte) error {

@@ -33,6 +33,7 @@ type entry struct {
 	own     *counter // answers the gateway gave itself
 	policy  *policy  // nil where the route asks for nothing
 	retries retries
+	mirror  *mirror  // nil where nothing is copied
 	sticky  *sticky  // nil where visitors go anywhere
 	others  []*entry // of the same place, each with a condition; asked in order before this one
 	none    bool     // there is no route for requests that meet no condition: only the others count
@@ -59,6 +60,7 @@ type tables struct {
 	cfg     Config
 	reports *reports
 	probers *probers
+	copies  *copies
 	guards  guard.Set
 	now     atomic.Pointer[view]
 
@@ -67,7 +69,7 @@ type tables struct {
 }
 
 func newTables(cfg Config, r *reports) *tables {
-	t := &tables{cfg: cfg, reports: r, probers: newProbers(r), leaving: map[backendKey]*backend{}}
+	t := &tables{cfg: cfg, reports: r, probers: newProbers(r), copies: newCopies(cfg.UpstreamIdle), leaving: map[backendKey]*backend{}}
 	t.now.Store(&view{table: &route.Table{}, index: route.NewIndex[*entry](), waiting: true})
 	return t
 }
@@ -173,6 +175,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		e.groups = []*group{e.spare}
 	}
 	e.sticky = newSticky(e)
+	e.mirror = t.newMirror(e, before, next)
 	return e
 }
 
