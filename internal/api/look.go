@@ -185,7 +185,7 @@ func (s *server) detail(ctx context.Context, a app.App) (client.AppDetail, error
 	}
 	out.Routes = each(v.routes[a.ID], v.route)
 	for i, r := range out.Routes {
-		out.Routes[i].Default = r.Host == a.Slug+"."+s.cfg.AppsDomain && r.Path == "/"
+		out.Routes[i].Default = r.Host == a.Slug+"."+s.cfg.AppsDomain && r.Path == "/" && r.When == nil
 	}
 	return out, nil
 }

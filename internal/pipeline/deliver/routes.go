@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -134,11 +135,15 @@ func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, w mappi
 	return s.changeRoute(ctx, actor, r, w.change)
 }
 
-// changeRoute works in the caller's transaction.
+// changeRoute works in the caller's transaction. What is as it was is no event:
+// every push says its manifest's rules again.
 func (s *Service) changeRoute(ctx context.Context, actor string, r route.Route, change route.Change) (route.Route, error) {
 	terms, err := change.Apply(r.Terms)
 	if err != nil {
 		return r, err
+	}
+	if reflect.DeepEqual(terms, r.Terms) {
+		return r, nil
 	}
 	r.Terms = terms
 	return s.store.SetRoute(ctx, r, event.Event{Kind: "route.changed", Actor: actor, Space: string(r.Space), Subject: r.Name(), Detail: map[string]any{"keys": change.Keys()}})
@@ -259,7 +264,7 @@ func (s *Service) urls(ctx context.Context, a app.App) ([]string, error) {
 		urls = append(urls, s.cfg.URL(r.Host, r.Path))
 	}
 	slices.Sort(urls)
-	return urls, nil
+	return slices.Compact(urls), nil // routes with conditions share theirs
 }
 
 // live ends a story.
