@@ -123,7 +123,11 @@ func prefixes(key string, all []string) *problem {
 
 // ParsePrefix reads an address or a prefix.
 func ParsePrefix(text string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+	if !strings.Contains(text, "/") {
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.Zone() != "" {
+			return netip.Prefix{}, fmt.Errorf("%q is no address and no prefix such as 192.0.2.0/24", text)
+		}
 		a = a.Unmap()
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}

@@ -9,17 +9,27 @@ import (
 
 // addresses lets visitors in by where they come from.
 type addresses struct {
+	spec        *route.Addresses
+	made        bool
 	allow, deny prefixes
-	some        bool // only those that are allowed
 }
 
-func newAddresses(spec *route.Addresses) *addresses {
-	return &addresses{newPrefixes(spec.Allow), newPrefixes(spec.Deny), len(spec.Allow) > 0}
+func newAddresses(spec *route.Addresses) *addresses { return &addresses{spec: spec} }
+
+func (a *addresses) rule() any { return *a.spec }
+
+// ready makes the sets of one that is to be used: there may be many in a table
+// that differs from the one before in nothing else.
+func (a *addresses) ready() *addresses {
+	if !a.made {
+		a.made, a.allow, a.deny = true, newPrefixes(a.spec.Allow), newPrefixes(a.spec.Deny)
+	}
+	return a
 }
 
 func (a *addresses) pass(x *exchange) (*page, error) {
 	from := x.visitor()
-	if !a.deny.has(from) && (!a.some || a.allow.has(from)) {
+	if !a.deny.has(from) && (len(a.spec.Allow) == 0 || a.allow.has(from)) {
 		return nil, nil
 	}
 	x.problem = "refused: the address " + from.String() + " is not let in"

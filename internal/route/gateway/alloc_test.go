@@ -139,7 +139,7 @@ func TestPoliciesAllocateNothing(t *testing.T) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	row := plainRows["GET 1 KiB"]
-	ask := strings.Replace(row.ask, "\r\n\r\n", "\r\nX-Key: abc\r\nCookie: a=b; sid=42\r\n\r\n", 1)
+	ask := strings.Replace(row.ask, "\r\n\r\n", "\r\nX-Key: abc\r\nAuthorization: Basic YW5uOnNlY3JldA==\r\nCookie: a=b; sid=42\r\n\r\n", 1)
 	for name, p := range map[string]route.Policy{
 		"a rate":              {Rates: []route.Rate{{Requests: 1_000_000}}},
 		"a rate by client":    {Rates: []route.Rate{{Requests: 1_000_000, By: "client"}}},
@@ -148,6 +148,13 @@ func TestPoliciesAllocateNothing(t *testing.T) {
 		"sticky by a header":  {Sticky: &route.Sticky{Header: "X-Key"}},
 		"sticky by a cookie":  {Sticky: &route.Sticky{Cookie: "sid"}},
 		"a breaker":           {Breaker: &route.Breaker{}},
+		"addresses":           {Addresses: &route.Addresses{Allow: []string{"127.0.0.0/8"}}, Maintenance: &route.Maintenance{Except: []string{"127.0.0.1"}}},
+		"a password":          {Auth: &route.Auth{Users: map[string]string{"ann": hashOfSecret}}},
+		"faults of others":    {Faults: []route.Fault{{Match: &route.Match{Header: "X-Fault"}, Abort: 500}}},
+		"rules for fields": {
+			Request:  &route.Rules{Remove: []string{"X-Key"}, Set: map[string]string{"X-Client": "{client} {path}"}, Add: map[string][]string{"X-Id": {"{request_id}"}}},
+			Response: &route.Rules{Remove: []string{"Date"}, Set: map[string]string{"X-Group": "{group}"}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table := tableOf(silentApp(t, row.answer))
@@ -158,6 +165,9 @@ func TestPoliciesAllocateNothing(t *testing.T) {
 		})
 	}
 }
+
+// hashOfSecret is the password "secret".
+const hashOfSecret = "$2a$04$i1RTxfyElxbHPBtSt2nxU..r2A/tcp9f1eSXLk/F6Er4isxRA72za"
 
 const counted = 2000
 

@@ -116,7 +116,10 @@ func credentials(req *h1.Request, buf []byte) (said []byte, ok bool) {
 	}
 	said, err := base64.StdEncoding.AppendDecode(buf, token)
 	colon := bytes.IndexByte(said, ':')
-	return said, err == nil && colon > 0 && len(said)-colon-1 <= maxPassword
+	// A control character is not allowed (RFC 7617), and bcrypt repeats what ends
+	// with a zero: other passwords would be right, too.
+	return said, err == nil && colon > 0 && len(said)-colon-1 <= maxPassword &&
+		!bytes.ContainsFunc(said, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 func (a *auth) digest(said []byte) digest {

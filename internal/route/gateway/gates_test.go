@@ -124,7 +124,7 @@ func TestChallengesOfAuthorities(t *testing.T) {
 
 func TestAddressesBehindProxies(t *testing.T) {
 	cfg := Config{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
-	gate := newAddresses(&route.Addresses{Allow: []string{"198.51.100.0/24"}, Deny: []string{"198.51.100.66"}})
+	gate := newAddresses(&route.Addresses{Allow: []string{"198.51.100.0/24"}, Deny: []string{"198.51.100.66"}}).ready()
 	for name, tt := range map[string]struct {
 		from string
 		said []string

@@ -12,11 +12,20 @@ import (
 // maintenance shows visitors a page in place of the app.
 type maintenance struct {
 	spec   *route.Maintenance
+	made   bool
 	except prefixes
 }
 
-func newMaintenance(spec *route.Maintenance) *maintenance {
-	return &maintenance{spec, newPrefixes(spec.Except)}
+func newMaintenance(spec *route.Maintenance) *maintenance { return &maintenance{spec: spec} }
+
+func (m *maintenance) rule() any { return *m.spec }
+
+// ready makes the set of one that is to be used.
+func (m *maintenance) ready() *maintenance {
+	if !m.made {
+		m.made, m.except = true, newPrefixes(m.spec.Except)
+	}
+	return m
 }
 
 func (m *maintenance) pass(x *exchange) (*page, error) {

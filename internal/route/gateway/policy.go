@@ -42,10 +42,10 @@ func newPolicy(spec *route.Policy, before *policy) *policy {
 		p.add(&httpsOnly{})
 	}
 	if spec.Maintenance != nil {
-		p.add(newMaintenance(spec.Maintenance))
+		p.add(kept(newMaintenance(spec.Maintenance), before).ready())
 	}
 	if spec.Addresses != nil {
-		p.add(newAddresses(spec.Addresses))
+		p.add(kept(newAddresses(spec.Addresses), before).ready())
 	}
 	if spec.Auth != nil {
 		p.add(kept(newAuth(spec.Auth), before))

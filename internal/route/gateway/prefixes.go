@@ -38,11 +38,15 @@ func newPrefixes(texts []string) prefixes {
 
 // lastOf is the last address of a prefix.
 func lastOf(p netip.Prefix) netip.Addr {
-	b := p.Addr().AsSlice()
-	for i := p.Bits(); i < 8*len(b); i++ {
+	a := p.Addr()
+	b := a.As16()
+	for i := 128 - a.BitLen() + p.Bits(); i < 128; i++ {
 		b[i/8] |= 0x80 >> (i % 8)
 	}
-	last, _ := netip.AddrFromSlice(b)
+	last := netip.AddrFrom16(b)
+	if a.Is4() {
+		last = last.Unmap()
+	}
 	return last
 }
 
