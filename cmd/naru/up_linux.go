@@ -185,9 +185,9 @@ func greet(ctx context.Context, cfg config.Config, out io.Writer) {
 	if err := server.Ask(ctx, cfg, "/login-code", &code); err == nil {
 		login += " --code " + code.Code
 	}
-	_, port, err := net.SplitHostPort(cfg.Listen.Apps)
-	if err != nil {
-		port = "80"
+	api := cfg.APIURL()
+	if cfg.Listen.AppsTLS != "" {
+		api += ", " + server.AppsURL(cfg, "api."+cfg.PlatformDomain()) + " (naru ca prints whom to trust)"
 	}
 	admin := "password in " + cfg.AdminPath()
 	if _, err := os.Stat(cfg.AdminPath()); err != nil {
@@ -196,13 +196,13 @@ func greet(ctx context.Context, cfg config.Config, out io.Writer) {
 	fmt.Fprintf(out, `
 naru is up
   API        %s
-  apps       http://NAME.%s:%s
+  apps       %s
   registry   %s
   admin      %s
 
   %s
 
-`, cfg.APIURL(), cfg.AppsDomain, port, cfg.Listen.Registry, admin, login)
+`, api, server.AppsURL(cfg, "NAME."+cfg.AppsDomain), cfg.Listen.Registry, admin, login)
 }
 
 func doctorCommand() *cobra.Command {

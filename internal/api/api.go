@@ -65,6 +65,8 @@ type Config struct {
 	Keys          int            // Idempotency-Keys remembered; 10,000
 	KeyLifetime   time.Duration  // how long an Idempotency-Key is remembered; 10 min
 	Proxies       []netip.Prefix // whose X-Forwarded-For is believed; none
+	Via           string         // the word by which requests of the platform's own gateway are known; "": none
+	ViaField      string         // header field that carries it
 }
 
 // Rate bounds how often something may happen.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -130,7 +131,9 @@ func (s *server) remote(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && s.believed(host); i-- {
+	via := s.cfg.Via != "" && subtle.ConstantTimeCompare([]byte(r.Header.Get(s.cfg.ViaField)), []byte(s.cfg.Via)) == 1
+	for i := len(hops) - 1; i >= 0 && (via || s.believed(host)); i-- {
+		via = false // it vouches for its own hop alone
 		hop := strings.TrimSpace(hops[i])
 		if _, err := netip.ParseAddr(hop); err != nil {
 			break

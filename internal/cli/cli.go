@@ -119,6 +119,9 @@ func (c *cmd) connect() (*client.Client, Target, error) {
 	} else {
 		opts.Session = newFileSession(c.world.Getenv, t.Server)
 	}
+	if opts.HTTP, err = trusted(c.world.Getenv, t.Server); err != nil {
+		return nil, t, err
+	}
 	cl, err := client.New(t.Server, opts)
 	return cl, t, err
 }

@@ -4,21 +4,24 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"naru/internal/client"
+	"naru/internal/fault"
 )
 
 func (c *cmd) login() *cobra.Command {
-	var user, code string
+	var user, code, ca string
 	var stdin bool
 	command := &cobra.Command{
 		Use:   "login [SERVER]",
 		Short: "Log in to a naru server",
 		Long:  "Logs in and keeps the login for later commands. naru up prints a line with a one-time code;\nwithout a code the password is asked for, or read from standard input with --password-stdin.",
 		Example: `  naru login http://127.0.0.1:7070 --code 4f7k-…
-  naru login http://127.0.0.1:7070 --user admin`,
+  naru login http://127.0.0.1:7070 --user admin
+  naru login https://api.naru.example.com --ca-cert naru-ca.pem`,
 		Args: between("[SERVER]"),
 		RunE: func(cc *cobra.Command, args []string) error {
 			kept, err := loadTarget(c.world.Getenv)
@@ -35,7 +38,20 @@ func (c *cmd) login() *cobra.Command {
 			if server == "" {
 				server = "http://127.0.0.1:7070"
 			}
-			cl, err := client.New(address(server), client.Options{Waiting: c.screen.waiting, Patience: -1})
+			var authority []byte
+			options := client.Options{Waiting: c.screen.waiting, Patience: -1}
+			if ca != "" {
+				if authority, err = os.ReadFile(ca); err != nil {
+					return fault.New(fault.Invalid, "ca-cert", "cannot read %s", ca).WithCause(err)
+				}
+				options.HTTP, err = trusting(ca, authority)
+			} else {
+				options.HTTP, err = trusted(c.world.Getenv, address(server))
+			}
+			if err != nil {
+				return err
+			}
+			cl, err := client.New(address(server), options)
 			if err != nil {
 				return err
 			}
@@ -45,6 +61,11 @@ func (c *cmd) login() *cobra.Command {
 			}
 			if err := keepTokens(cc.Context(), newFileSession(c.world.Getenv, cl.Address()), tokens); err != nil {
 				return err
+			}
+			if ca != "" {
+				if err := keepAuthority(c.world.Getenv, cl.Address(), authority); err != nil {
+					return err
+				}
 			}
 			if kept.Server != cl.Address() {
 				info, err := cl.Info(cc.Context())
@@ -67,6 +88,7 @@ func (c *cmd) login() *cobra.Command {
 	f := command.Flags()
 	f.StringVarP(&user, "user", "u", "", "user name (default admin)")
 	f.StringVar(&code, "code", "", "one-time code, as naru up prints it")
+	f.StringVar(&ca, "ca-cert", "", "PEM file of the authority that signed the server's certificate (naru ca prints it); kept for later commands")
 	f.BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
 	return command
 }

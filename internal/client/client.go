@@ -237,6 +237,10 @@ func unreachable(ctx context.Context, host string, err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
+	if why := untrusted(err); why != "" { // asking again would not help
+		return fault.New(fault.Unauthenticated, "", "the server at %s is not trusted: %s", host, why).
+			WithTry("naru login https://%s --ca-cert FILE, with what naru ca prints on the platform's machine", host).WithCause(err)
+	}
 	return fault.New(fault.Unavailable, "", "no answer from the naru server at %s", host).
 		WithTry("see that naru up runs there, or name another server: naru login http://HOST:PORT").WithCause(err)
 }

@@ -16,6 +16,7 @@ type Config struct {
 	RunDir      string   `key:"run_dir" doc:"folder of sockets and pid files; its path must stay short, a socket's path is limited to 108 bytes"`
 	Listen      Listen   `key:"listen"`
 	AppsDomain  string   `key:"apps_domain" doc:"apps answer at NAME.DOMAIN; names under localhost resolve to loopback in browsers and curl"`
+	Names       string   `key:"platform_domain" doc:"names of the platform itself, answered by the gateway: api.DOMAIN and registry.DOMAIN; below the apps domain, which empty makes naru.APPS_DOMAIN; no app can have them"`
 	ExternalURL string   `key:"external_url" doc:"URL at which people reach the API; empty means the address of listen.api"`
 	Driver      Driver   `key:"driver" doc:"what runs instances: containerd, process (isolates nothing), or auto, which takes containerd where the machine can"`
 	Subnet      Prefix   `key:"subnet" doc:"addresses of instances, a /20 or larger IPv4 prefix; empty takes the first free /20 of 10.64.0.0/10"`
@@ -244,6 +245,14 @@ func (c Config) ContainerdSocket() string {
 // as unix:///PATH.
 func (c Config) BuildkitAddress() string {
 	return "unix://" + engineSocket(c.Buildkit, filepath.Join(c.RunDir, "buildkitd.sock"))
+}
+
+// PlatformDomain is the domain of the platform's own names.
+func (c Config) PlatformDomain() string {
+	if c.Names != "" {
+		return c.Names
+	}
+	return "naru." + c.AppsDomain
 }
 
 // APIURL is how people reach the API.

@@ -48,6 +48,12 @@ func (c Config) complaints() []error {
 		notBelow("logs.process", c.Logs.Process, 64*KiB),
 		notBelow("gateway.header_bytes", c.Gateway.HeaderBytes, 4*KiB),
 	}
+	if c.Names != "" {
+		list = append(list, domain("platform_domain", c.Names))
+		if !strings.HasSuffix(c.Names, "."+c.AppsDomain) {
+			list = append(list, fmt.Errorf("platform_domain: must be below apps_domain %s, for which naru's certificates are good (got %s)", c.AppsDomain, c.Names))
+		}
+	}
 	if len(c.RunDir) > maxRunDir {
 		list = append(list, fmt.Errorf("run_dir: must be at most %d bytes long, or its sockets cannot be opened (got %d)", maxRunDir, len(c.RunDir)))
 	}

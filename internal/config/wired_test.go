@@ -17,6 +17,7 @@ var wired = map[string][2]string{
 	"listen.apps":                   {"internal/supervise/platform/platform.go", "c.Listen.Apps"},
 	"listen.apps_tls":               {"internal/supervise/platform/platform.go", "c.Listen.AppsTLS"},
 	"apps_domain":                   {"internal/server/server.go", "cfg.AppsDomain"},
+	"platform_domain":               {"internal/server/names.go", "cfg.PlatformDomain()"},
 	"external_url":                  {"internal/config/config.go", "return c.ExternalURL"},
 	"driver":                        {"internal/server/driver.go", "c.Driver"},
 	"subnet":                        {"internal/server/driver.go", "c.Subnet"},

@@ -49,8 +49,12 @@ func Build(in Input) Table {
 		byProcess[key] = append(byProcess[key], g)
 	}
 	t := Table{Boot: in.Boot, Routes: make([]Entry, 0, len(in.Routes)+len(in.Static))}
+	own := map[string]bool{}
+	for i := range in.Static {
+		own[in.Static[i].Host] = true
+	}
 	for _, r := range in.Routes {
-		if len(r.Destinations) > 0 {
+		if len(r.Destinations) > 0 && !own[r.Host] {
 			t.Routes = append(t.Routes, entry(r, byProcess, in.Apps))
 		}
 	}

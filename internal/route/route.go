@@ -6,6 +6,7 @@ package route
 import (
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"naru/internal/app"
@@ -173,6 +174,19 @@ func Taken(host, path string) error {
 func Exists(host, path string) error {
 	return fault.New(fault.Conflict, "route", "the route %s already exists", Name(host, path)).
 		WithTry("naru routes")
+}
+
+// Below reports whether a host is a domain or a name below it; a wildcard is
+// what it stands for.
+func Below(host, domain string) bool {
+	host = strings.TrimPrefix(host, "*.")
+	return domain != "" && (host == domain || strings.HasSuffix(host, "."+domain))
+}
+
+// Reserved is the error for a host that the platform keeps for itself.
+func Reserved(host, domain string) error {
+	return fault.New(fault.Invalid, "host", "%s belongs to the platform, as all names below %s do", host, domain).
+		WithTry("choose another host; platform_domain is where the platform keeps its names")
 }
 
 // withPort returns the address with another port.

@@ -39,7 +39,7 @@ type part struct {
 // Info says what the server is and where its parts are.
 func (p *platform) Info(context.Context) (client.Info, error) {
 	return client.Info{
-		Version: version.Version, API: p.cfg.APIURL(), Registry: p.cfg.Listen.Registry, Apps: appsURL(p.cfg, p.cfg.AppsDomain),
+		Version: version.Version, API: p.cfg.APIURL(), Registry: p.cfg.Listen.Registry, Apps: AppsURL(p.cfg, p.cfg.AppsDomain),
 		AppsDomain: p.cfg.AppsDomain, Driver: p.driver.Name(), Notice: p.driver.Notice(),
 		DefaultOrg: app.DefaultOrg, DefaultSpace: app.DefaultSpace,
 		Limits: client.Limits{
@@ -70,8 +70,8 @@ func unableToBuild(c config.Config) error {
 		WithTry("sudo naru up; or push an image: naru push --image REF; or name a BuildKit with --buildkit-address")
 }
 
-// appsURL is the URL of a host behind the gateway.
-func appsURL(c config.Config, host string) string {
+// AppsURL is the URL of a host behind the gateway.
+func AppsURL(c config.Config, host string) string {
 	scheme, listen, usual := "http", c.Listen.Apps, "80"
 	if c.Listen.AppsTLS != "" {
 		scheme, listen, usual = "https", c.Listen.AppsTLS, "443"

@@ -127,7 +127,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{Meter: counts.Meter, book: book, log: log}, Tripped: counts.tripped(st.TripRollouts)}, log)
 	counts.gateways = gateways
 	certificates := newCertified(cfg, gateways, log)
-	traffic := operate.NewTraffic(routing{Store: st, boot: bootID(), meter: counts.Meter}, certificates, log)
+	via := newVia()
+	traffic := operate.NewTraffic(routing{Store: st, boot: bootID(), static: ownRoutes(cfg, via), meter: counts.Meter}, certificates, log)
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
 		launch.Bounds{LogBytesPerSecond: int(cfg.Logs.Rate), LogLineBytes: int(cfg.Logs.LineBytes), LogSpoolMiB: int(cfg.Logs.Spool / config.MiB)})
 	keeper := operate.NewKeeper(st, driver, launcher, traffic, operate.Options{
@@ -167,9 +168,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		}, reserve, built, log},
 		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands}, log), Wake: wake,
 	}, deliver.Config{
-		AppsDomain: cfg.AppsDomain, WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
+		AppsDomain: cfg.AppsDomain, PlatformDomain: cfg.PlatformDomain(), WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
-		URL: func(host, path string) string { return appsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
+		URL: func(host, path string) string { return AppsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
 	}, log)
 	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, baked: baker, built: built, keep: cfg.Keep, wake: wake, log: log}
 	ops = operation.NewRunner(st, handlers(delivery.Handlers(), foundations.Handlers(), care.handlers()), 16, log)
@@ -187,7 +188,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
 		Foundations: foundations, Credentials: safe, Platform: roomyPlatform{about, delivery},
-	}, api.Config{Version: version.Version, AppsURL: appsURL(cfg, cfg.AppsDomain)}.From(cfg), log)
+	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
 	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)
 	if err != nil {

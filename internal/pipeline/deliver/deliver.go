@@ -134,18 +134,19 @@ type Logs interface {
 
 // Config is what delivering must know of the platform.
 type Config struct {
-	AppsDomain   string                         // apps answer at SLUG.DOMAIN
-	URL          func(host, path string) string // where people reach a route
-	WorkDir      string                         // for checked-out sources
-	MaxInstances int                            // of one process type
-	MaxMemoryMiB int                            // of one instance; 0: no bound
-	KeepReleases int
-	Strategy     app.Strategy // how apps are replaced where neither a push nor the app says
-	Watch        app.Duration // how long old instances that are kept stay ready where nobody says; 0: app.DefaultWatch
-	Steps        []app.Step   // of canary where nobody says; empty: app's own
-	Memory       admit.Limits // what may be promised to all instances and tasks
-	Disk         disk.Reserve // what may not be taken from the disk
-	Defaults     app.Process  // what a process gets where neither its image nor its app says; zero fields: app's own
+	AppsDomain     string                         // apps answer at SLUG.DOMAIN
+	PlatformDomain string                         // whose names no app can have
+	URL            func(host, path string) string // where people reach a route
+	WorkDir        string                         // for checked-out sources
+	MaxInstances   int                            // of one process type
+	MaxMemoryMiB   int                            // of one instance; 0: no bound
+	KeepReleases   int
+	Strategy       app.Strategy // how apps are replaced where neither a push nor the app says
+	Watch          app.Duration // how long old instances that are kept stay ready where nobody says; 0: app.DefaultWatch
+	Steps          []app.Step   // of canary where nobody says; empty: app's own
+	Memory         admit.Limits // what may be promised to all instances and tasks
+	Disk           disk.Reserve // what may not be taken from the disk
+	Defaults       app.Process  // what a process gets where neither its image nor its app says; zero fields: app's own
 }
 
 // Service carries out what people ask of apps.

@@ -111,6 +111,9 @@ func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, w mappi
 	if err != nil {
 		return r, err
 	}
+	if route.Below(r.Host, s.cfg.PlatformDomain) {
+		return route.Route{}, route.Reserved(r.Host, s.cfg.PlatformDomain)
+	}
 	r.When = w.when
 	others, err := s.store.RoutesAt(ctx, r.Host, r.Path)
 	if err != nil {
