@@ -59,6 +59,11 @@ func (d *Driver) Start(ctx context.Context, spec run.Spec) (run.Status, error) {
 		}
 	} else if !errdefs.IsNotFound(err) {
 		return run.Status{}, fmt.Errorf("look for instance %s: %w", spec.ID, err)
+	} else if _, err := os.Lstat(d.net.path(spec.ID)); err == nil {
+		// An earlier attempt died before it made the container.
+		if err := d.remove(ctx, spec.ID); err != nil {
+			return run.Status{}, err
+		}
 	}
 	st, err := d.start(ctx, spec)
 	if err != nil {

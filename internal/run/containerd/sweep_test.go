@@ -64,6 +64,18 @@ func TestSweepAfterAStartThatDied(t *testing.T) {
 	}
 }
 
+// The next attempt needs no sweep: nobody sweeps what is still wanted.
+func TestAStartThatDiedIsMadeAgain(t *testing.T) {
+	_, d := open(t)
+	spec := runtest.Spec(runtest.Fixture{Image: runtest.AppImage(t, "1234")})
+	if _, err := d.Attach(t.Context(), spec.ID, string(spec.Space)); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := d.Start(t.Context(), spec); err != nil || st.Phase != run.Running {
+		t.Errorf("Start = %+v, %v", st, err)
+	}
+}
+
 func TestTwoPlatformsSideBySide(t *testing.T) {
 	_, a := open(t)
 	_, b := open(t)
