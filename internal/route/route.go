@@ -21,8 +21,11 @@ type ID string
 // siblings.
 type Weight int
 
-// MaxDestinations bounds the destinations of one route.
-const MaxDestinations = 100
+// Bounds of routes.
+const (
+	MaxDestinations = 100 // of one route
+	MaxConditions   = 64  // routes of one host and path: each request may be held against all of them
+)
 
 // Route is a host and a path that people mapped to processes of apps, for all
 // requests or for some. Host, path and condition together are unique on a

@@ -119,13 +119,18 @@ func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, w mappi
 	if err != nil {
 		return r, err
 	}
+	fresh := true
 	for _, other := range others {
 		switch {
 		case other.Space != a.Space:
 			return route.Route{}, route.Taken(r.Host, r.Path)
 		case other.When.Key() == r.When.Key():
-			r = other
+			r, fresh = other, false
 		}
+	}
+	if fresh && len(others) >= route.MaxConditions {
+		return route.Route{}, fault.New(fault.TooLarge, "when", "%s already has %d routes", route.Name(r.Host, r.Path), route.MaxConditions).
+			WithTry("let the app itself tell its requests apart")
 	}
 	d := route.NewDestination(a.ID, w.to.Process, w.to.Port, w.to.Weight)
 	if r, err = r.With(d); err != nil {

@@ -2,6 +2,7 @@ package deliver_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -76,6 +77,32 @@ func TestChangesOfARouteReachTheGateway(t *testing.T) {
 	text, err := json.Marshal(events)
 	if err != nil || strings.Contains(string(text), "$2") || !strings.Contains(string(text), `"policy.auth.users.ann"`) || strings.Contains(string(text), "long enough") {
 		t.Errorf("events: %s, %v", text, err)
+	}
+}
+
+func TestRoutesOfOnePlaceAreBounded(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	a, err := p.CreateApp(t.Context(), by, w.space, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped := func(i int) error {
+		_, err := p.MapRoute(t.Context(), by, a.ID, client.NewRoute{
+			Host: "shop.example", When: &client.When{Match: []client.Match{{Header: "X-Team", Value: fmt.Sprint(i)}}},
+		})
+		return err
+	}
+	for i := range route.MaxConditions {
+		if err := mapped(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f := fault.Of(mapped(route.MaxConditions)); f == nil || f.Kind != fault.TooLarge || f.Try == "" {
+		t.Errorf("one more: %v", f)
+	}
+	if err := mapped(0); err != nil {
+		t.Errorf("one that is there: %v", err)
 	}
 }
 
