@@ -49,6 +49,16 @@ func TestGatewayNeedsItsTable(t *testing.T) {
 	}
 }
 
+func TestReloadNeedsAPlatform(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{{"gateway", "reload", "--data-dir", dir}, {"gateway", "reload", "--data-dir", dir, "--json"}} {
+		code, out, errs := said(t, args...)
+		if code == 0 || out != "" && args[len(args)-1] != "--json" || !strings.Contains(out+errs, "no naru up runs on "+dir) || !strings.Contains(out+errs, "naru up --data-dir "+dir) {
+			t.Errorf("naru %s: exit code %d\n%s%s", strings.Join(args, " "), code, out, errs)
+		}
+	}
+}
+
 // killAfter counts down the commits that its file names, and is nothing without.
 func TestKillAfterCountsDown(t *testing.T) {
 	if killAfter(func(string) string { return "" }) != nil {
