@@ -106,6 +106,38 @@ func TestRoutesOfOnePlaceAreBounded(t *testing.T) {
 	}
 }
 
+// Who has a host and path has all of its requests: somebody else's condition
+// would take some of them without a trace.
+func TestAnotherSpaceTakesNoneOfTheRequests(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	a, err := p.CreateApp(t.Context(), by, w.space, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.MapRoute(t.Context(), by, a.ID, client.NewRoute{Host: "shop.example", Path: "/pay"}); err != nil {
+		t.Fatal(err)
+	}
+	mine, err := p.store.Space(t.Context(), w.space)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := p.store.CreateSpace(t.Context(), mine.Org, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	thief, err := p.CreateApp(t.Context(), by, other.ID, "thief")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, when := range map[string]*client.When{"all": nil, "one method": {Methods: []string{"POST"}}, "a cookie": {Match: []client.Match{{Cookie: "session"}}}} {
+		_, err := p.MapRoute(t.Context(), by, thief.ID, client.NewRoute{Host: "shop.example", Path: "/pay", When: when})
+		if f := fault.Of(err); f == nil || f.Kind != fault.Conflict || strings.Contains(f.Error(), "dev") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A push lays its rules over those of its routes, and keeps no password with its
 // operation.
 func TestPushChangesItsRoutes(t *testing.T) {
