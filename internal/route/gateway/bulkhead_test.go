@@ -11,8 +11,10 @@ import (
 
 func TestBulkheadLetsInWhoCameFirst(t *testing.T) {
 	b := newBulkhead(route.Bulkhead{Requests: 2, Queue: 3})
-	if !b.enter() || !b.enter() || b.enter() {
-		t.Fatal("it does not hold two")
+	for i, want := range []bool{true, true, false} {
+		if b.enter() != want {
+			t.Fatalf("request %d: let in is %v, want %v", i+1, !want, want)
+		}
 	}
 	var all []*waiter
 	for range 3 {
