@@ -182,3 +182,34 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// Whatever people send: it is refused by a fault, or gives terms that the gateway
+// can follow and that can be sent back.
+func FuzzChange(f *testing.F) {
+	for _, seed := range []string{
+		`{"policy":{"rates":[{"requests":1,"per":"1m","by":"client"}],"redirect":{"to":"/{path}"}},"limits":{"body":7},"timeouts":{"total":"1s"}}`,
+		`{"policy":{"auth":{"users":{"ann":"***"}},"faults":[{"share":0.1,"abort":500}],"request":{"add":{"A":["b"]},"remove":["C"]}}}`,
+		`{"policy":null,"timeouts":{"idle":null}}`, `{"policy":{"breaker":{},"sticky":{},"mirror":{"group":"g"},"health":{"path":"/"}}}`, `[]`, `{"policy":{"https":1e999}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := route.ParseChange(data)
+		var terms route.Terms
+		if err == nil {
+			terms, err = c.Apply(route.Terms{})
+		}
+		if err != nil {
+			if fault.Of(err).Kind == fault.Internal {
+				t.Fatalf("%s: %v", data, err)
+			}
+			return
+		}
+		must(t, terms.Check())
+		text, err := json.Marshal(terms.Shown())
+		must(t, err)
+		if again := change(t, terms, string(text)); !reflect.DeepEqual(again, terms) {
+			t.Fatalf("%s gives %+v, and sent back %+v", data, terms, again)
+		}
+	})
+}
