@@ -11,12 +11,11 @@ import (
 	"time"
 )
 
-// socketLife is how long visitors need a WebSocket, and leaving is how long an
-// instance or a gateway that leaves waits for such.
-const (
-	socketLife = 6 * time.Second
-	leaving    = "8s"
-)
+// socketLife is how long visitors need a WebSocket: longer than an instance or a
+// gateway that leaves waits for requests, shorter than it waits for such.
+const socketLife = 6 * time.Second
+
+var leaving = []string{"NARU_GATEWAY_DRAIN_TIMEOUT=4s", "NARU_GATEWAY_DRAIN_UPGRADE_TIMEOUT=8s"}
 
 // strategies are those that need not lose a request. Recreate is none: the app
 // is away while it works, which is what it is for.
@@ -43,7 +42,7 @@ func TestRolloutsUnderLoad(t *testing.T) {
 	if os.Getenv("NARU_FULL") != "" {
 		proof = size{rollouts: 100, kills: 5, reloads: 5, requests: 500_000}
 	}
-	p := start(t, "NARU_GATEWAY_DRAIN_TIMEOUT="+leaving)
+	p := start(t, leaving...)
 	dir := compiled(t, "steady")
 	p.admin.do(t, "push", "steady", "--path", dir, "--instances", "2", "--memory", "64M", "--env", "RELEASE=0",
 		"--health-check", "http", "--health-path", "/health")
@@ -78,20 +77,17 @@ func TestRolloutsUnderLoad(t *testing.T) {
 		rollouts += of
 	}
 	t.Logf("%d rollouts in %s (%v); %d kills of the control plane, %d reloads of the gateway", rollouts, took.Round(time.Second), done, kills, reloads)
-	if kills != proof.kills || reloads != proof.reloads {
+	if kills < proof.kills || reloads < proof.reloads {
 		t.Errorf("%d kills and %d reloads, want %d and %d", kills, reloads, proof.kills, proof.reloads)
 	}
 	p.admin.do(t, "delete", "steady", "--yes")
 }
 
-// due spreads some events over n rounds, each in its part at a share of it.
+// due spreads some events over n rounds, each in its part at a share of it, and
+// goes on so in the rounds after.
 func due(round, rounds, events int, share float64) bool {
-	for i := range events {
-		if round == int((float64(i)+share)*float64(rounds)/float64(events)) {
-			return true
-		}
-	}
-	return false
+	every := rounds / events
+	return round%every == int(share*float64(every))
 }
 
 // rollout carries a push out, and something else at any time meanwhile.
