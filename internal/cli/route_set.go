@@ -43,16 +43,18 @@ The rules:
 			if err != nil {
 				return err
 			}
-			return c.changeRoute(cc.Context(), args[0], only, func(ctx context.Context, have client.Terms) (client.TermsChange, error) {
-				if file != "" {
+			if file != "" {
+				return c.changeRoute(cc.Context(), args[0], only, func(_ context.Context, have client.Terms) (client.TermsChange, error) {
 					return c.fromFile(file, have)
-				}
+				})
+			}
+			return inKeys(c.changeRoute(cc.Context(), args[0], only, func(ctx context.Context, have client.Terms) (client.TermsChange, error) {
 				change := rule.Over(have)
 				if err := c.setRules(ctx, change, pairs, fromInput, args[0]); err != nil {
 					return client.TermsChange{}, err
 				}
 				return change.Patch()
-			})
+			}))
 		},
 	}
 	f := command.Flags()
@@ -74,7 +76,7 @@ route set there are addresses, auth, fault, rates, request, response and timeout
 		Args:              minimum(2, "HOST[/PATH] and KEY"),
 		ValidArgsFunction: c.completeRoute(func() []string { return ruleCompletions("") }),
 		RunE: func(cc *cobra.Command, args []string) error {
-			return c.changeRoute(cc.Context(), args[0], only, func(_ context.Context, have client.Terms) (client.TermsChange, error) {
+			return inKeys(c.changeRoute(cc.Context(), args[0], only, func(_ context.Context, have client.Terms) (client.TermsChange, error) {
 				change := rule.Over(have)
 				for _, key := range args[1:] {
 					if err := change.Unset(key); err != nil {
@@ -82,7 +84,7 @@ route set there are addresses, auth, fault, rates, request, response and timeout
 					}
 				}
 				return change.Patch()
-			})
+			}))
 		},
 	}
 	only.register(command.Flags())
@@ -111,6 +113,17 @@ func (c *cmd) changeRoute(ctx context.Context, text string, only whenFlags, chan
 		return c.screen.done(r, "%s has rules for %s", r.Name, names)
 	}
 	return c.screen.done(r, "%s has no rules", r.Name)
+}
+
+// inKeys names the key where the server names a field.
+func inKeys(err error) error {
+	f := fault.Of(err)
+	if f == nil || rule.KeyOf(f.Field) == f.Field {
+		return err
+	}
+	named := *f
+	named.Field = rule.KeyOf(f.Field)
+	return &named
 }
 
 // rulePair is a rule as a person wrote it.

@@ -227,3 +227,17 @@ func TestWords(t *testing.T) {
 		t.Errorf("when = %q", got)
 	}
 }
+
+func TestKeysOfFields(t *testing.T) {
+	for field, want := range map[string]string{
+		"policy.redirect.to": "redirect", "policy.redirect.status": "redirect.status", "policy.rates[3].requests": "rate", "policy.addresses.allow[1]": "allow",
+		"policy.faults[0].share": "fault.share", "policy.auth.users.a.b": "auth.user", "policy.response.set.X-Foo": "response.set.X-Foo",
+		"policy.response.remove": "response.remove", "policy.response.add.X[0]": "response.add.X", "limits.body": "body", "timeouts.total": "timeout.total",
+		"policy.sticky.header": "sticky", "policy.maintenance.except[0]": "maintenance.except", "host": "host", "": "", "policy.health.path": "health",
+		"policy.retries.attempts": "retries", "policy.request": "policy.request",
+	} {
+		if got := rule.KeyOf(field); got != want {
+			t.Errorf("KeyOf(%q) = %q, want %q", field, got, want)
+		}
+	}
+}
