@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -139,6 +140,11 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	g := gateway.Config{
 		Connections: cfg.Gateway.Connections, HeaderBytes: int(cfg.Gateway.HeaderBytes), HeaderTimeout: cfg.Gateway.HeaderTimeout,
 		IdleTimeout: cfg.Gateway.IdleTimeout, Drain: cfg.Gateway.DrainTimeout, DrainUpgrade: cfg.Gateway.DrainUpgrade,
+		TCPIdle: cfg.Gateway.TCPIdle,
+	}
+	var err error
+	if g.Balancers, err = cfg.Gateway.Balancers(); err != nil {
+		return fmt.Errorf("gateway.proxy_protocol: %w", err) // validated before
 	}
 	shelf, err := own.shelf(cfg, table)
 	if shelf == nil {
@@ -186,6 +192,11 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 		}
 		all = append(all, gateway.Secure(ln, shelf.For))
 	}
+	ports, err := tcpListeners(ctx, cfg, sockets)
+	if err != nil {
+		return err
+	}
+	all = append(all, ports...)
 	closeMetrics, err := serveMetrics(ctx, own.metrics, gw, log)
 	if err != nil {
 		return err

@@ -47,6 +47,7 @@ type Listen struct {
 	Registry string `key:"registry" doc:"image registry"`
 	Apps     string `key:"apps" doc:"gateway, plain HTTP: all apps"`
 	AppsTLS  string `key:"apps_tls" doc:"gateway, HTTPS with HTTP/1.1 and HTTP/2: all apps, with certificates of naru's own authority (naru ca prints it); empty serves none"`
+	TCPPorts string `key:"tcp" doc:"gateway, TCP routes: ports that routes may have, as HOST:FIRST-LAST, at most 200; empty offers none"`
 }
 
 // Engine is a daemon that naru starts for itself, or one that is there already.
@@ -68,6 +69,8 @@ type Gateway struct {
 	IdleTimeout   time.Duration `key:"idle_timeout" doc:"how long an idle client connection is kept"`
 	DrainTimeout  time.Duration `key:"drain_timeout" doc:"how long ordinary requests in flight may take when an instance or a gateway leaves"`
 	DrainUpgrade  time.Duration `key:"drain_upgrade_timeout" doc:"how long WebSockets, answers that have begun and go on, and gRPC streams may take then; of an instance, counted from the end of its other requests"`
+	TCPIdle       time.Duration `key:"tcp_idle_timeout" doc:"silence in both directions after which a connection of a TCP route ends, where the route does not say"`
+	ProxyProtocol []string      `key:"proxy_protocol" doc:"addresses and networks of load balancers in front of the gateway: their connections must begin with a PROXY header, version 1 or 2, and then count as the client's that it names; empty asks nobody for one"`
 	Connections   int           `key:"connections" doc:"most client connections at once"`
 }
 

@@ -28,6 +28,7 @@ func Default(uid int, getenv func(string) string) Config {
 			IdleTimeout:   75 * time.Second,
 			DrainTimeout:  30 * time.Second,
 			DrainUpgrade:  5 * time.Minute,
+			TCPIdle:       time.Hour,
 			Connections:   20_000,
 		},
 		Upload: Upload{Bytes: GiB, Unpacked: 4 * GiB, Files: 200_000},

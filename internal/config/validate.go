@@ -75,6 +75,7 @@ func (c Config) complaints() []error {
 	}
 	list = append(list, c.Rollout.complaints()...)
 	list = append(list, c.Listen.complaints()...)
+	list = append(list, c.tcpComplaints()...)
 	return append(list, c.positives()...)
 }
 

@@ -54,7 +54,11 @@ func Build(in Input) Table {
 		own[in.Static[i].Host] = true
 	}
 	for _, r := range in.Routes {
-		if len(r.Destinations) > 0 && !own[r.Host] {
+		switch {
+		case len(r.Destinations) == 0 || own[r.Host]:
+		case r.TCP != nil:
+			t.TCP = append(t.TCP, stream(r, byProcess, in.Apps))
+		default:
 			t.Routes = append(t.Routes, entry(r, byProcess, in.Apps))
 		}
 	}
@@ -62,6 +66,7 @@ func Build(in Input) Table {
 	slices.SortStableFunc(t.Routes, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), cmp.Compare(a.ID, b.ID))
 	})
+	slices.SortStableFunc(t.TCP, compareStreams)
 	return t
 }
 

@@ -53,7 +53,7 @@ func (t *Table) problem() *problem {
 		}
 		seen[at] = i
 	}
-	return nil
+	return t.streamProblem()
 }
 
 func (e *Entry) problem() *problem {
@@ -72,14 +72,18 @@ func (e *Entry) problem() *problem {
 	if p := first(sub(".when", e.When), sub(".policy", e.Policy)); p != nil {
 		return p
 	}
-	if len(e.Groups) > MaxGroups {
-		return &problem{".groups", fmt.Sprintf("%d groups are more than the %d allowed", len(e.Groups), MaxGroups)}
+	return groupsProblem(e.Groups)
+}
+
+func groupsProblem(groups []Group) *problem {
+	if len(groups) > MaxGroups {
+		return &problem{".groups", fmt.Sprintf("%d groups are more than the %d allowed", len(groups), MaxGroups)}
 	}
-	for i := range e.Groups {
-		p := e.Groups[i].problem()
+	for i := range groups {
+		p := groups[i].problem()
 		for j := range i {
-			if p == nil && e.Groups[j].ID == e.Groups[i].ID {
-				p = &problem{".id", fmt.Sprintf("%q is already groups[%d]", e.Groups[i].ID, j)}
+			if p == nil && groups[j].ID == groups[i].ID {
+				p = &problem{".id", fmt.Sprintf("%q is already groups[%d]", groups[i].ID, j)}
 			}
 		}
 		if p != nil {

@@ -36,6 +36,7 @@ type Route struct {
 	Host         string        `json:"host"`           // as ParseHost returns it: "shop.example", "*.example"
 	Path         string        `json:"path"`           // as ParsePath returns it: "/" or "/api"
 	When         *When         `json:"when,omitempty"` // nil: what no other route of its host and path wants
+	TCP          *TCP          `json:"tcp,omitempty"`  // nil: of requests; else host and path are not looked at, but for SNI
 	Destinations []Destination `json:"destinations,omitempty"`
 	Terms
 	Created time.Time `json:"created"`
@@ -105,6 +106,9 @@ func (d Destination) Check(field string) error {
 // Name is how people write the route: "shop.example", "shop.example/api", with
 // its condition behind a space, "shop.example/api method:POST".
 func (r Route) Name() string {
+	if r.TCP != nil {
+		return streamName(r.TCP.Port, r.Host)
+	}
 	if key := r.When.Key(); key != "" {
 		return Name(r.Host, r.Path) + " " + key
 	}

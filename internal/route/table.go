@@ -12,7 +12,8 @@ type Table struct {
 	Version uint64    `json:"version"`        // rises with every publication; given by the hub
 	Boot    string    `json:"boot,omitempty"` // boot id of the machine the addresses belong to; "": any
 	Written time.Time `json:"written"`
-	Routes  []Entry   `json:"routes"` // sorted by host, then path
+	Routes  []Entry   `json:"routes"`        // sorted by host, then path
+	TCP     []Stream  `json:"tcp,omitempty"` // sorted by port, then name
 }
 
 // Entry is one host and path of a table.
@@ -73,13 +74,24 @@ type Limits struct {
 // Instances calls yield for every instance of the table, more than once for one
 // that serves several entries.
 func (t *Table) Instances(yield func(Instance) bool) {
-	for i := range t.Routes {
-		for j := range t.Routes[i].Groups {
-			for _, in := range t.Routes[i].Groups[j].Instances {
+	each := func(groups []Group) bool {
+		for i := range groups {
+			for _, in := range groups[i].Instances {
 				if !yield(in) {
-					return
+					return false
 				}
 			}
+		}
+		return true
+	}
+	for i := range t.Routes {
+		if !each(t.Routes[i].Groups) {
+			return
+		}
+	}
+	for i := range t.TCP {
+		if !each(t.TCP[i].Groups) {
+			return
 		}
 	}
 }

@@ -301,10 +301,15 @@ func dial(t testing.TB, addr string, secure bool) net.Conn {
 // certificate makes one for shop.test.
 func certificate(t testing.TB) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	t.Helper()
+	return certificateFor(t, "shop.test")
+}
+
+func certificateFor(t testing.TB, name string) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "shop.test"}, DNSNames: []string{"shop.test"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

@@ -19,13 +19,18 @@ type Config struct {
 	Control   string          // unix socket of the control plane; "": stand alone
 	TableFile string          // stand alone: the table to serve; else: where the last table is kept ("": nowhere)
 	Boot      string          // this boot of the machine; "": as the kernel says
+	Balancers []netip.Prefix  // peers whose connections begin with a PROXY header: none
 	Trusted   []netip.Prefix  // peers whose X-Forwarded-* fields are kept: none
 	Recorder  Recorder        // takes a record of every request; nil: none
 	Reload    <-chan struct{} // stand alone: read the table file again now (SIGHUP)
 
 	Certificates *certificate.Shelf // takes the certificates that the control plane sends; nil: they are dropped
 
-	Connections   int           // clients' connections at once, more wait to be accepted: 50000
+	Connections int // clients' connections at once, more wait to be accepted: 50000
+
+	TCPConnections int           // those of TCP routes among them, more are closed: half
+	TCPIdle        time.Duration // a connection of a TCP route, silent in both directions: 1h
+
 	HeaderBytes   int           // one request's header: 32 KiB
 	BodyBytes     int64         // one request's body, where the table does not say: no limit
 	HeaderTimeout time.Duration // until a request's header is complete: 10s
@@ -53,6 +58,8 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	or(&c.Connections, 50_000)
+	or(&c.TCPConnections, max(1, c.Connections/2))
+	or(&c.TCPIdle, time.Hour)
 	or(&c.HeaderBytes, 32<<10)
 	or(&c.HeaderTimeout, 10*time.Second)
 	or(&c.IdleTimeout, time.Minute)
@@ -98,7 +105,7 @@ func (c Config) Validate() error {
 		{"header-timeout", c.HeaderTimeout}, {"idle-timeout", c.IdleTimeout}, {"body-idle", c.BodyIdle},
 		{"write-idle", c.WriteIdle}, {"handshake", c.Handshake}, {"connect", c.Connect}, {"response", c.Response},
 		{"upstream-idle", c.UpstreamIdle}, {"eject-first", c.EjectFirst}, {"eject-max", c.EjectMax},
-		{"retry-after", c.RetryAfter}, {"drain", c.Drain}, {"drain-upgrade", c.DrainUpgrade}, {"report", c.Report}, {"poll", c.Poll},
+		{"retry-after", c.RetryAfter}, {"drain", c.Drain}, {"drain-upgrade", c.DrainUpgrade}, {"report", c.Report}, {"poll", c.Poll}, {"tcp-idle", c.TCPIdle},
 	} {
 		if d.value <= 0 {
 			errs = append(errs, fault.New(fault.Invalid, d.name, "must be above zero (got %s)", d.value))
@@ -108,7 +115,7 @@ func (c Config) Validate() error {
 		name       string
 		value, min int
 	}{
-		{"connections", c.Connections, 1}, {"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"upstream-kept", c.UpstreamKept, 1},
+		{"connections", c.Connections, 1}, {"tcp-connections", c.TCPConnections, 1}, {"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"upstream-kept", c.UpstreamKept, 1},
 		{"attempts", c.Attempts, 1}, {"records", c.Records, 1},
 	} {
 		if n.value < n.min {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -31,6 +32,9 @@ type socket struct {
 	flowing atomic.Int32 // requests on it that are streams
 	closing atomic.Bool  // it is to end without ceremony
 	once    sync.Once
+
+	from net.Addr       // the client, where a balancer told it; else nil
+	to   netip.AddrPort // and what it connected to there
 }
 
 func newConns() *conns { return &conns{open: map[*socket]struct{}{}} }

@@ -36,6 +36,9 @@ type Gateway struct {
 	exchanges sync.Pool
 	logins    logins
 	tlsPort   int // where TLS is spoken; 0: nowhere. Set before anybody is served
+
+	unannounced seldom
+	sessions    atomic.Int64 // connections of TCP routes
 }
 
 // New wires a gateway. It reads nothing and starts nothing; an error is about

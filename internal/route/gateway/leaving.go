@@ -94,6 +94,9 @@ func bottomed(ctx context.Context, c net.Conn) context.Context {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
+	if p, ok := c.(*peeked); ok {
+		c = p.Conn
+	}
 	if b, ok := c.(*begun); ok {
 		c = b.Conn
 	}

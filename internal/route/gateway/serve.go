@@ -139,7 +139,8 @@ func (g *Gateway) server(base context.Context) *http.Server {
 
 // accept takes connections from one listener until ctx ends.
 func (g *Gateway) accept(ctx context.Context, ln net.Listener, h2 *intake) error {
-	tlsLn, secure := ln.(*secured)
+	_, secure := ln.(*secured)
+	enter := g.door(ln, h2)
 	again := backoff.Policy{First: 5 * time.Millisecond, Max: time.Second, Jitter: 0.5}
 	for failures := 0; g.conns.room(ctx); {
 		conn, err := ln.Accept()
@@ -165,13 +166,29 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener, h2 *intake) error
 			conn = quicken(conn)
 		}
 		s := g.conns.add(conn)
-		if secure {
-			go g.handshake(s, tlsLn.config, h2)
+		if len(g.cfg.Balancers) > 0 {
+			go g.announced(s, enter)
 		} else {
-			go g.carry(g.newConn(s, s, false, h2))
+			go enter(s, nil)
 		}
 	}
 	return nil
+}
+
+// door is where connections of a listener go.
+func (g *Gateway) door(ln net.Listener, h2 *intake) door {
+	switch ln := ln.(type) {
+	case *secured:
+		config := g.secures(ln.config)
+		return func(s *socket, came []byte) { g.handshake(s, came, config, h2) }
+	case *ported:
+		return func(s *socket, came []byte) { g.port(s, came, ln.port) }
+	}
+	return func(s *socket, came []byte) {
+		c := g.newConn(s, s, false, h2)
+		c.push(came)
+		g.carry(c)
+	}
 }
 
 // carry serves a connection whose client speaks HTTP/1, or turns out to speak
@@ -195,11 +212,24 @@ func (g *Gateway) resume(c *conn) {
 	g.carry(c)
 }
 
-func (g *Gateway) handshake(s *socket, config *tls.Config, h2 *intake) {
-	t := tls.Server(s, config)
+func (g *Gateway) handshake(s *socket, came []byte, config *tls.Config, h2 *intake) {
+	var below net.Conn = s
+	if len(came) > 0 {
+		below = &begun{s, came}
+	}
+	var look *peeked
+	if g.tables.view().bySNI != nil {
+		look = &peeked{Conn: below}
+		below = look
+	}
+	t := tls.Server(below, config)
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Handshake)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
+		if look != nil && look.passage != nil {
+			g.passed(s, look)
+			return
+		}
 		_ = s.Close()
 		g.conns.active.RUnlock()
 		return

@@ -165,9 +165,8 @@ func (m *mover) step(fd uintptr) bool {
 			m.err = err
 			return true
 		}
-		if n < len(buf) {
-			return false
-		}
+		// On until there is nothing: the end may have been told together with the
+		// bytes before it, and is not told again.
 	}
 }
 

@@ -17,6 +17,9 @@ type view struct {
 	table    *route.Table
 	index    *route.Index[*entry]
 	byID     map[string]*entry
+	passages map[string]*passage // TCP routes by id
+	byPort   map[int]*passage
+	bySNI    *route.Index[*passage] // nil where there are none
 	backends map[backendKey]*backend
 	asked    map[question]struct{} // about instances; nil: none
 	waiting  bool                  // the table is of another boot, or there is none yet: no address may be trusted
@@ -106,6 +109,7 @@ func (t *tables) put(table *route.Table) {
 		next.byID[spec.ID] = e
 		next.add(e)
 	}
+	t.passages(table, old, next)
 	t.now.Store(next)
 	t.probers.want(next.asked)
 	for id, e := range old.byID {

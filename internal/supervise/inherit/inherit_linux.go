@@ -16,7 +16,7 @@ import (
 const firstFD = 3
 
 // maxSockets bounds one message: the kernel takes 253 descriptors.
-const maxSockets = 64
+const maxSockets = 250
 
 // handoffTimeout is long enough for a role that is still starting to answer.
 const handoffTimeout = 5 * time.Second

@@ -84,5 +84,18 @@ func sockets(c config.Config) []supervise.Socket {
 	if c.Listen.AppsTLS != "" {
 		all = append(all, supervise.Socket{Name: "apps-tls", Addr: c.Listen.AppsTLS})
 	}
+	return append(all, tcpSockets(c)...)
+}
+
+// tcpSockets are those of TCP routes, all that there may ever be: a route can
+// come at any time, and then its port is held already.
+func tcpSockets(c config.Config) (all []supervise.Socket) {
+	ports, err := c.Listen.TCP()
+	if err != nil {
+		return nil // validated before
+	}
+	for name, addr := range ports.Sockets {
+		all = append(all, supervise.Socket{Name: name, Addr: addr})
+	}
 	return all
 }

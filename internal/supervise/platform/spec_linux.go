@@ -52,9 +52,13 @@ func (p Parts) server(after []string) supervise.Child {
 
 func (p Parts) gateway(user *supervise.User) supervise.Child {
 	dir := p.Config.GatewayDir()
+	held := []string{"apps", "apps-tls"}
+	for _, s := range tcpSockets(p.Config) {
+		held = append(held, s.Name)
+	}
 	return supervise.Child{
 		Name: "gateway", Argv: []string{p.Naru, "gateway"}, Env: p.Config.Environ(), Dir: dir,
-		Sockets: []string{"apps", "apps-tls"}, User: user,
+		Sockets: held, User: user,
 		StartTimeout: gatewayStart, StopTimeout: p.Config.Gateway.DrainTimeout + engineStop,
 		Outlives: true, Handover: true,
 		Prepare: func(context.Context) error { return gatewayFolder(dir, user) },
