@@ -43,11 +43,15 @@ type metrics struct {
 	*meter.Meter
 	table *route.Table
 	homes map[app.ID]meter.Home
+
+	breakers map[string]route.BreakerState
 }
 
 func (m metrics) WriteMetrics(_ context.Context, out io.Writer, r meter.Reader) error {
 	return m.Write(out, meter.Listed(m.table, func(a app.ID) meter.Home { return m.homes[a] }), r)
 }
+
+func (m metrics) Breakers() map[string]route.BreakerState { return m.breakers }
 
 const password = "correct horse battery"
 
@@ -69,7 +73,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
 	}
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
-	w.meter = metrics{meter.New(meter.Limits{}), &route.Table{}, map[app.ID]meter.Home{}}
+	w.meter = metrics{meter.New(meter.Limits{}), &route.Table{}, map[app.ID]meter.Home{}, map[string]route.BreakerState{}}
 	handler := api.New(api.Services{
 		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,

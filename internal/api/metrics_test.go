@@ -84,12 +84,17 @@ func TestMetricsAreOfTheAppsOneSees(t *testing.T) {
 func TestGroupsTellTheirLastMinute(t *testing.T) {
 	w := newWorld(t, api.Config{})
 	g := w.counted()
+	w.meter.breakers[string(g.ID)] = route.BreakerHalfOpen
+	w.meter.breakers["another"] = route.BreakerOpen
 	groups, err := w.dev("root").App("shop").Groups(t.Context())
 	must(t, err)
 	d, err := w.dev("root").App("shop").Get(t.Context())
 	must(t, err)
 	if len(groups) != 1 || len(d.Groups) != 1 || d.Groups[0].ID != string(g.ID) {
 		t.Fatalf("groups %+v, %+v", groups, d.Groups)
+	}
+	if got := groups[0].Breaker; got != "half-open" {
+		t.Errorf("breaker %q", got)
 	}
 	for _, got := range []*client.Traffic{groups[0].Traffic, d.Groups[0].Traffic} {
 		if got == nil || got.RequestsPerSecond <= 0 || got.ErrorShare != 0.25 {

@@ -37,7 +37,7 @@ func (s *server) serverGroups(ctx context.Context, a app.App, newest ...rollout.
 		return nil, err
 	}
 	numbers := map[release.ID]int{}
-	shares, traffic := sharesOf(groups, instances), s.traffic(groups)
+	shares, traffic, breakers := sharesOf(groups, instances), s.traffic(groups), s.Metrics.Breakers()
 	out := make([]client.ServerGroup, 0, len(groups))
 	for _, g := range groups {
 		if numbers[g.Release] == 0 {
@@ -50,6 +50,7 @@ func (s *server) serverGroups(ctx context.Context, a app.App, newest ...rollout.
 		wire := client.ServerGroup{
 			ID: string(g.ID), Name: g.Name, Process: g.Process, Release: numbers[g.Release], Weight: shares[g.ID], Disabled: g.Disabled(),
 			Want: g.Size, CreatedAt: g.Created, Retired: g.Retired, Traffic: traffic[g.ID],
+			Breaker: string(breakers[string(g.ID)]),
 		}
 		wire.Healthy, wire.Health = groupHealth(g, instances)
 		for _, i := range instances {

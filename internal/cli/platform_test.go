@@ -20,6 +20,7 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	"naru/internal/pipeline/operation"
+	"naru/internal/route"
 	"naru/internal/run"
 	"naru/internal/secret"
 	"naru/internal/source"
@@ -90,6 +91,11 @@ func (counted) Rates(groups ...string) map[string]meter.Rate {
 		out[g] = meter.Rate{PerSecond: 12.4, Failed: 0.05}
 	}
 	return out
+}
+
+// Breakers tells of one that no group has.
+func (counted) Breakers() map[string]route.BreakerState {
+	return map[string]route.BreakerState{"other": route.BreakerOpen}
 }
 
 // start begins to answer, at the same address as before.

@@ -210,6 +210,9 @@ func (c *cmd) groupTable(groups []client.ServerGroup) error {
 			if g.Disabled && !g.Retired {
 				note += " disabled"
 			}
+			if g.Breaker != "" {
+				note += " breaker " + g.Breaker
+			}
 			if g.Lingering > 0 {
 				note += fmt.Sprintf(" %d with streams only", g.Lingering)
 			}

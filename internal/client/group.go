@@ -19,6 +19,7 @@ type ServerGroup struct {
 	Lingering int       `json:"lingering,omitempty" doc:"instances out of traffic that only have WebSockets and other streams left"`
 	Retired   bool      `json:"retired,omitempty" doc:"out of traffic for good: it goes with the last instance that lingers"`
 	Health    string    `json:"health" enum:"healthy,degraded,starting,crashed,empty"`
+	Breaker   string    `json:"breaker,omitempty" enum:"open,half-open" doc:"of a gateway, for a route that wants one: open keeps requests away because too many failed, half-open lets a few try; absent: closed"`
 	Traffic   *Traffic  `json:"traffic,omitempty" doc:"in the last minute; absent without a request"`
 	Rollout   string    `json:"rollout,omitempty" enum:"old,new" doc:"its part in the rollout on its way"`
 	CreatedAt time.Time `json:"created_at"`

@@ -33,6 +33,9 @@ type Access struct {
 	Upgrade   bool          `json:"upgrade,omitempty"`  // a WebSocket or another protocol
 	Problem   string        `json:"problem,omitempty"`  // why it ended badly, "" if it did not
 	Trace     string        `json:"trace,omitempty"`    // id of the trace it is part of, as traceparent has it
+
+	ForwardedFor   string `json:"-"` // as the instance was told; only where the gateway writes a log of its own
+	ForwardedProto string `json:"-"`
 }
 
 // maxField bounds each field of a line that a client wrote.
@@ -145,6 +148,9 @@ const (
 	BreakerOpen     BreakerState = "open"      // it keeps them away
 	BreakerHalfOpen BreakerState = "half-open" // it lets a few try
 )
+
+// Copies is what stands behind a group's id where copies of requests are counted.
+const Copies = ":mirror"
 
 // Breaking tells that the breaker of a group behind a route changed its state.
 type Breaking struct {

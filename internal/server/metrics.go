@@ -29,6 +29,17 @@ func (m *metrics) WriteMetrics(ctx context.Context, w io.Writer, r meter.Reader)
 	return m.Write(w, dir, r)
 }
 
+// Breakers returns the breakers that are not closed, by group.
+func (m *metrics) Breakers() map[string]route.BreakerState {
+	out := map[string]route.BreakerState{}
+	for _, b := range m.gateways.Breakers() {
+		if out[b.Group] != route.BreakerOpen {
+			out[b.Group] = b.State
+		}
+	}
+	return out
+}
+
 // Run lets go of what is gone, until ctx ends.
 func (m *metrics) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)

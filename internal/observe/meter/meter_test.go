@@ -102,6 +102,21 @@ func value(t *testing.T, all map[string]*dto.MetricFamily, name string, labels .
 	return -1
 }
 
+func TestCopiesStandApart(t *testing.T) {
+	m, _ := newMeter(Limits{})
+	m.Counters("g", []route.Counter{count("r1", "g1", 2, 10), count("r1", "g1"+route.Copies, 5, 3), count("r1", "g9"+route.Copies, 5, 7)})
+	all := scrape(t, m, Listed(shop, homes), Reader{All: true})
+	for group, want := range map[string]float64{"shop-v001": 10, "shop-v001:mirror": 3} {
+		got := 0.0
+		for _, class := range []string{"2xx", "5xx"} {
+			got += max(0, value(t, all, "naru_gateway_requests_total", "space=default/dev", "app=shop", "route=shop.test", "group="+group, "class="+class))
+		}
+		if got != want {
+			t.Errorf("%s: %v requests, want %v", group, got, want)
+		}
+	}
+}
+
 func TestNoCounterGoesBackwards(t *testing.T) {
 	m, _ := newMeter(Limits{})
 	dir := Listed(shop, homes)

@@ -1,6 +1,8 @@
 package meter
 
 import (
+	"strings"
+
 	"naru/internal/app"
 	"naru/internal/route"
 )
@@ -21,7 +23,8 @@ type Home struct {
 }
 
 // Directory finds the place of a route and a group by their ids; a group of "" is
-// what a gateway answered itself.
+// what a gateway answered itself, one with route.Copies behind it the copies it
+// was sent.
 type Directory func(routeID, groupID string) (Place, bool)
 
 // Listed makes a directory of a table. home may be nil: then nothing has a space.
@@ -39,13 +42,16 @@ func Listed(t *route.Table, home func(app.ID) Home) Directory {
 		}
 	}
 	return func(routeID, groupID string) (Place, bool) {
+		groupID, copies := strings.CutSuffix(groupID, route.Copies)
 		found, ok := all[key{routeID, groupID}]
 		if !ok {
 			return Place{}, false
 		}
 		p, of := Place{Route: route.Name(found.entry.Host, found.entry.Path)}, found.entry.App
 		if g := found.group; g != nil {
-			p.Group = g.Name
+			if p.Group = g.Name; copies {
+				p.Group += route.Copies
+			}
 			if g.App != nil {
 				of = *g.App
 			}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"naru/internal/route"
 	"naru/internal/route/h1"
 )
 
@@ -52,7 +53,7 @@ func (t *tables) newMirror(e *entry, before *policy, next *view) *mirror {
 		}
 		// A group of its own: what becomes of copies is no evidence for guards and
 		// breakers.
-		made := &group{id: g.ID, name: g.Name, app: e.spec.App, count: t.reports.counter(e.spec.ID, g.ID+":mirror")}
+		made := &group{id: g.ID, name: g.Name, app: e.spec.App, count: t.reports.counter(e.spec.ID, g.ID+route.Copies)}
 		for _, in := range g.Instances {
 			made.backends = append(made.backends, next.backends[backendKey{in.ID, in.Address}])
 		}
