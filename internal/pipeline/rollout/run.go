@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"naru/internal/app"
@@ -80,7 +79,7 @@ type Runner struct {
 	router Router
 	opts   Options
 	log    *slog.Logger
-	awake  atomic.Pointer[time.Time] // since when there was no gap in the looking
+	pulse  pulse
 }
 
 // NewRunner makes a runner, once in the life of a process.
@@ -92,7 +91,7 @@ func NewRunner(store Store, router Router, opts Options, log *slog.Logger) *Runn
 		opts.Settle = 2 * time.Second
 	}
 	r := &Runner{store: store, router: router, opts: opts, log: log}
-	r.wake(time.Now())
+	r.pulse.since(time.Now())
 	return r
 }
 
@@ -126,8 +125,7 @@ func (r *Runner) run(ctx context.Context, id ID, abort <-chan struct{}, hear Lis
 	defer stop()
 	tick := time.NewTicker(5 * time.Second) // what a change did not announce is seen all the same
 	defer tick.Stop()
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
+	defer r.pulse.need(ctx)()
 	retry := backoff.Policy{First: 50 * time.Millisecond, Max: 5 * time.Second}
 	for failures := 0; ; {
 		var wait time.Duration
@@ -160,34 +158,20 @@ func (r *Runner) run(ctx context.Context, id ID, abort <-chan struct{}, hear Lis
 		if wait <= 0 {
 			later.Stop()
 		}
-		for waits := true; waits; {
-			waits = false
-			began := time.Now()
-			select {
-			case <-ctx.Done():
-				later.Stop()
-				return ro, ctx.Err()
-			case <-abort:
-				abort = nil
-				r.cancel(ctx, ro)
-			case <-changed:
-			case <-tick.C:
-			case <-later.C:
-			case <-beat.C:
-				waits = true
-			}
-			if now := time.Now(); now.Sub(began) > 2*heartbeat {
-				r.wake(now) // the process stood still, or the machine did
-			}
+		select {
+		case <-ctx.Done():
+			later.Stop()
+			return ro, ctx.Err()
+		case <-abort:
+			abort = nil
+			r.cancel(ctx, ro)
+		case <-changed:
+		case <-tick.C:
+		case <-later.C:
 		}
 		later.Stop()
 	}
 }
-
-// heartbeat is how often it is looked whether this process is running at all.
-const heartbeat = 500 * time.Millisecond
-
-func (r *Runner) wake(now time.Time) { r.awake.Store(&now) }
 
 // canceler is whose wish a canceled operation carries out.
 const canceler = "whoever asked for it"
@@ -237,7 +221,10 @@ func (r *Runner) step(ctx context.Context, ro Rollout, abort <-chan struct{}, he
 	if err != nil {
 		return ro, 0, err
 	}
-	move := Plan(Situation{Rollout: ro, Lanes: lanes, Verdict: verdict, Patience: r.opts.Patience, Settled: r.awake.Load().Add(r.opts.Settle), Now: time.Now()})
+	now := time.Now()
+	move := Plan(Situation{
+		Rollout: ro, Lanes: lanes, Verdict: verdict, Patience: r.opts.Patience, Settled: r.pulse.since(now).Add(r.opts.Settle), Now: now,
+	})
 	if move.To == Aborting {
 		for _, line := range sick.lines {
 			hear.Output(ctx, sick.who, line)
