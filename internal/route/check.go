@@ -100,6 +100,9 @@ func (g *Group) problem() *problem {
 	if g.Weight < 0 || g.Weight > MaxShare {
 		return &problem{".weight", fmt.Sprintf("%d is not between 0 and %d", g.Weight, MaxShare)}
 	}
+	if g.Protocol != "" && g.Protocol != HTTP2 {
+		return &problem{".protocol", fmt.Sprintf("%q is not %s; leave it out for HTTP/1.1", g.Protocol, HTTP2)}
+	}
 	if g.Guard != nil {
 		if p := g.Guard.problem(); p != nil {
 			return &problem{".guard" + p.key, p.what}

@@ -42,13 +42,18 @@ const MaxShare = 10_000
 // relative to the entry's other groups that have an instance; 0 takes none.
 type Group struct {
 	ID        string     `json:"id"`
-	Name      string     `json:"name"`            // shop-v042
-	App       *App       `json:"app,omitempty"`   // nil: the entry's app
-	Weight    int        `json:"weight"`          // 0 to MaxShare
-	Guard     *Guard     `json:"guard,omitempty"` // nil: nothing takes the weight away
-	Match     *Match     `json:"match,omitempty"` // requests that come here whatever the weights say
-	Instances []Instance `json:"instances"`       // healthy ones, sorted by index
+	Name      string     `json:"name"`               // shop-v042
+	App       *App       `json:"app,omitempty"`      // nil: the entry's app
+	Weight    int        `json:"weight"`             // 0 to MaxShare
+	Protocol  string     `json:"protocol,omitempty"` // what the instances speak: "" for HTTP/1.1, HTTP2
+	Guard     *Guard     `json:"guard,omitempty"`    // nil: nothing takes the weight away
+	Match     *Match     `json:"match,omitempty"`    // requests that come here whatever the weights say
+	Instances []Instance `json:"instances"`          // healthy ones, sorted by index
 }
+
+// HTTP2 is the protocol of instances that speak HTTP/2 without TLS from the
+// first byte, as servers of gRPC do.
+const HTTP2 = "http2"
 
 // Instance is one address that answers. The id is fresh per start, so that an
 // address that was given to somebody else is never taken for the old owner.

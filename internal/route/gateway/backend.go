@@ -11,6 +11,7 @@ import (
 // holds it.
 type backend struct {
 	instance route.Instance
+	http2    bool   // it speaks nothing else
 	seed     uint64 // of the instance, for values that choose one
 	tables   *tables
 

@@ -263,17 +263,17 @@ const patience = time.Second
 // expect waits for the instance to ask for the body. The pump starts then, or
 // never, where the answer comes first.
 func (x *exchange) expect(t *trip) error {
-	_ = t.u.tcp.SetReadDeadline(time.Now().Add(patience))
+	_ = t.u.nc.SetReadDeadline(time.Now().Add(patience))
 	in, n, err := t.u.ask(nil)
 	if interrupted(err) && x.watch.rest() {
-		_ = t.u.tcp.SetReadDeadline(time.Time{})
+		_ = t.u.nc.SetReadDeadline(time.Time{})
 		x.wait()
 		return x.proceed(t)
 	}
 	if err != nil {
 		return err
 	}
-	_ = t.u.tcp.SetReadDeadline(time.Time{})
+	_ = t.u.nc.SetReadDeadline(time.Time{})
 	t.take(in, n)
 	return x.read(t)
 }

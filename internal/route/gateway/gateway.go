@@ -51,6 +51,7 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, log: log, generation: id.New(), conns: newConns()}
 	g.reports = newReports(cfg)
 	g.tables = newTables(cfg, g.reports)
+	g.tables.translator = newTranslator(cfg, log)
 	g.logins = newLogins(runtime.GOMAXPROCS(0) / 2)
 	g.exchanges.New = func() any { return &exchange{g: g} }
 	g.watcher.clock.Store(now())

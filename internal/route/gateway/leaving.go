@@ -49,7 +49,7 @@ func (t *tables) left(b *backend, load int64) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := backendKey{b.instance.ID, b.instance.Address}
+	key := b.key()
 	if t.leaving[key] != b {
 		return // it came back, or was never busy
 	}

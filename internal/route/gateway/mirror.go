@@ -55,7 +55,7 @@ func (t *tables) newMirror(e *entry, before *policy, next *view) *mirror {
 		// breakers.
 		made := &group{id: g.ID, name: g.Name, app: e.spec.App, count: t.reports.counter(e.spec.ID, g.ID+route.Copies)}
 		for _, in := range g.Instances {
-			made.backends = append(made.backends, next.backends[backendKey{in.ID, in.Address}])
+			made.backends = append(made.backends, next.backends[backendKey{in.ID, in.Address, g.Protocol == route.HTTP2}])
 		}
 		m := &mirror{share: spec.Share, body: spec.Body, group: made, slots: e.policy.copies, copies: t.copies}
 		or(&m.share, 1)
@@ -142,7 +142,7 @@ func (m *mirror) deliver(text []byte) (status int, got int64) {
 	if err != nil {
 		return 0, 0
 	}
-	ctx, cancel := context.WithTimeout(m.copies.base, copyLimit)
+	ctx, cancel := context.WithTimeout(b.spoken(m.copies.base), copyLimit)
 	defer cancel()
 	req = req.WithContext(ctx)
 	req.URL.Scheme, req.URL.Host, req.RequestURI = "http", b.instance.Address, ""
@@ -173,7 +173,7 @@ func (m *mirror) pick() *backend {
 
 // copies are the copies of all routes on their way.
 type copies struct {
-	transport *http.Transport
+	transport *either
 	base      context.Context // ends with the gateway
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
@@ -181,9 +181,9 @@ type copies struct {
 
 func newCopies(idle time.Duration) *copies {
 	base, cancel := context.WithCancel(context.Background())
-	return &copies{base: base, cancel: cancel, transport: &http.Transport{
+	return &copies{base: base, cancel: cancel, transport: eitherOf(&http.Transport{
 		DisableCompression: true, MaxIdleConnsPerHost: copiesAtOnce, IdleConnTimeout: idle, MaxResponseHeaderBytes: maxAnswerHead,
-	}}
+	})}
 }
 
 // stop breaks off what is on its way. Nothing may be sent any more.

@@ -100,6 +100,22 @@ func (e *connectError) Unwrap() error { return e.err }
 
 // dial makes a connection to the backend's instance.
 func (b *backend) dial(limit time.Duration) (*upstream, error) {
+	c, err := b.connect(limit)
+	if err != nil {
+		return nil, &connectError{attempt(b.instance.Address, err)}
+	}
+	u, err := newUpstream(c, b)
+	if err != nil {
+		_ = c.Close()
+		return nil, &connectError{attempt(b.instance.Address, err)}
+	}
+	return u, nil
+}
+
+func (b *backend) connect(limit time.Duration) (duplex, error) {
+	if b.http2 {
+		return b.tables.translator.dial(limit, b.instance.Address)
+	}
 	// The instance is near: a connection that went dead is seen by its next use.
 	dialer := net.Dialer{Timeout: limit, KeepAlive: -1}
 	c, err := dialer.DialContext(context.Background(), "tcp", b.instance.Address)

@@ -202,10 +202,11 @@ func (p *probers) heard(one *prober, err error) {
 // whether the instance takes new ones, too.
 func newAsking() func(context.Context, question) error {
 	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: probeBytes},
+		Transport:     eitherOf(&http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: probeBytes}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return func(ctx context.Context, q question) error {
+		ctx = q.back.spoken(ctx)
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+q.back.instance.Address+q.probe.Path, nil)
 		if err != nil {
 			return err

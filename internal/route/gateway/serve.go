@@ -41,7 +41,7 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	}
 	h2 := newIntake()
 	server := g.server(force)
-	failed := make(chan error, len(listeners)+1)
+	failed := make(chan error, len(listeners)+2)
 	var serving, accepting sync.WaitGroup
 	serving.Go(func() {
 		if err := server.Serve(h2); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -50,6 +50,11 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	})
 	watching, rest := context.WithCancel(context.WithoutCancel(ctx)) // until the very last exchange
 	defer rest()
+	serving.Go(func() {
+		if err := g.tables.translator.run(watching); err != nil {
+			failed <- err
+		}
+	})
 	serving.Go(func() { g.watcher.run(watching, g.age) })
 	serving.Go(func() { g.lot.run(watching, g.resume) })
 	for _, ln := range listeners {

@@ -171,7 +171,7 @@ func (c *session) carry() {
 			client.raw = raw
 		}
 	}
-	instance := &end{nc: c.instance.tcp, raw: c.instance.raw}
+	instance := &end{nc: c.instance.nc, raw: c.instance.raw}
 	c.watch.owner = c
 	c.g.watcher.add(&c.watch)
 	defer c.g.watcher.remove(&c.watch)

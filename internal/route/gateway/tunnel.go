@@ -70,7 +70,7 @@ func (c *conn) join(x *exchange, u *upstream, early []byte) error {
 		client.early = append([]byte(nil), c.in[c.r:c.w]...)
 		c.r = c.w
 	}
-	return tunnel(x, &client, &end{nc: u.tcp, raw: u.raw})
+	return tunnel(x, &client, &end{nc: u.nc, raw: u.raw})
 }
 
 // end is one side of a tunnel. raw may be nil.

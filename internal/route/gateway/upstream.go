@@ -9,9 +9,16 @@ import (
 	"time"
 )
 
+// duplex is a connection of which one direction can be ended.
+type duplex interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+}
+
 // upstream is a connection to an instance. One exchange at a time uses it.
 type upstream struct {
-	tcp     *net.TCPConn
+	nc      duplex
 	raw     syscall.RawConn
 	backend *backend
 	since   int64 // when it was last used, as now tells it
@@ -31,12 +38,12 @@ type upstream struct {
 // Nothing was sent on it.
 var errStale = errors.New("the kept connection was closed")
 
-func newUpstream(c *net.TCPConn, b *backend) (*upstream, error) {
+func newUpstream(c duplex, b *backend) (*upstream, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	u := &upstream{tcp: c, raw: raw, backend: b}
+	u := &upstream{nc: c, raw: raw, backend: b}
 	u.turn = u.step
 	return u, nil
 }
@@ -97,12 +104,12 @@ func (u *upstream) step(fd uintptr) bool {
 
 func (u *upstream) askSlowly() (*large, int, error) {
 	if len(u.out) > 0 {
-		if _, err := u.tcp.Write(u.out); err != nil {
+		if _, err := u.nc.Write(u.out); err != nil {
 			return nil, 0, err
 		}
 	}
 	in := getLarge()
-	n, err := u.tcp.Read(in[room : len(in)-spare])
+	n, err := u.nc.Read(in[room : len(in)-spare])
 	if n == 0 && err != nil {
 		larges.Put(in)
 		return nil, 0, err
@@ -111,11 +118,11 @@ func (u *upstream) askSlowly() (*large, int, error) {
 }
 
 // read reads more of an answer.
-func (u *upstream) read(p []byte) (int, error) { return u.tcp.Read(p) }
+func (u *upstream) read(p []byte) (int, error) { return u.nc.Read(p) }
 
 // write sends more of a request.
 func (u *upstream) write(p []byte) error {
-	_, err := u.tcp.Write(p)
+	_, err := u.nc.Write(p)
 	return err
 }
 
@@ -126,13 +133,13 @@ func (u *upstream) alive() (ok bool) {
 }
 
 // interrupt makes reads and writes fail, also those that are waiting.
-func (u *upstream) interrupt() { _ = u.tcp.SetDeadline(past) }
+func (u *upstream) interrupt() { _ = u.nc.SetDeadline(past) }
 
 // past is a deadline that is over.
 var past = time.Unix(1, 0)
 
 // close ends the connection. What the instance still sends is of no interest.
-func (u *upstream) close() { _ = u.tcp.Close() }
+func (u *upstream) close() { _ = u.nc.Close() }
 
 // interrupted reports whether an error is the work of interrupt.
 func interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

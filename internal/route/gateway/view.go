@@ -25,7 +25,12 @@ type view struct {
 	waiting  bool                  // the table is of another boot, or there is none yet: no address may be trusted
 }
 
-type backendKey struct{ instance, address string }
+type backendKey struct {
+	instance, address string
+	http2             bool
+}
+
+func (b *backend) key() backendKey { return backendKey{b.instance.ID, b.instance.Address, b.http2} }
 
 // entry is a route of a view.
 type entry struct {
@@ -60,12 +65,13 @@ type group struct {
 
 // tables holds the present view and the backends that left it busy.
 type tables struct {
-	cfg     Config
-	reports *reports
-	probers *probers
-	copies  *copies
-	guards  guard.Set
-	now     atomic.Pointer[view]
+	cfg        Config
+	reports    *reports
+	probers    *probers
+	translator *translator
+	copies     *copies
+	guards     guard.Set
+	now        atomic.Pointer[view]
 
 	mu      sync.Mutex              // guards what follows, and is held while a table is put in use
 	leaving map[backendKey]*backend // out of the table, with requests
@@ -148,7 +154,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		g := &spec.Groups[i]
 		backends := make([]*backend, len(g.Instances))
 		for j, in := range g.Instances {
-			backends[j] = t.backend(in, old, next)
+			backends[j] = t.backend(in, g.Protocol == route.HTTP2, old, next)
 			next.ask(backends[j], e.policy)
 		}
 		matches := g.Match != nil && !tripped[i]
@@ -191,8 +197,8 @@ func baseline(e *route.Entry, id string) bool {
 
 // backend finds the object for an instance's address: in the next view, the
 // present one, among those leaving, or a new one.
-func (t *tables) backend(in route.Instance, old, next *view) *backend {
-	key := backendKey{in.ID, in.Address}
+func (t *tables) backend(in route.Instance, http2 bool, old, next *view) *backend {
+	key := backendKey{in.ID, in.Address, http2}
 	if b := next.backends[key]; b != nil {
 		return b
 	}
@@ -203,7 +209,7 @@ func (t *tables) backend(in route.Instance, old, next *view) *backend {
 		delete(t.leaving, key)
 	}
 	if b == nil {
-		b = &backend{instance: in, seed: hashOf(in.ID), tables: t}
+		b = &backend{instance: in, http2: http2, seed: hashOf(in.ID), tables: t}
 	}
 	next.backends[key] = b
 	return b
