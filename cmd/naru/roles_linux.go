@@ -146,6 +146,9 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	if g.Balancers, err = cfg.Gateway.Balancers(); err != nil {
 		return fmt.Errorf("gateway.proxy_protocol: %w", err) // validated before
 	}
+	if g.Trusted, err = cfg.Gateway.TrustedProxies(); err != nil {
+		return fmt.Errorf("gateway.trusted_proxies: %w", err) // validated before
+	}
 	shelf, err := own.shelf(cfg, table)
 	if shelf == nil {
 		return err
@@ -172,6 +175,14 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gatewayGC)
+	}
+	access, err := openAccessLog(cfg, table != "", log)
+	if err != nil {
+		return err
+	}
+	if access != nil {
+		g.Recorder = access
+		defer written(ctx, access)() // after the last request
 	}
 	gw, err := gateway.New(g, log)
 	if err != nil {

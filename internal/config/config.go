@@ -71,7 +71,18 @@ type Gateway struct {
 	DrainUpgrade  time.Duration `key:"drain_upgrade_timeout" doc:"how long WebSockets, answers that have begun and go on, and gRPC streams may take then; of an instance, counted from the end of its other requests"`
 	TCPIdle       time.Duration `key:"tcp_idle_timeout" doc:"silence in both directions after which a connection of a TCP route ends, where the route does not say"`
 	ProxyProtocol []string      `key:"proxy_protocol" doc:"addresses and networks of load balancers in front of the gateway: their connections must begin with a PROXY header, version 1 or 2, and then count as the client's that it names; empty asks nobody for one"`
+	TrustedProxy  []string      `key:"trusted_proxies" doc:"addresses and networks of proxies in front of the gateway whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed; empty believes nobody"`
 	Connections   int           `key:"connections" doc:"most client connections at once"`
+	AccessLog     AccessLog     `key:"access_log"`
+}
+
+// AccessLog is a log of all requests that the gateway itself writes. Each app's
+// own log has its requests anyway.
+type AccessLog struct {
+	Format string  `key:"format" doc:"lines of the gateway's own access log: off, json, or cf, which is how the router of Cloud Foundry writes them"`
+	Path   string  `key:"path" doc:"its file, which the gateway's user must be able to write; - is standard output; empty means access.log in the gateway's folder, or standard output of a gateway that stands alone"`
+	Sample float64 `key:"sample" doc:"share of the requests it has, from 0 to 1; those answered with 5xx are always there"`
+	Bytes  Bytes   `key:"bytes" doc:"size from which its file becomes PATH.1 and a new one begins"`
 }
 
 // Mirrors are where builds and bakes download from instead of the public

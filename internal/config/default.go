@@ -30,6 +30,7 @@ func Default(uid int, getenv func(string) string) Config {
 			DrainUpgrade:  5 * time.Minute,
 			TCPIdle:       time.Hour,
 			Connections:   20_000,
+			AccessLog:     AccessLog{Format: "off", Sample: 1, Bytes: 128 * MiB},
 		},
 		Upload: Upload{Bytes: GiB, Unpacked: 4 * GiB, Files: 200_000},
 		Bake:   Bake{Release: 4 * MiB, Index: 256 * MiB, Package: 1 * GiB, Total: 4 * GiB, Unpacked: 8 * GiB, Cache: 20 * GiB},

@@ -74,9 +74,20 @@ func (c Config) complaints() []error {
 		list = append(list, fmt.Errorf("instance.max_memory: must not be below instance.memory, %v (got %v)", c.Instance.Memory, c.Instance.MaxMemory))
 	}
 	list = append(list, c.Rollout.complaints()...)
+	list = append(list, c.Gateway.AccessLog.complaints()...)
 	list = append(list, c.Listen.complaints()...)
 	list = append(list, c.tcpComplaints()...)
 	return append(list, c.positives()...)
+}
+
+func (a AccessLog) complaints() []error {
+	path := error(nil)
+	if a.Path != "" && a.Path != "-" {
+		path = absolute("gateway.access_log.path", a.Path)
+	}
+	return []error{
+		oneOf("gateway.access_log.format", a.Format, "off", "json", "cf"), factor("gateway.access_log.sample", a.Sample, 1), path,
+	}
 }
 
 func (r Rollout) complaints() []error {
@@ -121,7 +132,7 @@ func (l Listen) complaints() []error {
 
 // positives checks the settings that mean nothing at zero or below.
 func (c Config) positives() []error {
-	mayBeZero := []string{"instance.max_memory", "rollout.max_in_flight"}
+	mayBeZero := []string{"instance.max_memory", "rollout.max_in_flight", "gateway.access_log.sample"}
 	var list []error
 	for _, f := range Fields() {
 		text := f.Value(c)

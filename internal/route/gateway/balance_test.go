@@ -170,7 +170,7 @@ func TestLeavingSendsNewRequestsBack(t *testing.T) {
 func TestRecordsAreBounded(t *testing.T) {
 	cfg := Config{Control: "unused", Records: 10}.withDefaults()
 	r := newReports(cfg)
-	x := &exchange{g: &Gateway{cfg: cfg, reports: r}, origin: &origin{}}
+	x := &exchange{g: &Gateway{cfg: cfg, reports: r}, origin: &origin{}, watch: &watch{}}
 	for range 25 {
 		x.reset(time.Now(), nil)
 		x.status = 404

@@ -21,7 +21,7 @@ type Config struct {
 	Boot      string          // this boot of the machine; "": as the kernel says
 	Balancers []netip.Prefix  // peers whose connections begin with a PROXY header: none
 	Trusted   []netip.Prefix  // peers whose X-Forwarded-* fields are kept: none
-	Recorder  Recorder        // takes a record of every request; nil: none
+	Recorder  Recorder        // takes records of requests; nil: none
 	Reload    <-chan struct{} // stand alone: read the table file again now (SIGHUP)
 
 	Certificates *certificate.Shelf // takes the certificates that the control plane sends; nil: they are dropped
@@ -132,10 +132,15 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Recorder takes what is known about a request once it has ended. Record is
-// called from many goroutines and must not block.
+// Recorder takes what is known about requests once they have ended. Its methods
+// are called from many goroutines and must not block.
 type Recorder interface {
+	// Wants reports whether it is to be given a request that ended with a status; it
+	// is asked once for each.
+	Wants(status int) bool
 	Record(a route.Access)
+	// Lost is how many records it had no place for.
+	Lost() uint64
 }
 
 // bootID is the kernel's name for this boot; "" where it has none.

@@ -114,7 +114,13 @@ func (g *Gateway) Counters() []route.Counter { return g.reports.totals(map[count
 func (g *Gateway) Trips() []route.Trip { return g.tables.guards.Trips() }
 
 // Load returns what is open.
-func (g *Gateway) Load() route.Load { return g.conns.load() }
+func (g *Gateway) Load() route.Load {
+	l := g.conns.load()
+	if g.cfg.Recorder != nil {
+		l.LogLost = g.cfg.Recorder.Lost()
+	}
+	return l
+}
 
 // Generation identifies this process among gateways.
 func (g *Gateway) Generation() string { return g.generation }

@@ -41,6 +41,10 @@ func listen(t testing.TB) net.Listener {
 // records keeps what a gateway recorded.
 type records chan route.Access
 
+func (r records) Wants(int) bool { return true }
+
+func (r records) Lost() uint64 { return 0 }
+
 func (r records) Record(a route.Access) {
 	select {
 	case r <- a:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"naru/internal/route"
+	"naru/internal/route/h1"
 	"naru/internal/route/wire"
 )
 
@@ -39,11 +40,17 @@ func (r *reports) wanted() bool { return r.keep || r.recorder != nil }
 
 // record makes a record of an exchange that has ended.
 func (r *reports) record(x *exchange, took time.Duration) {
+	logged := r.recorder != nil && r.recorder.Wants(x.status)
+	if !logged && !r.keep {
+		return
+	}
 	n, _ := notes.Get().(*note)
 	n.text.buf = n.text.buf[:0]
 	x.describe(&n.access, &n.text, took)
-	if r.recorder != nil {
-		r.recorder.Record(owned(n.access))
+	if logged {
+		a := owned(n.access)
+		a.ForwardedFor, a.ForwardedProto = x.behalf()
+		r.recorder.Record(a)
 	}
 	if !r.keep {
 		notes.Put(n)
@@ -55,6 +62,26 @@ func (r *reports) record(x *exchange, took time.Duration) {
 		r.dropped.Add(1)
 		notes.Put(n)
 	}
+}
+
+// behalf is what an instance is told of the client and of how it came.
+func (x *exchange) behalf() (client, proto string) {
+	if client, proto = x.origin.ip, "http"; x.origin.secure {
+		proto = "https"
+	}
+	if x.req == nil || !x.origin.trusted {
+		return client, proto
+	}
+	if said := x.req.Get(h1.ForwardedProto); len(said) > 0 {
+		proto = string(said[:min(len(said), maxText)])
+	}
+	var chain []byte
+	for i := range x.req.Fields {
+		if f := &x.req.Fields[i]; f.Kind == h1.ForwardedFor && len(x.req.Value(f)) > 0 && len(chain) < maxText {
+			chain = append(append(chain, x.req.Value(f)...), ", "...)
+		}
+	}
+	return string(chain) + client, proto
 }
 
 // owned is a record whose strings nobody will write over.
