@@ -111,6 +111,19 @@ func TestRulesOfARoute(t *testing.T) {
 			t.Errorf("%d %v", a.status, a.header)
 		}
 	})
+	t.Run("trouble on purpose, and visitors that stay", func(t *testing.T) {
+		h.do(t, "route", "set", "ruled", "fault.abort=418", "fault.header=X-Fault=1", "sticky=cookie:stays")
+		if a := p.ask(t, "GET", "ruled", "/", func(r *http.Request) { r.Header.Set("X-Fault", "1") }); a.status != 418 {
+			t.Errorf("with the header: %d", a.status)
+		}
+		if a := p.ask(t, "GET", "ruled", "/", nil); a.status != 200 || !strings.HasPrefix(a.header.Get("Set-Cookie"), "stays=") {
+			t.Errorf("without: %d %v", a.status, a.header)
+		}
+		h.do(t, "route", "unset", "ruled", "fault", "sticky")
+		p.says(t, "ruled", "/", words)
+		h.refused(t, []string{"route", "set", "ruled", "fault.delay=1s"}, "fault.share: is missing")
+		h.refused(t, []string{"route", "set", "ruled", "redirct=/x"}, "did you mean redirect?")
+	})
 	t.Run("all of them as a file, and back", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "rules.json")
 		if err := os.WriteFile(file, []byte(h.do(t, "route", "ruled", "--json")), 0o600); err != nil {
