@@ -120,17 +120,12 @@ func (b *backend) connect(limit time.Duration) (duplex, error) {
 	dialer := net.Dialer{Timeout: limit, KeepAlive: -1}
 	c, err := dialer.DialContext(context.Background(), "tcp", b.instance.Address)
 	if err != nil {
-		return nil, &connectError{attempt(b.instance.Address, err)}
+		return nil, err
 	}
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		_ = c.Close()
-		return nil, &connectError{attempt(b.instance.Address, net.UnknownNetworkError(c.LocalAddr().Network()))}
+		return nil, net.UnknownNetworkError(c.LocalAddr().Network())
 	}
-	u, err := newUpstream(tcp, b)
-	if err != nil {
-		_ = c.Close()
-		return nil, &connectError{attempt(b.instance.Address, err)}
-	}
-	return u, nil
+	return tcp, nil
 }
