@@ -63,9 +63,14 @@ func (r TCPRange) Sockets(yield func(name, addr string) bool) {
 
 // Balancers reads gateway.proxy_protocol: prefixes and single addresses. Its
 // error continues the sentence "gateway.proxy_protocol: ...".
-func (g Gateway) Balancers() ([]netip.Prefix, error) {
+func (g Gateway) Balancers() ([]netip.Prefix, error) { return networks(g.ProxyProtocol) }
+
+// TrustedProxies reads gateway.trusted_proxies in the same way.
+func (g Gateway) TrustedProxies() ([]netip.Prefix, error) { return networks(g.TrustedProxy) }
+
+func networks(list []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
-	for _, text := range g.ProxyProtocol {
+	for _, text := range list {
 		if at, err := netip.ParseAddr(text); err == nil && at.Zone() == "" {
 			all = append(all, netip.PrefixFrom(at.Unmap(), at.Unmap().BitLen()))
 			continue
@@ -79,7 +84,8 @@ func (g Gateway) Balancers() ([]netip.Prefix, error) {
 	return all, nil
 }
 
-// tcpComplaints are about listen.tcp and gateway.proxy_protocol.
+// tcpComplaints are about listen.tcp, gateway.proxy_protocol and
+// gateway.trusted_proxies.
 func (c Config) tcpComplaints() (list []error) {
 	r, err := c.Listen.TCP()
 	if err != nil {
@@ -95,6 +101,9 @@ func (c Config) tcpComplaints() (list []error) {
 	}
 	if _, err := c.Gateway.Balancers(); err != nil {
 		list = append(list, fmt.Errorf("gateway.proxy_protocol: %w", err))
+	}
+	if _, err := c.Gateway.TrustedProxies(); err != nil {
+		list = append(list, fmt.Errorf("gateway.trusted_proxies: %w", err))
 	}
 	return list
 }

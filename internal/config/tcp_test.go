@@ -62,6 +62,10 @@ func TestBalancers(t *testing.T) {
 		if text := fmt.Sprint(got); err == nil && text != tc.want || (err != nil) != (tc.want == "error") {
 			t.Errorf("%q: %v, %v, want %s", tc.in, got, err, tc.want)
 		}
+		proxies, perr := Gateway{TrustedProxy: list}.TrustedProxies()
+		if fmt.Sprint(proxies, perr) != fmt.Sprint(got, err) {
+			t.Errorf("%q as trusted proxies: %v, %v", tc.in, proxies, perr)
+		}
 	}
 }
 
