@@ -62,17 +62,23 @@ const (
 	maxPassword = 72 // bytes; bcrypt reads no more, so more would have many right ones
 )
 
-func newAuth(spec *route.Auth) *auth {
-	a := &auth{spec: spec, line: map[digest]*login{}, from: map[netip.Prefix]int{}}
+func newAuth(spec *route.Auth) *auth { return &auth{spec: spec} }
+
+func (a *auth) rule() any { return *a.spec }
+
+// ready prepares one that is to be used.
+func (a *auth) ready() *auth {
+	if a.line != nil {
+		return a
+	}
+	a.line, a.from = map[digest]*login{}, map[netip.Prefix]int{}
 	a.known.Store(&map[digest]struct{}{})
-	for _, name := range slices.Sorted(maps.Keys(spec.Users)) {
-		a.hashes = append(a.hashes, []byte(spec.Users[name]))
+	for _, name := range slices.Sorted(maps.Keys(a.spec.Users)) {
+		a.hashes = append(a.hashes, []byte(a.spec.Users[name]))
 	}
 	_, _ = rand.Read(a.key[:]) // it never fails
 	return a
 }
-
-func (a *auth) rule() any { return *a.spec }
 
 func (a *auth) pass(x *exchange) (*page, error) {
 	var space [1024]byte

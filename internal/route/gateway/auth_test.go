@@ -17,12 +17,12 @@ func showing(t testing.TB, from, said string) *exchange {
 }
 
 func newTestAuth() *auth {
-	return newAuth(&route.Auth{Users: map[string]string{"ann": hashOfSecret, "eve": hashOfSecret}})
+	return newAuth(&route.Auth{Users: map[string]string{"ann": hashOfSecret, "eve": hashOfSecret}}).ready()
 }
 
 func TestPasswords(t *testing.T) {
 	long := "$2a$04$VyL./5PhM07GiOSiDHSHzuKPM1c2PVVSb.hFkZ9uKcrP51uqEj3py" // of 72 times x
-	a := newAuth(&route.Auth{Users: map[string]string{"ann": hashOfSecret, "long": long, "Zoë": hashOfSecret}})
+	a := newAuth(&route.Auth{Users: map[string]string{"ann": hashOfSecret, "long": long, "Zoë": hashOfSecret}}).ready()
 	basic := func(said string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(said)) }
 	for name, tt := range map[string]struct {
 		field string

@@ -48,7 +48,7 @@ func newPolicy(spec *route.Policy, before *policy) *policy {
 		p.add(kept(newAddresses(spec.Addresses), before).ready())
 	}
 	if spec.Auth != nil {
-		p.add(kept(newAuth(spec.Auth), before))
+		p.add(kept(newAuth(spec.Auth), before).ready())
 	}
 	if spec.Redirect != nil {
 		p.add(newRedirect(spec.Redirect))
