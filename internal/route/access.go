@@ -90,7 +90,7 @@ type Counter struct {
 	Received  int64                          `json:"received,omitempty"`  // bytes of requests' bodies
 	Active    int64                          `json:"active,omitempty"`    // requests in flight now
 	Retries   uint64                         `json:"retries,omitempty"`   // requests that were sent to another instance, or again
-	Ejections uint64                         `json:"ejections,omitempty"` // connects that failed
+	Ejections uint64                         `json:"ejections,omitempty"` // how often an instance was left alone: connects that failed, answers far worse than its siblings'
 	Latency   [len(LatencyBounds) + 1]uint64 `json:"latency,omitzero"`    // ended requests by LatencyBounds; the last: slower
 }
 

@@ -120,6 +120,26 @@ func TestEjectedComesBackSlowly(t *testing.T) {
 	}
 }
 
+func TestTheOthersShareWhatAnEjectedOneHad(t *testing.T) {
+	ts := tablesWith(t, Config{EjectFirst: time.Hour}, groupOf("g", 1, 4))
+	e := ts.entryOf("shop.test")
+	e.groups[0].backends[1].failed(&ts.cfg, errors.New("refused"))
+	const n = 9000
+	got := map[string]int{}
+	for range n {
+		_, b := e.pick(&ts.cfg, nil)
+		got[b.instance.ID]++
+	}
+	for _, id := range []string{"g-0", "g-2", "g-3"} {
+		if dev := math.Abs(float64(got[id]) - n/3); dev > 6*math.Sqrt(n*2/9) {
+			t.Errorf("%s got %d of %d", id, got[id], n)
+		}
+	}
+	if got["g-1"] != 0 {
+		t.Errorf("the ejected one got %d", got["g-1"])
+	}
+}
+
 func TestAllEjectedAreStillTried(t *testing.T) {
 	ts := tablesWith(t, Config{EjectFirst: time.Hour}, groupOf("g", 1, 2))
 	e := ts.entryOf("shop.test")

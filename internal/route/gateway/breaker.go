@@ -212,13 +212,24 @@ func (x *exchange) settled(g *group, b *backend, err, client error) {
 		return
 	}
 	failed := err != nil || x.answer.Status >= http.StatusInternalServerError
-	at := x.g.watcher.now()
-	if b.seen.count(failed, at, outlierWindow); failed {
-		g.compare(b, at, &x.g.cfg)
+	if !refused(err) { // which is seen by itself
+		at := x.g.watcher.now()
+		if b.seen.count(failed, at, outlierWindow); failed {
+			g.compare(b, at, &x.g.cfg)
+		}
 	}
 	if g.breaker != nil {
 		g.breaker.ended(x.term, failed, now())
 	}
+}
+
+// refused reports whether no connection was made.
+func refused(err error) bool {
+	if err == nil {
+		return false
+	}
+	why := new(connectError)
+	return errors.As(err, &why)
 }
 
 // errSpared is a request all of whose groups are spared.

@@ -206,3 +206,18 @@ func TestHowInstancesAreAsked(t *testing.T) {
 		})
 	}
 }
+
+func TestNobodyIsAskedAtAddressesOfAnotherBoot(t *testing.T) {
+	w := newWard(t, Config{Boot: "b"})
+	table := oneRoute(groupOf("g", 1, 2))
+	table.Routes[0].Policy = &route.Policy{Health: &route.Probe{Path: "/up"}}
+	for boot, want := range map[string]int{"a": 0, "b": 2} {
+		table.Boot = boot
+		if err := w.apply(table); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(w.probers.all); n != want {
+			t.Errorf("boot %s: %d are asked, want %d", boot, n, want)
+		}
+	}
+}

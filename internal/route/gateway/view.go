@@ -117,6 +117,9 @@ func (t *tables) put(table *route.Table) {
 	}
 	t.passages(table, old, next)
 	t.now.Store(next)
+	if next.waiting { // its addresses may be anybody's
+		next.asked = nil
+	}
 	t.probers.want(next.asked)
 	for id, e := range old.byID {
 		if now := next.byID[id]; now != nil {
@@ -260,6 +263,17 @@ func (e *entry) pick(cfg *Config, skip tried) (*group, *backend) {
 	return nil, nil
 }
 
+// lighter chooses between two that are in service.
+func lighter(a, b *backend) *backend {
+	if b.busy() < a.busy() {
+		a, b = b, a
+	}
+	if a.returning() && !b.returning() {
+		return b
+	}
+	return a
+}
+
 // pick chooses in a group, among those in service.
 func (g *group) pick(cfg *Config, skip tried, now *int64) *backend {
 	n := len(g.backends)
@@ -267,14 +281,17 @@ func (g *group) pick(cfg *Config, skip tried, now *int64) *backend {
 	if n > 1 {
 		start = rand.IntN(n)
 		a, b := g.backends[start], g.backends[(start+1+rand.IntN(n-1))%n]
-		if len(skip) == 0 && a.serving() && b.serving() {
-			if b.busy() < a.busy() {
-				a, b = b, a
-			}
-			if a.returning() && !b.returning() {
+		if len(skip) == 0 {
+			switch {
+			case !a.serving() && a.available(cfg, now):
+				return a
+			case !b.serving() && b.available(cfg, now), !a.serving() && b.serving():
 				return b
+			case a.serving() && !b.serving():
+				return a
+			case a.serving():
+				return lighter(a, b)
 			}
-			return a
 		}
 	}
 	for j := range n {
