@@ -184,6 +184,13 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 		g.Recorder = access
 		defer written(ctx, access)() // after the last request
 	}
+	var address string
+	g.Ready = func(ctx context.Context) error {
+		if table != "" {
+			log.Info("serving", "address", address, "table", table)
+		}
+		return notify.FromEnv(os.Getenv).Ready(ctx, "serving "+address)
+	}
 	gw, err := gateway.New(g, log)
 	if err != nil {
 		return err
@@ -195,6 +202,7 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	if err != nil {
 		return fault.New(fault.Conflict, "listen", "cannot listen on %s: %s", listen, err).WithTry("naru gateway --listen HOST:PORT")
 	}
+	address = ln.Addr().String()
 	all := listeners(ln)
 	if secure := own.address(cfg, table); secure != "" {
 		ln, err := sockets.Listen(ctx, "apps-tls", secure)
@@ -220,11 +228,5 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 			log.Error("give sockets back", "error", err)
 		}
 	}()
-	if err := notify.FromEnv(os.Getenv).Ready(ctx, "serving "+ln.Addr().String()); err != nil {
-		return err
-	}
-	if table != "" {
-		log.Info("serving", "address", ln.Addr().String(), "table", table)
-	}
 	return gw.Run(ctx, all)
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -23,6 +24,10 @@ type Config struct {
 	Trusted   []netip.Prefix  // peers whose X-Forwarded-* fields are kept: none
 	Recorder  Recorder        // takes records of requests; nil: none
 	Reload    <-chan struct{} // stand alone: read the table file again now (SIGHUP)
+
+	// Ready is called once, when the kept table, if there is one, is in use and
+	// connections are about to be accepted; an error ends Run. Nil: nobody waits.
+	Ready func(ctx context.Context) error
 
 	Certificates *certificate.Shelf // takes the certificates that the control plane sends; nil: they are dropped
 

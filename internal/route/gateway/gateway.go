@@ -65,7 +65,11 @@ func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
 	if len(listeners) == 0 {
 		return errors.New("gateway: no listener")
 	}
-	if err := g.load(ctx); err != nil {
+	err := g.load(ctx)
+	if err == nil && g.cfg.Ready != nil {
+		err = g.cfg.Ready(ctx)
+	}
+	if err != nil {
 		for _, ln := range listeners { // or clients would wait in their queues for ever
 			err = errors.Join(err, ln.Close())
 		}
