@@ -226,6 +226,15 @@ func TestWhatIsGoneIsForgottenInTime(t *testing.T) {
 }
 
 // TestTheNumberOfSeriesIsBounded: what there is no place for is still counted.
+func TestAGroupThatWentUnnamed(t *testing.T) {
+	m, _ := newMeter(Limits{})
+	m.Counters("g", []route.Counter{count("r1", "g0", 2, 3)}) // it left before this control plane began
+	reader := Reader{Sees: func(h Home) bool { return h.Space == "s1" }}
+	if got := value(t, scrape(t, m, Listed(shop, homes), reader), "naru_gateway_requests_total", "space=default/dev", "app=shop", "route=shop.test", "group=g0"); got != 3 {
+		t.Errorf("%v requests, want 3", got)
+	}
+}
+
 func TestTheNumberOfSeriesIsBounded(t *testing.T) {
 	m, _ := newMeter(Limits{Series: 10})
 	var all []route.Counter

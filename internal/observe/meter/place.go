@@ -24,7 +24,8 @@ type Home struct {
 
 // Directory finds the place of a route and a group by their ids; a group of "" is
 // what a gateway answered itself, one with route.Copies behind it the copies it
-// was sent.
+// was sent. Of a group that is not there any more it says what it can, and that it
+// is not known: the app of the route is most likely the group's.
 type Directory func(routeID, groupID string) (Place, bool)
 
 // Listed makes a directory of a table. home may be nil: then nothing has a space.
@@ -45,7 +46,14 @@ func Listed(t *route.Table, home func(app.ID) Home) Directory {
 		groupID, copies := strings.CutSuffix(groupID, route.Copies)
 		found, ok := all[key{routeID, groupID}]
 		if !ok {
-			return Place{}, false
+			if found, there := all[key{routeID, ""}]; there {
+				p := Place{Route: route.Name(found.entry.Host, found.entry.Path), Group: groupID, App: found.entry.App.Name}
+				if home != nil {
+					p.In = home(app.ID(found.entry.App.ID))
+				}
+				return p, false
+			}
+			return Place{Route: routeID, Group: groupID}, false
 		}
 		p, of := Place{Route: route.Name(found.entry.Host, found.entry.Path)}, found.entry.App
 		if g := found.group; g != nil {

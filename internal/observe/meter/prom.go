@@ -72,12 +72,12 @@ func (m *Meter) snapshot(dir Directory, r Reader) snapshot {
 	}
 	pairs, groups, places := map[Place]*route.Counter{}, map[Place]*route.Counter{}, map[string]Place{}
 	for k, one := range m.series {
-		if p, ok := dir(k.route, k.group); ok {
-			one.place, one.named = p, true
-		}
-		place := one.place
-		if !one.named {
-			place = Place{Route: k.route, Group: k.group}
+		place, known := dir(k.route, k.group)
+		switch {
+		case known:
+			one.place, one.named = place, true
+		case one.named:
+			place = one.place
 		}
 		sum(pairs, place, one.total)
 		place.Route = ""
