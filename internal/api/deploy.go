@@ -171,6 +171,9 @@ func (s *server) findRelease(ctx context.Context, a app.App, name string) (relea
 // url is where people reach a route.
 func (c Config) url(r route.Route) string {
 	u, err := url.Parse(c.AppsURL)
+	if r.TCP != nil {
+		return c.streamURL(r, u)
+	}
 	if err != nil {
 		return "http://" + r.Name()
 	}
@@ -184,7 +187,7 @@ func (c Config) url(r route.Route) string {
 func routeOf(cfg Config, names map[app.ID]string) func(route.Route) client.Route {
 	return func(r route.Route) client.Route {
 		return client.Route{
-			ID: string(r.ID), Host: r.Host, Path: r.Path, Name: r.Name(), URL: cfg.url(r), CreatedAt: r.Created,
+			ID: string(r.ID), Host: r.Host, Path: r.Path, Name: r.Name(), URL: cfg.url(r), CreatedAt: r.Created, TCP: tcpOf(r.TCP),
 			When: whenOf(r.When), Terms: termsOf(r.Terms),
 			Destinations: each(r.Destinations, func(d route.Destination) client.Destination {
 				return client.Destination{App: names[d.App], AppID: string(d.App), Process: cmpOr(d.Process, app.Web), Port: d.Port, Weight: int(d.Weight)}

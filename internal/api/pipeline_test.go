@@ -22,6 +22,7 @@ import (
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
 	"naru/internal/route"
+	"naru/internal/route/proxyproto"
 	"naru/internal/run"
 	"naru/internal/secret"
 	"naru/internal/source"
@@ -155,10 +156,13 @@ func (p *pipeline) MapRoute(ctx context.Context, by operation.Ask, a app.ID, in 
 	if err != nil {
 		return route.Route{}, err
 	}
-	if !strings.Contains(in.Host, ".") {
+	if in.TCP == nil && !strings.Contains(in.Host, ".") {
 		in.Host += ".localhost"
 	}
 	r, err := route.New(have.Space, in.Host, in.Path, time.Now())
+	if in.TCP != nil {
+		r, err = route.NewTCP(have.Space, in.Host, route.TCP{Port: in.TCP.Port, Proxy: proxyproto.Version(in.TCP.Proxy)}, time.Now())
+	}
 	if err != nil {
 		return r, err
 	}

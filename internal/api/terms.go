@@ -69,6 +69,16 @@ func (s *server) findRoute(ctx context.Context, name string) (route.Route, error
 	if id.Valid(name) {
 		return s.Routes.Route(ctx, route.ID(name))
 	}
+	if host, path, ok, err := route.ParseTCPName(name); ok {
+		if err != nil {
+			return route.Route{}, err
+		}
+		routes, err := s.Routes.RoutesAt(ctx, host, path)
+		if err != nil || len(routes) == 0 {
+			return route.Route{}, hidden(err, "route", quoted("route", name), "naru routes")
+		}
+		return routes[0], nil
+	}
 	place, condition, _ := strings.Cut(name, " ")
 	host, path, _ := strings.Cut(place, "/")
 	host, err := route.ParseHost(host)

@@ -59,6 +59,10 @@ func (c *cmd) showRoute(r client.Route) error {
 		c.screen.say("only for %s", rule.WhenText(r.When))
 	}
 	c.screen.say("%s", r.URL)
+	if r.TCP != nil {
+		c.screen.say("%s", tcpWords(r.TCP))
+		return nil
+	}
 	lines := rule.Lines(r.Terms)
 	if len(lines) == 0 {
 		c.screen.say("no rules; set one: naru route set %s https=true", placeOf(r))
@@ -85,7 +89,12 @@ func typed(value string) string {
 }
 
 // placeOf is the host and path of a route.
-func placeOf(r client.Route) string { return r.Host + strings.TrimSuffix(r.Path, "/") }
+func placeOf(r client.Route) string {
+	if r.TCP != nil {
+		return r.Name
+	}
+	return r.Host + strings.TrimSuffix(r.Path, "/")
+}
 
 // ruleNames are the first words of a route's rules: "https, rate".
 func ruleNames(r client.Route) string {
@@ -144,6 +153,9 @@ func (f whenFlags) named(ctx context.Context, cl *client.Client, text string) (s
 	w, err := f.when()
 	if err != nil {
 		return "", err
+	}
+	if name, ok, err := tcpName(ctx, cl, text); ok || err != nil {
+		return name, err
 	}
 	host, path, err := hostAndPath(text)
 	if err != nil {

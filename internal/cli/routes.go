@@ -63,24 +63,30 @@ func destinations(r client.Route) string {
 func (c *cmd) mapRoute() *cobra.Command {
 	var in client.NewRoute
 	var only whenFlags
+	var stream tcpFlags
 	command := &cobra.Command{
-		Use:   "map-route APP HOST[/PATH]",
-		Short: "Let an app answer at a host and path",
+		Use:   "map-route APP [HOST[/PATH]]",
+		Short: "Let an app answer at a host and path, or at a port",
 		Long: `Lets an app answer at a host and, where one is given, below a path. A host of one word is one below the apps domain.
 
 With --method, --header or --cookie it answers only requests that are like that; others go to the route of the same host
-and path without a condition. Of several routes that want a request the one with more conditions gets it.`,
+and path without a condition. Of several routes that want a request the one with more conditions gets it.
+
+With --tcp it answers connections of any protocol, at a port of the gateway; with --sni those to the gateway's TLS address
+that ask for a name, and shows its own certificate.`,
 		Example: `  naru map-route my-shop shop.example.com
   naru map-route my-shop www/cart
   naru map-route my-shop admin --process admin
-  naru map-route my-next-shop shop.example.com --header X-Beta=1`,
-		Args: exactly("APP", "HOST[/PATH]"),
+  naru map-route my-next-shop shop.example.com --header X-Beta=1
+  naru map-route my-db --tcp --port 20005
+  naru map-route my-mail --sni mail.example.com --proxy v2`,
+		Args: between("APP", "[HOST[/PATH]]"),
 		RunE: func(cc *cobra.Command, args []string) error {
 			app, err := c.inApp(args[0])
 			if err != nil {
 				return err
 			}
-			if in.Host, in.Path, err = hostAndPath(args[1]); err != nil {
+			if err := stream.into(cc, &in, args[1:]); err != nil {
 				return err
 			}
 			if in.When, err = only.when(); err != nil {
@@ -98,8 +104,9 @@ and path without a condition. Of several routes that want a request the one with
 	}
 	f := command.Flags()
 	f.StringVar(&in.Process, "process", "", "process type that answers (default web)")
-	f.IntVar(&in.Port, "port", 0, "port at which it does (default: the port of the process)")
+	f.IntVar(&in.Port, "port", 0, "port at which it does (default: the port of the process); with --tcp the gateway's (default: a free one)")
 	f.IntVar(&in.Weight, "weight", 0, "share of the requests, where a route has several apps")
+	stream.register(f)
 	only.register(f)
 	return command
 }
@@ -108,8 +115,8 @@ func (c *cmd) unmapRoute() *cobra.Command {
 	var only whenFlags
 	command := &cobra.Command{
 		Use:     "unmap-route APP HOST[/PATH]",
-		Short:   "Let an app no longer answer at a host and path",
-		Example: "  naru unmap-route my-shop shop.example.com",
+		Short:   "Let an app no longer answer at a host and path, or at a port",
+		Example: "  naru unmap-route my-shop shop.example.com\n  naru unmap-route my-db tcp:20005\n  naru unmap-route my-mail sni:mail.example.com",
 		Args:    exactly("APP", "HOST[/PATH]"),
 		RunE: func(cc *cobra.Command, args []string) error {
 			cl, t, err := c.connect()

@@ -18,6 +18,7 @@ import (
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
 	"naru/internal/route"
+	"naru/internal/route/proxyproto"
 	"naru/internal/run"
 	"naru/internal/secret"
 	"naru/internal/source"
@@ -140,10 +141,16 @@ func (p *platform) SetProcesses(ctx context.Context, _ operation.Ask, a app.ID, 
 }
 
 func (p *platform) MapRoute(ctx context.Context, by operation.Ask, a app.ID, in client.NewRoute) (route.Route, error) {
-	if !strings.Contains(in.Host, ".") {
+	if in.TCP == nil && !strings.Contains(in.Host, ".") {
 		in.Host += ".localhost"
 	}
 	r, err := route.New(p.space.ID, in.Host, in.Path, time.Now())
+	if in.TCP != nil {
+		r, err = route.NewTCP(p.space.ID, in.Host, route.TCP{
+			Port: in.TCP.Port, Proxy: proxyproto.Version(in.TCP.Proxy), Connections: in.TCP.Connections,
+			Timeouts: route.StreamTimeouts{Idle: app.Duration(in.TCP.Idle)},
+		}, time.Now())
+	}
 	if err != nil {
 		return r, err
 	}
@@ -156,7 +163,8 @@ func (p *platform) MapRoute(ctx context.Context, by operation.Ask, a app.ID, in 
 			return r, err
 		}
 	}
-	others, err := p.store.RoutesAt(ctx, r.Host, r.Path)
+	host, path := r.Place()
+	others, err := p.store.RoutesAt(ctx, host, path)
 	if err != nil {
 		return r, err
 	}
@@ -176,7 +184,7 @@ func (p *platform) MapRoute(ctx context.Context, by operation.Ask, a app.ID, in 
 		return r, err
 	}
 	change, err := route.ParseChange(patch)
-	if err != nil {
+	if err != nil || change.Empty() {
 		return r, err
 	}
 	return p.ChangeRoute(ctx, by, r.ID, change)

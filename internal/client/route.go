@@ -14,6 +14,7 @@ type Route struct {
 	URL          string        `json:"url"`
 	Default      bool          `json:"default,omitempty" doc:"made by naru for the app"`
 	When         *When         `json:"when,omitempty" doc:"absent: what no other route of its host and path wants"`
+	TCP          *TCP          `json:"tcp,omitempty" doc:"a route of connections; absent: of requests"`
 	Destinations []Destination `json:"destinations"`
 	Terms
 	CreatedAt time.Time `json:"created_at"`
@@ -30,13 +31,23 @@ type Destination struct {
 
 // NewRoute is a route to be mapped to an app.
 type NewRoute struct {
-	Host    string `json:"host" minLength:"1" maxLength:"253" doc:"a whole host name, or one label below the apps domain"`
+	Host    string `json:"host,omitempty" maxLength:"253" doc:"a whole host name, or one label below the apps domain; absent only for a TCP route with a port"`
 	Path    string `json:"path,omitempty" maxLength:"128" doc:"absent: /"`
 	Process string `json:"process,omitempty" maxLength:"30" doc:"absent: web"`
 	Port    int    `json:"port,omitempty" minimum:"1" maximum:"65535" doc:"absent: the port of the process"`
 	Weight  int    `json:"weight,omitempty" minimum:"0" maximum:"100" doc:"share among the route's destinations"`
 	When    *When  `json:"when,omitempty" doc:"only these requests; absent: what no other route of the host and path wants"`
+	TCP     *TCP   `json:"tcp,omitempty" doc:"a route of connections: with a host, those to the gateway's TLS address that ask for it, else those to a port of the gateway; of a route that is there already, what is absent stays"`
 	TermsChange
+}
+
+// TCP is what makes a route one of connections.
+type TCP struct {
+	Port        int      `json:"port,omitempty" minimum:"1" maximum:"65535" doc:"of the gateway; absent in a new route without a host: one that is free"`
+	Proxy       string   `json:"proxy,omitempty" enum:"v1,v2" doc:"version of the PROXY header that instances are sent first; absent: none"`
+	Connect     Duration `json:"connect,omitempty" doc:"until an instance accepts; absent: the gateway's own"`
+	Idle        Duration `json:"idle,omitempty" doc:"silence in both directions; absent: the gateway's own"`
+	Connections int      `json:"connections,omitempty" minimum:"0" maximum:"1000000" doc:"at once, of each gateway; absent: the gateway's own limit"`
 }
 
 // Route returns a route of the space, given by id or by name.

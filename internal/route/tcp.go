@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -133,6 +134,44 @@ type TCP struct {
 	Connections int                `json:"connections,omitempty"` // at once, of each gateway; 0: the gateway's own limit
 }
 
+// The place of a TCP route among all routes: what it and no other has.
+const (
+	portPlace = "tcp"  // host of those with a port; the path is ":20000"
+	sniPlace  = ":sni" // path of those of a name
+)
+
+// Place is the host and the path that the route alone has, with its condition.
+// Paths of TCP routes begin with a colon.
+func (r Route) Place() (host, path string) {
+	switch {
+	case r.TCP == nil:
+		return r.Host, r.Path
+	case r.TCP.Port > 0:
+		return portPlace, PortPath(r.TCP.Port)
+	}
+	return r.Host, sniPlace
+}
+
+// PortPath is the path of a port's place; its host is that of every port's.
+func PortPath(port int) string { return ":" + strconv.Itoa(port) }
+
+// ParseTCPName reads the name of a TCP route, "tcp:20000" or "sni:db.example", as
+// the place that it has; ok tells whether it is one.
+func ParseTCPName(text string) (host, path string, ok bool, err error) {
+	if port, found := strings.CutPrefix(text, portPlace+":"); found {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return "", "", true, fault.New(fault.Invalid, "route", "%q is not a port", port).WithTry("write it as tcp:20000; naru routes lists them")
+		}
+		return portPlace, PortPath(int(n)), true, nil
+	}
+	if name, found := strings.CutPrefix(text, "sni:"); found {
+		host, err := ParseHost(name)
+		return host, sniPlace, true, err
+	}
+	return "", "", false, nil
+}
+
 // NewTCP makes a route of connections: to a port of the gateway, or, with port
 // 0, those to its TLS address that ask for a host.
 func NewTCP(space app.SpaceID, host string, t TCP, now time.Time) (Route, error) {
@@ -141,6 +180,9 @@ func NewTCP(space app.SpaceID, host string, t TCP, now time.Time) (Route, error)
 		h, err := ParseHost(host)
 		if err != nil {
 			return Route{}, err
+		}
+		if strings.HasPrefix(h, "*") { // it would take the visitors of hosts that others map later
+			return Route{}, fault.New(fault.Invalid, "host", "a TCP route is for one name, not for %s", h).WithTry("name each: --sni HOST")
 		}
 		r.Host = h
 	}

@@ -159,6 +159,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	built := buildCache{engine, int64(cfg.Build.Cache), reserve}
 	builder := build.Limiting(build.Logging(engine, log), cfg.Build.Parallel)
 	commands := &releases{store: st, book: book}
+	tcpPorts, err := cfg.Listen.TCP()
+	if err != nil {
+		return fmt.Errorf("listen.tcp: %w", err) // validated before
+	}
 	delivery := deliver.New(deliver.Parts{
 		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
 		Images: roomyImports{imports{images, safe, cfg.Listen.Registry, own, users.spaceOf}, reserve},
@@ -170,6 +174,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}, deliver.Config{
 		AppsDomain: cfg.AppsDomain, PlatformDomain: cfg.PlatformDomain(), WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
+		StreamURL: streamURL(cfg), TCPPorts: tcpPorts, Secure: cfg.Listen.AppsTLS != "",
 		URL: func(host, path string) string { return AppsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
 	}, log)
 	care := &upkeep{store: st, vault: safe, keys: &keys, keyPath: cfg.KeyPath(), registry: registry, driver: driver, frozen: frozen, baked: baker, built: built, keep: cfg.Keep, wake: wake, log: log}

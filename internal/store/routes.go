@@ -21,23 +21,36 @@ type routeRow struct {
 	Path    string           `bun:"path"`
 	WhenKey string           `bun:"when_key"` // of When, for it to be unique
 	When    doc[*route.When] `bun:"when_doc"`
-	Terms   doc[route.Terms] `bun:"terms"`
+	Terms   doc[routeTerms]  `bun:"terms"`
 	Created stamp            `bun:"created"`
 	Updated stamp            `bun:"updated"`
 }
 
+// routeTerms are what a route asks, and what makes it one of connections.
+type routeTerms struct {
+	route.Terms
+	TCP *route.TCP `json:"tcp,omitempty"`
+}
+
 func routeRowOf(r route.Route) *routeRow {
+	host, path := r.Place()
 	return &routeRow{
-		ID: r.ID, Space: r.Space, Host: r.Host, Path: r.Path, WhenKey: r.When.Key(), When: doc[*route.When]{r.When},
-		Terms: doc[route.Terms]{r.Terms}, Created: stamp{r.Created}, Updated: stamp{r.Updated},
+		ID: r.ID, Space: r.Space, Host: host, Path: path, WhenKey: r.When.Key(), When: doc[*route.When]{r.When},
+		Terms: doc[routeTerms]{routeTerms{r.Terms, r.TCP}}, Created: stamp{r.Created}, Updated: stamp{r.Updated},
 	}
 }
 
 func (r routeRow) route() route.Route {
-	return route.Route{
-		ID: r.ID, Space: r.Space, Host: r.Host, Path: r.Path, When: r.When.V, Terms: r.Terms.V,
+	out := route.Route{
+		ID: r.ID, Space: r.Space, Host: r.Host, Path: r.Path, When: r.When.V, Terms: r.Terms.V.Terms, TCP: r.Terms.V.TCP,
 		Created: r.Created.Time, Updated: r.Updated.Time,
 	}
+	if out.TCP != nil {
+		if out.Path = ""; out.TCP.Port > 0 {
+			out.Host = ""
+		}
+	}
+	return out
 }
 
 type destinationRow struct {
@@ -57,7 +70,7 @@ func (r destinationRow) destination() route.Destination {
 }
 
 // pathName is a route's Name in SQL.
-const pathName = `(host || CASE path WHEN '/' THEN '' ELSE path END || CASE when_key WHEN '' THEN '' ELSE ' ' || when_key END)`
+const pathName = `(CASE path WHEN ':sni' THEN 'sni:' ELSE '' END || host || CASE path WHEN '/' THEN '' WHEN ':sni' THEN '' ELSE path END || CASE when_key WHEN '' THEN '' ELSE ' ' || when_key END)`
 
 func noRoute(name string) *fault.Error {
 	return fault.New(fault.NotFound, "route", "route %q does not exist", name).WithTry("naru routes")
@@ -114,16 +127,19 @@ func (t *tx) claimRoute(ctx context.Context, s *Store, r route.Route) (old route
 	if err == nil && old.Space != r.Space {
 		return old, fmt.Errorf("map %s: a route stays in its space", r.Name())
 	}
-	others, err := s.RoutesAt(ctx, r.Host, r.Path)
+	host, path := r.Place()
+	others, err := s.RoutesAt(ctx, host, path)
 	if err != nil {
+		return old, err
+	}
+	if err := t.claimName(ctx, s, r); err != nil {
 		return old, err
 	}
 	for _, other := range others {
 		switch {
 		case other.ID == r.ID:
 		case other.Space != r.Space: // whatever the conditions: who has a host decides about all its requests
-			return old, fault.New(fault.Conflict, "host", "the route %s belongs to another space", route.Name(r.Host, r.Path)).
-				WithTry("choose another host or path")
+			return old, ofAnother(r)
 		case other.When.Key() == r.When.Key():
 			return old, fault.New(fault.Conflict, "host", "the route %s exists already in this space", r.Name()).
 				WithTry("naru routes")
@@ -139,6 +155,33 @@ func (t *tx) claimRoute(ctx context.Context, s *Store, r route.Route) (old route
 		}
 	}
 	return old, nil
+}
+
+// ofAnother is the error for a place of another space.
+func ofAnother(r route.Route) error {
+	if r.TCP != nil {
+		return fault.New(fault.Conflict, "port", "the route %s belongs to another space", r.Name()).WithTry("choose another port or name")
+	}
+	return fault.New(fault.Conflict, "host", "the route %s belongs to another space", route.Name(r.Host, r.Path)).
+		WithTry("choose another host or path")
+}
+
+// claimName refuses a name of one space for another one's connections: whoever
+// has them has its visitors, whatever they ask for.
+func (t *tx) claimName(ctx context.Context, s *Store, r route.Route) error {
+	if r.Host == "" {
+		return nil
+	}
+	others, err := s.routes(ctx, s.read(ctx), func(q *bun.SelectQuery) {
+		q.Where("host = ? AND space_id <> ?", r.Host, r.Space).Limit(1)
+		if r.TCP == nil {
+			q.Where("path = ':sni'")
+		}
+	})
+	if err == nil && len(others) > 0 {
+		return ofAnother(r)
+	}
+	return err
 }
 
 // Route returns a route by id.

@@ -13,6 +13,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/artifact"
 	"naru/internal/build"
+	"naru/internal/config"
 	"naru/internal/disk"
 	"naru/internal/event"
 	"naru/internal/id"
@@ -137,6 +138,9 @@ type Config struct {
 	AppsDomain     string                         // apps answer at SLUG.DOMAIN
 	PlatformDomain string                         // whose names no app can have
 	URL            func(host, path string) string // where people reach a route
+	StreamURL      func(route.Route) string       // and a TCP route
+	TCPPorts       config.TCPRange                // that TCP routes may have
+	Secure         bool                           // the gateway speaks TLS
 	WorkDir        string                         // for checked-out sources
 	MaxInstances   int                            // of one process type
 	MaxMemoryMiB   int                            // of one instance; 0: no bound

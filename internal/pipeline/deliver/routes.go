@@ -77,6 +77,7 @@ func (s *Service) UnmapRoute(ctx context.Context, by operation.Ask, id app.ID, r
 type mapping struct {
 	host, path string
 	when       *route.When
+	tcp        *route.TCP // nil: requests
 	to         route.Destination
 	change     route.Change
 }
@@ -94,6 +95,7 @@ func mappingOf(in client.NewRoute) (w mapping, err error) {
 			return w, err
 		}
 	}
+	w.tcp = tcpOf(in.TCP)
 	patch, err := json.Marshal(in.TermsChange)
 	if err != nil {
 		return w, fmt.Errorf("encode what a route asks: %w", err)
@@ -104,6 +106,9 @@ func mappingOf(in client.NewRoute) (w mapping, err error) {
 
 // mapRoute works in the caller's transaction.
 func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, w mapping) (route.Route, error) {
+	if w.tcp != nil {
+		return s.mapTCP(ctx, actor, a, w)
+	}
 	if !strings.Contains(w.host, ".") && w.host != "" {
 		w.host += "." + s.cfg.AppsDomain
 	}
@@ -132,20 +137,29 @@ func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, w mappi
 		return route.Route{}, fault.New(fault.TooLarge, "when", "%s already has %d routes", route.Name(r.Host, r.Path), route.MaxConditions).
 			WithTry("let the app itself tell its requests apart")
 	}
-	d := route.NewDestination(a.ID, w.to.Process, w.to.Port, w.to.Weight)
-	if r, err = r.With(d); err != nil {
-		return r, err
-	}
-	r, err = s.store.SetRoute(ctx, r, event.Event{Kind: "route.mapped", Actor: actor, App: string(a.ID), Subject: r.Name(), Detail: map[string]any{"app": a.Name, "process": d.Process}})
+	r, err = s.lead(ctx, actor, a, r, w.to)
 	if err != nil || w.change.Empty() {
 		return r, err
 	}
 	return s.changeRoute(ctx, actor, r, w.change)
 }
 
+// lead makes a route lead to an app, too.
+func (s *Service) lead(ctx context.Context, actor string, a app.App, r route.Route, to route.Destination) (route.Route, error) {
+	d := route.NewDestination(a.ID, to.Process, to.Port, to.Weight)
+	r, err := r.With(d)
+	if err != nil {
+		return r, err
+	}
+	return s.store.SetRoute(ctx, r, event.Event{Kind: "route.mapped", Actor: actor, App: string(a.ID), Subject: r.Name(), Detail: map[string]any{"app": a.Name, "process": d.Process}})
+}
+
 // changeRoute works in the caller's transaction. What is as it was is no event:
 // every push says its manifest's rules again.
 func (s *Service) changeRoute(ctx context.Context, actor string, r route.Route, change route.Change) (route.Route, error) {
+	if r.TCP != nil {
+		return r, noRules(r.Name())
+	}
 	terms, err := change.Apply(r.Terms)
 	if err != nil {
 		return r, err
@@ -269,7 +283,11 @@ func (s *Service) urls(ctx context.Context, a app.App) ([]string, error) {
 	}
 	urls := make([]string, 0, len(routes))
 	for _, r := range routes {
-		urls = append(urls, s.cfg.URL(r.Host, r.Path))
+		if r.TCP != nil {
+			urls = append(urls, s.cfg.StreamURL(r))
+		} else {
+			urls = append(urls, s.cfg.URL(r.Host, r.Path))
+		}
 	}
 	slices.Sort(urls)
 	return slices.Compact(urls), nil // routes with conditions share theirs

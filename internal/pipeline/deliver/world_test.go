@@ -19,6 +19,7 @@ import (
 	"naru/internal/auth/vault"
 	"naru/internal/backoff"
 	"naru/internal/build"
+	"naru/internal/config"
 	"naru/internal/id"
 	"naru/internal/observe/logs"
 	"naru/internal/operate"
@@ -27,6 +28,7 @@ import (
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
+	"naru/internal/route"
 	"naru/internal/route/hub"
 	"naru/internal/route/routetest"
 	"naru/internal/run"
@@ -129,7 +131,8 @@ func (w *world) up(t *testing.T) *platform {
 		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Releaser: w, Settle: time.Millisecond}, log), Wake: func() { ops.Wake() },
 	}, deliver.Config{
 		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10, Memory: w.memory, Defaults: w.process,
-		URL: func(host, path string) string { return "http://" + host + path },
+		URL:       func(host, path string) string { return "http://" + host + path },
+		StreamURL: route.Route.Name, TCPPorts: config.TCPRange{Host: "127.0.0.1", First: 20000, Last: 20001}, Secure: true, PlatformDomain: "naru.apps.test",
 	}, log)
 	ops = operation.NewRunner(st, p.Handlers(), 4, log)
 	var parts sync.WaitGroup

@@ -56,6 +56,7 @@ func Suite(t *testing.T, open Opener) {
 		{"tasks", tasks},
 		{"routes", routes},
 		{"conditions", conditions},
+		{"TCP routes", tcpRoutes},
 		{"operations", operations},
 		{"whole", whole},
 		{"at once", atOnce},

@@ -127,10 +127,16 @@ func whole(t *testing.T, open Opener) {
 		"route": func(t *testing.T) {
 			r := filled[route.Route]()
 			r.Space, r.Destinations[0].App = w.space.ID, w.app.ID
-			wrote, err := w.SetRoute(ctx, r)
-			must(t, err)
-			read, err := w.Route(ctx, wrote.ID)
-			same(t, wrote, read, err)
+			ofPort, ofName, ofRequests := r, r, r
+			ofPort.Host, ofPort.Path, ofName.Path, ofRequests.TCP = "", "", "", nil // what each kind has not
+			tcp := *r.TCP
+			tcp.Port, ofName.TCP = 0, &tcp
+			for _, r := range []route.Route{ofPort, ofName, ofRequests} {
+				wrote, err := w.SetRoute(ctx, r)
+				must(t, err)
+				read, err := w.Route(ctx, wrote.ID)
+				same(t, wrote, read, err)
+			}
 		},
 		"operation": func(t *testing.T) {
 			op := filled[operation.Operation]()
