@@ -5,22 +5,30 @@ import "time"
 // hurry sets when the exchange must be over, as its route says.
 func (x *exchange) hurry() {
 	if t := x.entry.spec.Timeouts; t != nil && t.Total > 0 {
-		x.watch.until = x.now + t.Total.Std().Milliseconds() + 1
+		x.watch.until.Store(x.now + t.Total.Std().Milliseconds() + 1)
 	}
 }
 
 // relaxed takes that back.
-func (x *exchange) relaxed() { x.watch.until = 0 }
+func (x *exchange) relaxed() {
+	if x.watch.until.Load() != 0 {
+		x.watch.until.Store(0)
+	}
+}
 
 // overdue reports whether the exchange should have been over.
-func (x *exchange) overdue() bool { return x.watch.until != 0 && now() >= x.watch.until }
+func (x *exchange) overdue() bool {
+	until := x.watch.until.Load()
+	return until != 0 && now() >= until
+}
 
 // within is a limit, or what is left until the exchange must be over.
 func (x *exchange) within(limit time.Duration) time.Duration {
-	if x.watch.until == 0 {
+	until := x.watch.until.Load()
+	if until == 0 {
 		return limit
 	}
-	return max(time.Millisecond, min(limit, time.Duration(x.watch.until-now())*time.Millisecond))
+	return max(time.Millisecond, min(limit, time.Duration(until-now())*time.Millisecond))
 }
 
 // silence is how long an instance may be silent inside its answer, and both ends

@@ -34,7 +34,7 @@ type watch struct {
 	up    atomic.Pointer[upstream] // whose answer is waited for
 	owner watched
 
-	until int64         // of who waits: when each wait is over at the latest, as now tells it; 0: never
+	until atomic.Int64  // when each wait is over at the latest, as now tells it; 0: never
 	why   stage         // of who waits: how a wait was ended; nothing is left to wait for then
 	woken chan struct{} // ends a wait for a turn; made with the first one
 
@@ -58,8 +58,8 @@ func (w *watch) begin(s stage, now int64, limit time.Duration) {
 	if limit > 0 {
 		due = now + limit.Milliseconds() + 1
 	}
-	if w.until != 0 && (due == 0 || due > w.until) {
-		due = w.until
+	if until := w.until.Load(); until != 0 && (due == 0 || due > until) {
+		due = until
 	}
 	w.set(due*int64(stages) + int64(s))
 }
@@ -101,8 +101,8 @@ func (w *watch) extend(s stage, now int64, limit time.Duration) {
 	old := w.state.Load()
 	if stage(old%int64(stages)) == s && old >= int64(stages) {
 		due := now + limit.Milliseconds() + 1
-		if w.until != 0 {
-			due = min(due, w.until)
+		if until := w.until.Load(); until != 0 {
+			due = min(due, until)
 		}
 		w.state.CompareAndSwap(old, due*int64(stages)+int64(s))
 	}
