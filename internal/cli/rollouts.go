@@ -230,12 +230,17 @@ func lastMinute(t *client.Traffic) string {
 	if t == nil {
 		return "-"
 	}
-	text := fmt.Sprintf("%.2g/s", t.RequestsPerSecond)
-	if t.RequestsPerSecond >= 10 {
-		text = fmt.Sprintf("%.0f/s", t.RequestsPerSecond)
-	}
+	text := short(t.RequestsPerSecond) + "/s"
 	if t.ErrorShare > 0 {
-		text += fmt.Sprintf(", %.2g %% failed", 100*t.ErrorShare)
+		text += ", " + short(100*t.ErrorShare) + " % failed"
 	}
 	return text
+}
+
+// short has two digits at least: 1234, 12, 2.5, 0.017.
+func short(n float64) string {
+	if n >= 10 {
+		return fmt.Sprintf("%.0f", n)
+	}
+	return fmt.Sprintf("%.2g", n)
 }

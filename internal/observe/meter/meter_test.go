@@ -355,3 +355,37 @@ func BenchmarkScrape(b *testing.B) {
 	b.ReportMetric(float64(packed.Len()), "packed")
 	b.ReportMetric(float64(bytes.Count(out.Bytes(), []byte("\n"))), "lines")
 }
+
+// BenchmarkRates is naru groups on a platform with 20,000 pairs.
+func BenchmarkRates(b *testing.B) {
+	m := New(Limits{})
+	for n := range uint64(2) {
+		var counters []route.Counter
+		for i := range 20_000 {
+			counters = append(counters, count(fmt.Sprint("r", i), fmt.Sprint("g", i), 2, n))
+		}
+		m.Counters("g", counters)
+	}
+	for b.Loop() {
+		if len(m.Rates("g7", "g8")) != 2 {
+			b.Fatal("no rates")
+		}
+	}
+}
+
+// BenchmarkCounters is a gateway's message about 1,000 pairs that changed.
+func BenchmarkCounters(b *testing.B) {
+	m := New(Limits{})
+	var counters []route.Counter
+	for i := range 1000 {
+		counters = append(counters, count(fmt.Sprint("r", i), "g", 2, 1))
+	}
+	n := uint64(1)
+	for b.Loop() {
+		n++
+		for i := range counters {
+			counters[i].Classes[2] = n
+		}
+		m.Counters("g", counters)
+	}
+}
