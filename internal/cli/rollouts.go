@@ -230,15 +230,15 @@ func lastMinute(t *client.Traffic) string {
 	if t == nil {
 		return "-"
 	}
-	text := short(t.RequestsPerSecond) + "/s"
+	text := digits(t.RequestsPerSecond) + "/s"
 	if t.ErrorShare > 0 {
-		text += ", " + short(100*t.ErrorShare) + " % failed"
+		text += ", " + digits(100*t.ErrorShare) + " % failed"
 	}
 	return text
 }
 
-// short has two digits at least: 1234, 12, 2.5, 0.017.
-func short(n float64) string {
+// digits has two at least: 1234, 12, 2.5, 0.017.
+func digits(n float64) string {
 	if n >= 10 {
 		return fmt.Sprintf("%.0f", n)
 	}
