@@ -115,12 +115,14 @@ func (s *Stream) problem() *problem {
 		return p
 	}
 	for i := range s.Groups {
-		if g := &s.Groups[i]; g.Guard != nil || g.Match != nil {
-			key := ".guard"
-			if g.Guard == nil {
-				key = ".match"
+		g := &s.Groups[i]
+		for _, about := range []struct {
+			key string
+			set bool
+		}{{".guard", g.Guard != nil}, {".match", g.Match != nil}, {".protocol", g.Protocol != ""}} {
+			if about.set {
+				return (&problem{about.key, "is about requests; a TCP route has connections"}).under(".groups", i)
 			}
-			return (&problem{key, "is about requests; a TCP route has connections"}).under(".groups", i)
 		}
 	}
 	return nil
@@ -217,7 +219,7 @@ func PortTaken(port int) error {
 func stream(r Route, groups map[processKey][]GroupState, names map[app.ID]string) Stream {
 	e := entry(r, groups, names)
 	for i := range e.Groups {
-		e.Groups[i].Guard, e.Groups[i].Match = nil, nil
+		e.Groups[i].Guard, e.Groups[i].Match, e.Groups[i].Protocol = nil, nil, ""
 	}
 	s := Stream{ID: e.ID, App: e.App, Groups: e.Groups, Port: r.TCP.Port, Proxy: r.TCP.Proxy}
 	if s.Port == 0 {

@@ -29,6 +29,7 @@ func TestTableOfTCPRoutes(t *testing.T) {
 		{"a negative limit", `{"id": "1", "port": 1, "limits": {"connections": -1}, ` + groups + `}`, "tcp[0].limits.connections: must not be negative"},
 		{"an unknown key", `{"id": "1", "port": 1, "path": "/", ` + groups + `}`, "tcp[0].path: is not a key of a table"},
 		{"a match", `{"id": "1", "port": 1, "app": {"id": "a", "name": "a"}, "groups": [{"id": "g", "name": "g", "weight": 1, "match": {"header": "X"}, "instances": []}]}`, "tcp[0].groups[0].match: is about requests"},
+		{"a protocol", `{"id": "1", "port": 1, "app": {"id": "a", "name": "a"}, "groups": [{"id": "g", "name": "g", "weight": 1, "protocol": "http2", "instances": []}]}`, "tcp[0].groups[0].protocol: is about requests"},
 		{"a bad address", `{"id": "1", "port": 1, "app": {"id": "a", "name": "a"}, "groups": [{"id": "g", "name": "g", "weight": 1, "instances": [{"id": "i", "address": "x"}]}]}`, `tcp[0].groups[0].instances[0].address: "x" is not HOST:PORT`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
