@@ -115,7 +115,7 @@ func (t *translator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Del("Content-Length") // HTTP/1 has trailers only behind chunks
 	}
 	w.WriteHeader(res.StatusCode)
-	if res.Body == http.NoBody { // known from the head on, and gRPC's clients want to know it as early
+	if r.Method == http.MethodHead || res.ContentLength == 0 && len(res.Trailer) == 0 { // known from the head on, and gRPC's clients want to know it as early
 		return
 	}
 	if err := carryOver(w, rc, res.Body); err != nil {
