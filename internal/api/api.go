@@ -19,31 +19,32 @@ import (
 // Services are what the handlers call. All are needed; one value may fill
 // several.
 type Services struct {
-	Sessions    Sessions
-	People      People
-	Places      Places
-	Pushes      Pushes
-	Lifecycle   Lifecycle
-	Drafts      Drafts
-	Mapper      Mapper
-	TaskRunner  TaskRunner
-	Bakery      Bakery
-	Upkeep      Upkeep
-	Apps        Apps
-	Releases    Releases
-	Running     Running
-	Rollouts    Rollouts
-	Meter       Meter
-	Metrics     Metrics
-	Routes      Routes
-	Sources     Sources
-	Logs        Logs
-	Tasks       Tasks
-	Operations  Operations
-	Events      Events
-	Foundations Foundations
-	Credentials Credentials
-	Platform    Platform
+	Sessions     Sessions
+	People       People
+	Places       Places
+	Pushes       Pushes
+	Lifecycle    Lifecycle
+	Drafts       Drafts
+	Mapper       Mapper
+	TaskRunner   TaskRunner
+	Bakery       Bakery
+	Upkeep       Upkeep
+	Apps         Apps
+	Releases     Releases
+	Running      Running
+	Rollouts     Rollouts
+	Meter        Meter
+	Metrics      Metrics
+	Routes       Routes
+	Sources      Sources
+	Logs         Logs
+	Tasks        Tasks
+	Operations   Operations
+	Events       Events
+	Foundations  Foundations
+	Credentials  Credentials
+	Certificates Certificates
+	Platform     Platform
 }
 
 // Config limits what requests may take. Zero fields mean the default.

@@ -44,6 +44,7 @@ type platform struct {
 
 	mu    sync.Mutex // guards all below
 	creds map[string]vault.Credential
+	certs certs
 	inner func(run.ExecSpec) (int, error) // what commands inside do
 	cut   chan struct{}                   // closed by the next upload, which then breaks; nil: it does not
 
@@ -105,7 +106,7 @@ func (p *platform) start() {
 	handler := api.New(api.Services{
 		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
-		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Platform: p,
+		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Platform: p,
 	}, api.Config{}, slog.New(slog.DiscardHandler))
 	listener, err := net.Listen("tcp", p.addr)
 	must(p.t, err)

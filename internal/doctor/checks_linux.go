@@ -15,6 +15,7 @@ func Checks() []Check {
 		{Name: "dns", Run: checkDNS},
 		{Name: "localhost", Run: checkLocalhost},
 		{Name: "ca", Run: checkCA},
+		{Name: "certificates", Run: checkCertificates},
 		{Name: "containerd", Isolation: true, Run: checkContainerd},
 		{Name: "runc", Isolation: true, Run: checkRunc},
 		{Name: "cni", Isolation: true, Run: checkCNI},

@@ -36,7 +36,14 @@ type certified struct {
 	ca     *authority.Authority
 	looked time.Time // when ca was last asked for: it may have to be replaced
 	begun  bool      // the gateways have been given a set
+
+	brought bringer            // what people brought, and what other authorities gave
+	others  []certificate.Pair // of brought, as last served; they go before our own
 }
+
+// bringer has certificates that are served beside our own. An error names those
+// that are left out.
+type bringer func(ctx context.Context) ([]certificate.Pair, error)
 
 type leaf struct {
 	pair certificate.Pair
@@ -65,12 +72,40 @@ func (c *certified) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		t, _ := c.Latest()
+		c.gather(ctx)
 		c.certify(t, time.Now())
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
+	}
+}
+
+// refresh serves what was brought meanwhile.
+func (c *certified) refresh(ctx context.Context) {
+	c.gather(ctx)
+	t, _ := c.Latest()
+	c.certify(t, time.Now())
+}
+
+// gather reads what is brought. What cannot be read is no reason to take away
+// what is served.
+func (c *certified) gather(ctx context.Context) {
+	if c.path == "" || c.brought == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pairs, err := c.brought(ctx)
+	if err != nil {
+		c.log.ErrorContext(ctx, "certificates of hosts", "error", err)
+		if pairs == nil {
+			return
+		}
+	}
+	if !slices.EqualFunc(pairs, c.others, certificate.Pair.Equal) {
+		c.others, c.begun = pairs, false
 	}
 }
 
@@ -122,7 +157,7 @@ func (c *certified) certify(t route.Table, now time.Time) {
 		return
 	}
 	c.begun = true
-	set := &certificate.Set{Version: uint64(now.UnixMicro())}
+	set := &certificate.Set{Version: uint64(now.UnixMicro()), Nameless: c.domain, Pairs: slices.Clone(c.others)}
 	for _, name := range wanted {
 		if l, ok := c.leaves[name]; ok {
 			set.Pairs = append(set.Pairs, l.pair)

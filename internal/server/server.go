@@ -127,6 +127,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{Meter: counts.Meter, book: book, log: log}, Tripped: counts.tripped(st.TripRollouts)}, log)
 	counts.gateways = gateways
 	certificates := newCertified(cfg, gateways, log)
+	hosts := newHosts(cfg, safe, certificates)
 	via := newVia()
 	traffic := operate.NewTraffic(routing{Store: st, boot: bootID(), static: ownRoutes(cfg, via), meter: counts.Meter}, certificates, log)
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
@@ -192,7 +193,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
-		Foundations: foundations, Credentials: safe, Platform: roomyPlatform{about, delivery},
+		Foundations: foundations, Credentials: safe, Certificates: hosts, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
 	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)

@@ -89,7 +89,16 @@ func (s *Store) SealedNotWith(ctx context.Context, keyID string, limit int) ([]v
 	if err := q.Scan(ctx); err != nil {
 		return nil, fmt.Errorf("list sealed values: %w", err)
 	}
-	return append(out, each(credentials, credentialRow.sealed)...), nil
+	out = append(out, each(credentials, credentialRow.sealed)...)
+	if len(out) == limit {
+		return out, nil
+	}
+	var certificates []certificateRow
+	q = s.read(ctx).NewSelect().Model(&certificates).Where("sealed NOT LIKE ?", like).Order("host").Limit(int64(limit - len(out)))
+	if err := q.Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list sealed values: %w", err)
+	}
+	return append(out, each(certificates, certificateRow.sealed)...), nil
 }
 
 // Reseal replaces a sealed value by one of the same content, sealed anew. It
@@ -97,9 +106,12 @@ func (s *Store) SealedNotWith(ctx context.Context, keyID string, limit int) ([]v
 func (s *Store) Reseal(ctx context.Context, old vault.Sealed, value string) error {
 	return s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		var q *bun.UpdateQuery
-		if old.App != "" {
+		switch {
+		case old.App != "":
 			q = t.NewUpdate().Model((*secretRow)(nil)).Where("app_id = ? AND name = ?", old.App, old.Name)
-		} else {
+		case old.OfCertificate():
+			q = t.NewUpdate().Model((*certificateRow)(nil)).Where("space_id = ? AND host = ?", old.Space, old.Host)
+		default:
 			q = t.NewUpdate().Model((*credentialRow)(nil)).Where("space_id = ? AND host = ? AND kind = ?", old.Space, old.Host, old.Kind)
 		}
 		if _, err := q.Set("sealed = ?", value).Where("sealed = ?", old.Value).Exec(ctx); err != nil {

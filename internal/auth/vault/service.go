@@ -24,6 +24,11 @@ type Store interface {
 	Credentials(ctx context.Context, space app.SpaceID) ([]Credential, error)
 	DeleteCredential(ctx context.Context, space app.SpaceID, host string, kind Kind, evs ...event.Event) error
 
+	SetCertificate(ctx context.Context, c Certificate, sealed string, evs ...event.Event) (Certificate, error)
+	Certificates(ctx context.Context, space app.SpaceID) ([]Certificate, error)
+	ServedCertificates(ctx context.Context) (all []Certificate, sealed []string, err error)
+	DeleteCertificate(ctx context.Context, space app.SpaceID, host string, evs ...event.Event) error
+
 	// SealedNotWith returns up to limit values that another key sealed.
 	SealedNotWith(ctx context.Context, keyID string, limit int) ([]Sealed, error)
 	// Reseal replaces a value, unless it was changed since it was read.

@@ -1,5 +1,5 @@
 // Package vault keeps sealed what people entrust to naru: the secret settings of
-// apps, and the credentials of git hosts and registries.
+// apps, the credentials of git hosts and registries, and keys of certificates.
 package vault
 
 import (
@@ -30,7 +30,7 @@ type Credential struct {
 }
 
 // Sealed is a sealed value and what it belongs to: either a setting of an app
-// (App and Name) or a credential (Space, Host and Kind).
+// (App and Name), or a credential or certificate (Space, Host and Kind).
 type Sealed struct {
 	App  app.ID
 	Name string

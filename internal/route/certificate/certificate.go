@@ -3,12 +3,14 @@
 package certificate
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -19,17 +21,27 @@ import (
 const maxFile = 64 << 20
 
 // Set is all certificates a gateway serves. Where two are for the same name the
-// first is taken; the first of all answers clients that name nobody.
+// first is taken.
 type Set struct {
 	Version uint64 `json:"version"` // rises with every change
 	Pairs   []Pair `json:"pairs"`
+	// Nameless is the name whose certificate answers clients that name nobody; "":
+	// the first of all.
+	Nameless string `json:"nameless,omitempty"`
 }
 
 // Pair is a certificate chain, its own certificate first, and its private key,
-// both in PEM form. It serves the DNS names of its first certificate.
+// both in PEM form. It serves the DNS names of its first certificate, or those
+// of them that it names.
 type Pair struct {
-	Chain []byte `json:"chain"`
-	Key   []byte `json:"key"`
+	Chain []byte   `json:"chain"`
+	Key   []byte   `json:"key"`
+	Names []string `json:"names,omitempty"` // what it serves, where that is not all that it is for
+}
+
+// Equal reports whether both are the same pair for the same names.
+func (p Pair) Equal(q Pair) bool {
+	return bytes.Equal(p.Chain, q.Chain) && bytes.Equal(p.Key, q.Key) && slices.Equal(p.Names, q.Names)
 }
 
 // String keeps the key out of logs.
@@ -109,12 +121,19 @@ func (s *Shelf) put(set *Set) error {
 		if in.first == nil {
 			in.first = &cert
 		}
-		for _, name := range cert.Leaf.DNSNames {
+		names := p.Names
+		if len(names) == 0 {
+			names = cert.Leaf.DNSNames
+		}
+		for _, name := range names {
 			name = strings.ToLower(name)
 			if in.byName[name] == nil {
 				in.byName[name] = &cert
 			}
 		}
+	}
+	if cert := in.byName[set.Nameless]; cert != nil {
+		in.first = cert
 	}
 	s.now.Store(in)
 	return nil

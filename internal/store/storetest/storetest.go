@@ -56,6 +56,7 @@ func Suite(t *testing.T, open Opener) {
 		{"tasks", tasks},
 		{"routes", routes},
 		{"conditions", conditions},
+		{"certificates", certificates},
 		{"TCP routes", tcpRoutes},
 		{"operations", operations},
 		{"whole", whole},
