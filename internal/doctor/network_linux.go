@@ -27,6 +27,13 @@ func checkPorts(ctx context.Context, env Env) Finding {
 	if tls := env.Config.Listen.AppsTLS; tls != "" {
 		addrs = append(addrs, tls)
 	}
+	said := strings.Join(addrs, ", ")
+	if ports, err := env.Config.Listen.TCP(); err == nil && ports.First > 0 {
+		said += " and the ports of " + env.Config.Listen.TCPPorts
+		for _, addr := range ports.Sockets {
+			addrs = append(addrs, addr)
+		}
+	}
 	for _, addr := range addrs {
 		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 		switch {
@@ -44,7 +51,7 @@ func checkPorts(ctx context.Context, env Env) Finding {
 			return fail("choose an address of this machine", "%s cannot be opened: %v", addr, err)
 		}
 	}
-	return ok("%s are free", strings.Join(addrs, ", "))
+	return ok("%s are free", said)
 }
 
 // leftRunning are the processes that a stopped supervisor left for the next.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -212,5 +213,26 @@ func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAllPortsGoBack: the ports of TCP routes are many, and travel in one message.
+func TestAllPortsGoBack(t *testing.T) {
+	s, path := given(t)
+	const most = 200 // config.MaxTCPPorts
+	for port := 65535 - most + 1; port <= 65535; port++ {
+		fd, err := unix.Dup(s.fds["web"])
+		must(t, err)
+		s.fds["tcp-"+strconv.Itoa(port)] = fd
+		t.Cleanup(func() { _ = unix.Close(fd) })
+	}
+	serve(t, s)
+	got, err := Fetch(path)
+	must(t, err)
+	for _, fd := range got {
+		must(t, unix.Close(fd))
+	}
+	if len(got) != most+1 || got["tcp-65535"] == 0 {
+		t.Errorf("%d sockets came back, want %d", len(got), most+1)
 	}
 }

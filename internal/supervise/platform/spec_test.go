@@ -26,6 +26,8 @@ func TestSpecFollowsTheConfiguration(t *testing.T) {
 			[]string{"gateway", "server"}, []string{"api", "registry", "apps"}},
 		"containerd, builds, TLS": {func(c *config.Config) { c.Containerd.Binary, c.Listen.AppsTLS = "/bin/true", "127.0.0.1:8443" }, build,
 			[]string{"gateway", "containerd", "buildkitd", "server"}, []string{"api", "registry", "apps", "apps-tls"}},
+		"ports of TCP routes": {func(c *config.Config) { c.Driver, c.Listen.TCPPorts = config.Process, "127.0.0.1:20000-20001" }, nil,
+			[]string{"gateway", "server"}, []string{"api", "registry", "apps", "tcp-20000", "tcp-20001"}},
 		"daemons that run already": {func(c *config.Config) { c.Containerd.Address, c.Buildkit.Address = "unix:///c", "unix:///b" }, build,
 			[]string{"gateway", "server"}, []string{"api", "registry", "apps"}},
 	} {
@@ -37,6 +39,11 @@ func TestSpecFollowsTheConfiguration(t *testing.T) {
 			var children, sockets []string
 			for _, child := range spec.Children {
 				children = append(children, child.Name)
+				for _, s := range spec.Sockets { // each is somebody's, whether it is there or not
+					if strings.HasPrefix(s.Name, "tcp-") && slices.Contains(child.Sockets, s.Name) != (child.Name == "gateway") {
+						t.Errorf("the %s has the sockets %v", child.Name, child.Sockets)
+					}
+				}
 			}
 			for _, s := range spec.Sockets {
 				sockets = append(sockets, s.Name)
