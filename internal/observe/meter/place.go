@@ -9,7 +9,7 @@ import (
 
 // Place is where a pair belongs, in words for labels.
 type Place struct {
-	Route string // host and path
+	Route string // host and path, or "tcp:20000"
 	Group string // name
 	App   string // name
 	In    Home
@@ -31,23 +31,29 @@ type Directory func(routeID, groupID string) (Place, bool)
 // Listed makes a directory of a table. home may be nil: then nothing has a space.
 func Listed(t *route.Table, home func(app.ID) Home) Directory {
 	type at struct {
+		name  string
 		entry *route.Entry
 		group *route.Group
 	}
 	all := make(map[key]at, 2*len(t.Routes))
-	for i := range t.Routes {
-		e := &t.Routes[i]
-		all[key{e.ID, ""}] = at{e, nil}
+	list := func(name string, e *route.Entry) {
+		all[key{e.ID, ""}] = at{name, e, nil}
 		for j := range e.Groups {
-			all[key{e.ID, e.Groups[j].ID}] = at{e, &e.Groups[j]}
+			all[key{e.ID, e.Groups[j].ID}] = at{name, e, &e.Groups[j]}
 		}
+	}
+	for i := range t.Routes {
+		list(route.Name(t.Routes[i].Host, t.Routes[i].Path), &t.Routes[i])
+	}
+	for i := range t.TCP {
+		list(t.TCP[i].Name(), t.TCP[i].Entry())
 	}
 	return func(routeID, groupID string) (Place, bool) {
 		groupID, copies := strings.CutSuffix(groupID, route.Copies)
 		found, ok := all[key{routeID, groupID}]
 		if !ok {
 			if found, there := all[key{routeID, ""}]; there {
-				p := Place{Route: route.Name(found.entry.Host, found.entry.Path), Group: groupID, App: found.entry.App.Name}
+				p := Place{Route: found.name, Group: groupID, App: found.entry.App.Name}
 				if home != nil {
 					p.In = home(app.ID(found.entry.App.ID))
 				}
@@ -55,7 +61,7 @@ func Listed(t *route.Table, home func(app.ID) Home) Directory {
 			}
 			return Place{Route: routeID, Group: groupID}, false
 		}
-		p, of := Place{Route: route.Name(found.entry.Host, found.entry.Path)}, found.entry.App
+		p, of := Place{Route: found.name}, found.entry.App
 		if g := found.group; g != nil {
 			if p.Group = g.Name; copies {
 				p.Group += route.Copies
