@@ -118,6 +118,7 @@ func TestPortRoute(t *testing.T) {
 		Time: a.Time, RequestID: a.RequestID, Client: c.LocalAddr().String(), Method: "CONNECT", Host: "-", URI: s.tcp, Proto: "TCP",
 		Status: 200, Received: int64(len(big) + 8), Sent: int64(len(big) + 12), Took: a.Took, Header: a.Header, Route: "t1",
 		App: route.App{ID: "a1", Name: "shop"}, Group: "g1", Instance: "i-" + echo, Upstream: echo, Attempts: 1, Upgrade: true,
+		ForwardedFor: "127.0.0.1", ForwardedProto: "tcp",
 	}
 	if a != want || a.RequestID == "" || a.Header <= 0 || a.Took < a.Header {
 		t.Errorf("recorded\n%+v, want\n%+v", a, want)

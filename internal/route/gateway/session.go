@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -249,8 +250,11 @@ func (c *session) ended() {
 
 // note passes a record on that was made of memory of its own.
 func (r *reports) note(a route.Access) {
-	if r.recorder != nil {
-		r.recorder.Record(a)
+	if r.recorder != nil && r.recorder.Wants(a.Status) {
+		own := a
+		own.ForwardedProto = strings.ToLower(a.Proto)
+		own.ForwardedFor, _, _ = net.SplitHostPort(a.Client)
+		r.recorder.Record(own)
 	}
 	if !r.keep {
 		return
