@@ -190,7 +190,7 @@ func routeOf(cfg Config, names map[app.ID]string) func(route.Route) client.Route
 			ID: string(r.ID), Host: r.Host, Path: r.Path, Name: r.Name(), URL: cfg.url(r), CreatedAt: r.Created, TCP: tcpOf(r.TCP),
 			When: whenOf(r.When), Terms: termsOf(r.Terms),
 			Destinations: each(r.Destinations, func(d route.Destination) client.Destination {
-				return client.Destination{App: names[d.App], AppID: string(d.App), Process: cmpOr(d.Process, app.Web), Port: d.Port, Weight: int(d.Weight)}
+				return client.Destination{App: names[d.App], AppID: string(d.App), Process: cmpOr(d.Process, app.Web), Port: d.Port, Weight: int(d.Weight), Protocol: d.Protocol}
 			}),
 		}
 	}

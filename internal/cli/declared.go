@@ -136,7 +136,7 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 			return declaredApp{}, err
 		}
 		last := &p.Routes[len(p.Routes)-1]
-		last.When, last.TermsChange = r.When, r.Terms
+		last.When, last.TermsChange, last.Protocol = r.When, r.Terms, r.Protocol
 	}
 	return declaredApp{Push: p, random: a.RandomRoute && len(a.Routes) == 0 && !a.NoRoute}, nil
 }

@@ -52,6 +52,9 @@ func destinations(r client.Route) string {
 		if d.Port > 0 {
 			text += fmt.Sprintf(":%d", d.Port)
 		}
+		if d.Protocol != "" {
+			text += " " + d.Protocol
+		}
 		if d.Weight > 0 {
 			text += fmt.Sprintf(" %d%%", d.Weight)
 		}
@@ -77,6 +80,7 @@ that ask for a name, and shows its own certificate.`,
 		Example: `  naru map-route my-shop shop.example.com
   naru map-route my-shop www/cart
   naru map-route my-shop admin --process admin
+  naru map-route my-prices prices --protocol http2
   naru map-route my-next-shop shop.example.com --header X-Beta=1
   naru map-route my-db --tcp --port 20005
   naru map-route my-mail --sni mail.example.com --proxy v2`,
@@ -105,6 +109,7 @@ that ask for a name, and shows its own certificate.`,
 	f := command.Flags()
 	f.StringVar(&in.Process, "process", "", "process type that answers (default web)")
 	f.IntVar(&in.Port, "port", 0, "port at which it does (default: the port of the process); with --tcp the gateway's (default: a free one)")
+	f.StringVar(&in.Protocol, "protocol", "", "what the app speaks: http2 for HTTP/2 without TLS, as gRPC needs it (default HTTP/1.1)")
 	f.IntVar(&in.Weight, "weight", 0, "share of the requests, where a route has several apps")
 	stream.register(f)
 	only.register(f)

@@ -27,6 +27,8 @@ type Destination struct {
 	Process string `json:"process"`
 	Port    int    `json:"port,omitempty" doc:"absent: the port of the process"`
 	Weight  int    `json:"weight,omitempty" doc:"relative to the route's other destinations; all absent: equal shares"`
+
+	Protocol string `json:"protocol,omitempty" enum:"http2" doc:"what the instances speak; absent: HTTP/1.1"`
 }
 
 // NewRoute is a route to be mapped to an app.
@@ -36,8 +38,12 @@ type NewRoute struct {
 	Process string `json:"process,omitempty" maxLength:"30" doc:"absent: web"`
 	Port    int    `json:"port,omitempty" minimum:"1" maximum:"65535" doc:"absent: the port of the process"`
 	Weight  int    `json:"weight,omitempty" minimum:"0" maximum:"100" doc:"share among the route's destinations"`
-	When    *When  `json:"when,omitempty" doc:"only these requests; absent: what no other route of the host and path wants"`
-	TCP     *TCP   `json:"tcp,omitempty" doc:"a route of connections: with a host, those to the gateway's TLS address that ask for it, else those to a port of the gateway; of a route that is there already, what is absent stays"`
+
+	Protocol string `json:"protocol,omitempty" enum:"http2" doc:"what the app speaks behind the route: http2 is HTTP/2 without TLS, as gRPC needs it; absent: HTTP/1.1"`
+
+	When *When `json:"when,omitempty" doc:"only these requests; absent: what no other route of the host and path wants"`
+
+	TCP *TCP `json:"tcp,omitempty" doc:"a route of connections: with a host, those to the gateway's TLS address that ask for it, else those to a port of the gateway; of a route that is there already, what is absent stays"`
 	TermsChange
 }
 

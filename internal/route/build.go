@@ -91,7 +91,7 @@ func entry(r Route, groups map[processKey][]GroupState, names map[app.ID]string)
 			share = 100
 		}
 		for _, g := range groups[processKey{d.App, d.process()}] {
-			out := Group{ID: g.ID, Name: g.Name, Weight: int(share) * int(g.Weight), Instances: healthy(g, d.Port), Guard: g.Guard, Match: g.Match}
+			out := Group{ID: g.ID, Name: g.Name, Weight: int(share) * int(g.Weight), Instances: healthy(g, d.Port), Guard: g.Guard, Match: g.Match, Protocol: d.Protocol}
 			if d.App != owner {
 				out.App = &App{ID: string(d.App), Name: names[d.App]}
 			}

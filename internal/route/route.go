@@ -59,6 +59,8 @@ type Destination struct {
 	Process string `json:"process"`          // process type; "" means web
 	Port    int    `json:"port,omitempty"`   // 0: the port of the process
 	Weight  Weight `json:"weight,omitempty"` // 0 to 100
+
+	Protocol string `json:"protocol,omitempty"` // what the instances speak: "" for HTTP/1.1, HTTP2
 }
 
 // New makes a route from what a person typed. The host may be written in
@@ -96,6 +98,9 @@ func (d Destination) Check(field string) error {
 	}
 	if d.Port < 0 || d.Port > 65535 {
 		return fault.New(fault.Invalid, field+".port", "%d is not a port", d.Port).WithTry("use 1 to 65535, or leave it out")
+	}
+	if d.Protocol != "" && d.Protocol != HTTP2 {
+		return fault.New(fault.Invalid, field+".protocol", "%q is not a protocol", d.Protocol).WithTry("use %s, or leave it out for HTTP/1.1", HTTP2)
 	}
 	if d.Weight < 0 || d.Weight > 100 {
 		return fault.New(fault.Invalid, field+".weight", "%d is not a weight", d.Weight).WithTry("use 0 to 100")

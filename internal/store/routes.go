@@ -62,11 +62,12 @@ type destinationRow struct {
 	Process  string       `bun:"process"`
 	Port     int          `bun:"port"`
 	Weight   route.Weight `bun:"weight"`
+	Protocol string       `bun:"protocol"`
 	Position int          `bun:"position"` // their order in the route
 }
 
 func (r destinationRow) destination() route.Destination {
-	return route.Destination{ID: r.ID, App: r.App, Process: r.Process, Port: r.Port, Weight: r.Weight}
+	return route.Destination{ID: r.ID, App: r.App, Process: r.Process, Port: r.Port, Weight: r.Weight, Protocol: r.Protocol}
 }
 
 // pathName is a route's Name in SQL.
@@ -106,7 +107,7 @@ func (s *Store) SetRoute(ctx context.Context, r route.Route, evs ...event.Event)
 		}
 		for i, d := range r.Destinations {
 			_, err := t.NewInsert().Model(&destinationRow{
-				ID: d.ID, Route: r.ID, App: d.App, Process: d.Process, Port: d.Port, Weight: d.Weight, Position: i,
+				ID: d.ID, Route: r.ID, App: d.App, Process: d.Process, Port: d.Port, Weight: d.Weight, Protocol: d.Protocol, Position: i,
 			}).Exec(ctx)
 			if err != nil {
 				return fmt.Errorf("map %s to %s: %w", r.Name(), d.App, err)

@@ -12,8 +12,11 @@ import (
 
 // Route is one entry of routes.
 type Route struct {
-	Name  string             // "shop.example.com/path"
-	Line  int                // where the entry begins
+	Name string // "shop.example.com/path"
+	Line int    // where the entry begins
+
+	Protocol string `json:",omitempty"` // what the app speaks: "" for HTTP/1.1, "http2"
+
 	When  *client.When       `json:",omitempty"` // nil: all requests
 	Terms client.TermsChange `json:",omitzero"`  // what is to be different about what the route asks
 }
@@ -22,9 +25,17 @@ func (r *reader) route(at string, entry *yaml.Node) Route {
 	out := Route{Line: entry.Line}
 	change := rule.Over(client.Terms{})
 	r.mapping(entry, at, map[string]func(string, *yaml.Node){
-		"route":    func(k string, v *yaml.Node) { out.Name = r.text(k, v) },
-		"protocol": r.ignored("every route speaks HTTP/1.1 and HTTP/2"),
-		"options":  func(k string, v *yaml.Node) { r.options(change, k, v) },
+		"route": func(k string, v *yaml.Node) { out.Name = r.text(k, v) },
+		"protocol": func(k string, v *yaml.Node) {
+			switch text := r.text(k, v); text {
+			case "http1", "":
+			case "http2":
+				out.Protocol = text
+			default:
+				r.bad(v, k, "it is %q, want http1 or http2", text)
+			}
+		},
+		"options": func(k string, v *yaml.Node) { r.options(change, k, v) },
 		"policy": func(k string, v *yaml.Node) {
 			left := maxRules
 			r.rules(change, k, "", v, &left)

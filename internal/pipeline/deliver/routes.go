@@ -85,7 +85,7 @@ type mapping struct {
 // mappingOf reads what a client asks for. Passwords are hashed: not in a
 // transaction.
 func mappingOf(in client.NewRoute) (w mapping, err error) {
-	w = mapping{host: in.Host, path: in.Path, to: route.Destination{Process: in.Process, Port: in.Port, Weight: route.Weight(in.Weight)}}
+	w = mapping{host: in.Host, path: in.Path, to: route.Destination{Process: in.Process, Port: in.Port, Weight: route.Weight(in.Weight), Protocol: in.Protocol}}
 	if in.When != nil {
 		when := route.When{Methods: in.When.Methods}
 		for _, m := range in.When.Match {
@@ -147,6 +147,7 @@ func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, w mappi
 // lead makes a route lead to an app, too.
 func (s *Service) lead(ctx context.Context, actor string, a app.App, r route.Route, to route.Destination) (route.Route, error) {
 	d := route.NewDestination(a.ID, to.Process, to.Port, to.Weight)
+	d.Protocol = to.Protocol
 	r, err := r.With(d)
 	if err != nil {
 		return r, err

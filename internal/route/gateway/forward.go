@@ -31,6 +31,9 @@ func (x *exchange) serve() (whole bool) {
 	if v.waiting {
 		return x.page(x.unavailable(starting))
 	}
+	if p := x.answer(); p != nil {
+		return x.page(p)
+	}
 	ok := false
 	if x.entry, ok = v.find(x); !ok {
 		return x.page(x.unknownHost())
@@ -44,7 +47,7 @@ func (x *exchange) serve() (whole bool) {
 			x.again()
 		}
 	}
-	if len(x.entry.groups) == 0 {
+	if len(x.entry.groups) == 0 && x.entry.matched(x.req) == nil {
 		return x.page(x.unavailable(unhealthy))
 	}
 	if x.upload.bound(x.entry.bodyLimit(&x.g.cfg)); x.upload.bad != nil {

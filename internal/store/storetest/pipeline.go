@@ -214,6 +214,7 @@ func routes(t *testing.T, open Opener) {
 	api := route.Route{ID: route.ID(id.New()), Space: w.space.ID, Host: "shop.example", Path: "/api", Destinations: []route.Destination{
 		route.NewDestination(other.ID, "web", 9000, 30), route.NewDestination(w.app.ID, "worker", 0, 70),
 	}}
+	api.Destinations[0].Protocol = route.HTTP2
 	api, err := w.SetRoute(ctx, api, happened("route.mapped", api.Name()))
 	must(t, err)
 	root := w.newRoute(t, "shop.example", w.app.ID)
