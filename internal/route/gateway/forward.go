@@ -31,9 +31,6 @@ func (x *exchange) serve() (whole bool) {
 	if v.waiting {
 		return x.page(x.unavailable(starting))
 	}
-	if p := x.answer(); p != nil {
-		return x.page(p)
-	}
 	ok := false
 	if x.entry, ok = v.find(x); !ok {
 		return x.page(x.unknownHost())
