@@ -52,6 +52,8 @@ func (f *tcpFlags) into(cc *cobra.Command, in *client.NewRoute, rest []string) (
 		return misused(cc, "--tcp and --sni are two kinds of routes")
 	case len(rest) > 0:
 		return misused(cc, "--tcp and --sni take no HOST[/PATH]: connections have none; --sni HOST names one")
+	case in.Protocol != "":
+		return misused(cc, "--protocol is about requests; connections are passed on as they are")
 	case f.proxy != "" && f.proxy != "v1" && f.proxy != "v2":
 		return fault.New(fault.Invalid, "--proxy", "%q is no version of the PROXY protocol", f.proxy).WithTry("--proxy v1, or --proxy v2")
 	case f.connect < 0 || f.idle < 0:

@@ -30,7 +30,7 @@ func noRules(name string) error {
 
 // mapTCP makes connections lead to an app. It works in the caller's transaction.
 func (s *Service) mapTCP(ctx context.Context, actor string, a app.App, w mapping) (route.Route, error) {
-	if w.when != nil || !w.change.Empty() || w.path != "" && w.path != "/" {
+	if w.when != nil || !w.change.Empty() || w.to.Protocol != "" || w.path != "" && w.path != "/" {
 		return route.Route{}, noRules("this")
 	}
 	r, err := s.newTCP(ctx, a, w)

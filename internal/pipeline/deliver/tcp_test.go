@@ -56,6 +56,7 @@ func TestMappingOfTCPRoutes(t *testing.T) {
 		"a wildcard":                {client.NewRoute{Host: "*.apps.test", TCP: &client.TCP{}}, fault.Invalid},
 		"a name of the platform's":  {client.NewRoute{Host: "api.naru.apps.test", TCP: &client.TCP{}}, fault.Invalid},
 		"a path":                    {client.NewRoute{Host: "db", Path: "/x", TCP: &client.TCP{}}, fault.Invalid},
+		"a protocol":                {client.NewRoute{Protocol: "http2", TCP: &client.TCP{Port: 20000}}, fault.Invalid},
 		"a condition":               {client.NewRoute{Host: "db", When: &client.When{Methods: []string{"GET"}}, TCP: &client.TCP{}}, fault.Invalid},
 		"rules":                     {client.NewRoute{Host: "db", TermsChange: client.TermsChange{Policy: json.RawMessage(`{"https":true}`)}, TCP: &client.TCP{}}, fault.Invalid},
 		"another version of PROXY":  {client.NewRoute{TCP: &client.TCP{Port: 20000, Proxy: "v3"}}, fault.Invalid},
