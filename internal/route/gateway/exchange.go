@@ -62,6 +62,7 @@ type exchange struct {
 	upload  upload
 	out     []byte // the head for the instance
 	low     []byte // scratch for host and path
+	text    []byte // the head of a request of HTTP/2, written down
 	id      []byte
 	ids     [36]byte
 	trace   trace

@@ -69,21 +69,20 @@ func (s *h2stream) request() ([]byte, *h1.Refusal) {
 	if r.Method == http.MethodConnect { // its target is a host
 		return []byte("CONNECT / HTTP/1.1\r\n\r\n"), nil
 	}
-	b := make([]byte, 0, 1024)
-	b = append(append(b, r.Method...), ' ')
+	b := append(s.x.text[:0], r.Method...)
+	b = append(b, ' ')
 	b = append(append(b, r.RequestURI...), " HTTP/1.1\r\nHost: "...)
 	b = append(append(b, r.Host...), "\r\n"...)
 	for name, values := range r.Header {
-		lower := strings.ToLower(name)
-		switch lower {
-		case "content-length", "transfer-encoding", "connection", "host", "trailer", "upgrade":
-			continue // net/http has read them, or they are none of HTTP/2's
+		switch name { // as net/http writes them
+		case "Content-Length", "Transfer-Encoding", "Connection", "Host", "Trailer", "Upgrade":
+			continue // it has read them, or they are none of HTTP/2's
 		}
 		for _, v := range values {
 			if strings.ContainsAny(v, "\r\n") {
 				return nil, badHead
 			}
-			b = append(append(b, lower...), ": "...)
+			b = append(lowered(b, name), ": "...)
 			b = append(append(b, v...), "\r\n"...)
 		}
 	}
@@ -102,10 +101,23 @@ func (s *h2stream) request() ([]byte, *h1.Refusal) {
 			b = append(append(append(b, "trailer: "...), strings.Join(names, ", ")...), "\r\n"...)
 		}
 	}
-	if b = append(b, "\r\n"...); len(b) > s.x.g.cfg.HeaderBytes {
+	b = append(b, "\r\n"...)
+	if s.x.text = b; len(b) > s.x.g.cfg.HeaderBytes {
 		return nil, h1.TooLarge
 	}
 	return b, nil
+}
+
+// lowered appends a name in lower case.
+func lowered(b []byte, name string) []byte {
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
 }
 
 // header sets the fields that are meant for the client.
