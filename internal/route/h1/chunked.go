@@ -5,11 +5,14 @@ import "errors"
 // ErrMalformed ends a connection whose chunked body does not keep to its grammar.
 var ErrMalformed = errors.New("the chunked body is malformed")
 
-// maxLine bounds a chunk's size line with its extensions, and maxTrailers all
-// trailer fields together.
+// maxLine bounds a chunk's size line with its extensions, maxTrailers all
+// trailer fields together, and maxExcess what a body may bring that is neither
+// data nor what framing that takes: each chunk is granted 16 bytes and twice its
+// data. They are at most net/http's: else it would refuse what we let in.
 const (
 	maxLine     = 1024
 	maxTrailers = 16 << 10
+	maxExcess   = 16 << 10
 )
 
 type state uint8
@@ -39,6 +42,7 @@ type Chunks struct {
 	zero     bool // the size so far is zero
 	line     uint16
 	left     int64 // of the chunk's data; while reading the size, the size so far
+	excess   int64 // bytes of framing so far, without those that are granted
 	Data     int64 // bytes of data so far
 	trailers []byte
 }
@@ -116,7 +120,9 @@ func (c *Chunks) sizeLine(ch byte) bool {
 	switch {
 	case ch == '\r':
 		c.state, c.zero = sizeLF, c.left == 0
-		return c.digits > 0
+		const ends = 3 // the LF, and CR LF after the data
+		c.excess = max(0, c.excess+int64(c.line)+ends-16-2*min(c.left, maxExcess))
+		return c.digits > 0 && c.excess <= maxExcess
 	case c.state == inSize && hex(ch):
 		c.digits++
 		c.left = c.left<<4 | int64(value(ch))

@@ -236,16 +236,16 @@ func End(b []byte, seen int) (int, *Refusal) {
 	if i := bytes.Index(b[max(0, seen-3):], crlfcrlf); i >= 0 {
 		return max(0, seen-3) + i + 4, nil
 	}
-	// A client that writes bare line feeds would never end its head.
-	for rest := b; ; {
-		i := bytes.IndexByte(rest, '\n')
+	// A client that writes bare line feeds would never end its head. One that sends
+	// it byte by byte must not have all of it looked at with each.
+	for at := seen; ; at++ {
+		i := bytes.IndexByte(b[at:], '\n')
 		if i < 0 {
 			return 0, nil
 		}
-		if i == 0 || rest[i-1] != '\r' {
+		if at += i; at == 0 || b[at-1] != '\r' {
 			return 0, badLine
 		}
-		rest = rest[i+1:]
 	}
 }
 
