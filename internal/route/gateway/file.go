@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"naru/internal/atomicfile"
@@ -48,6 +49,10 @@ func (g *Gateway) load(ctx context.Context) error {
 	return g.use(ctx, t)
 }
 
+// manyRoutes is the size from which on a file leaves so much garbage that it is
+// collected at once: the next collection may be far.
+const manyRoutes = 1000
+
 func (g *Gateway) use(ctx context.Context, t *route.Table) error {
 	if err := g.tables.apply(t); err != nil {
 		return err
@@ -56,6 +61,9 @@ func (g *Gateway) use(ctx context.Context, t *route.Table) error {
 		g.log.WarnContext(ctx, "the table is of another boot of this machine, apps answer 503", "boot", t.Boot)
 	}
 	g.log.InfoContext(ctx, "table in use", "version", t.Version, "routes", len(t.Routes))
+	if len(t.Routes) >= manyRoutes {
+		debug.FreeOSMemory()
+	}
 	return nil
 }
 
