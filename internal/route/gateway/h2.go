@@ -61,6 +61,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // badHead refuses what cannot be written down as HTTP/1.
 var badHead = &h1.Refusal{Status: http.StatusBadRequest, Reason: "a header field cannot be passed on"}
 
+var badAuthority = &h1.Refusal{Status: http.StatusBadRequest, Reason: ":authority and the host field name different hosts"}
+
 var badLength = &h1.Refusal{Status: http.StatusBadRequest, Reason: "Content-Length is not the length of the body"}
 
 // request writes the head down.
@@ -68,6 +70,11 @@ func (s *h2stream) request() ([]byte, *h1.Refusal) {
 	r := s.r
 	if r.Method == http.MethodConnect { // its target is a host
 		return []byte("CONNECT / HTTP/1.1\r\n\r\n"), nil
+	}
+	for _, v := range r.Header["Host"] { // as where a URL in full and a Host field differ
+		if !strings.EqualFold(v, r.Host) {
+			return nil, badAuthority
+		}
 	}
 	b := append(s.x.text[:0], r.Method...)
 	b = append(b, ' ')
