@@ -39,6 +39,16 @@ type Config struct {
 	Rollout     Rollout  `key:"rollout"`
 	Reserve     Reserve  `key:"reserve"`
 	Tokens      Tokens   `key:"tokens"`
+	ACME        ACME     `key:"acme"`
+}
+
+// ACME is the public authority that is asked for certificates of hosts outside
+// the apps domain, where HTTPS is served.
+type ACME struct {
+	Agree     bool   `key:"agree" doc:"ask the authority for certificates of mapped hosts outside the apps domain, and agree to its terms of service"`
+	Directory string `key:"directory" doc:"URL of the authority's ACME directory"`
+	Email     string `key:"email" doc:"where the authority may write to about certificates; empty gives it none"`
+	CABundle  string `key:"ca_bundle" doc:"PEM file of certificate authorities that the connection to an authority of one's own is trusted with; empty means ca_bundle"`
 }
 
 // Listen has the addresses that naru up holds open, as HOST:PORT.
@@ -227,6 +237,9 @@ func (c Config) KeyPath() string {
 // AuthorityPath is the file with the platform's own certificate authority and
 // its key.
 func (c Config) AuthorityPath() string { return filepath.Join(c.DataDir, "keys", "authority.pem") }
+
+// ACMEDir has the account and the certificates that the ACME authority gave.
+func (c Config) ACMEDir() string { return filepath.Join(c.DataDir, "keys", "acme") }
 
 // AdminPath is the file with the administrator's first password.
 func (c Config) AdminPath() string { return filepath.Join(c.DataDir, "secrets", "admin") }

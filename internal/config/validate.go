@@ -57,7 +57,7 @@ func (c Config) complaints() []error {
 	if len(c.RunDir) > maxRunDir {
 		list = append(list, fmt.Errorf("run_dir: must be at most %d bytes long, or its sockets cannot be opened (got %d)", maxRunDir, len(c.RunDir)))
 	}
-	for _, file := range []struct{ key, path string }{{"ca_bundle", c.CABundle}, {"key_file", c.KeyFile}, {"mirrors.keyring", c.Mirrors.Keyring}} {
+	for _, file := range []struct{ key, path string }{{"ca_bundle", c.CABundle}, {"key_file", c.KeyFile}, {"mirrors.keyring", c.Mirrors.Keyring}, {"acme.ca_bundle", c.ACME.CABundle}} {
 		if file.path != "" {
 			list = append(list, absolute(file.key, file.path))
 		}
@@ -74,6 +74,9 @@ func (c Config) complaints() []error {
 		list = append(list, fmt.Errorf("instance.max_memory: must not be below instance.memory, %v (got %v)", c.Instance.Memory, c.Instance.MaxMemory))
 	}
 	list = append(list, c.Rollout.complaints()...)
+	if c.ACME.Agree {
+		list = append(list, webURL("acme.directory", c.ACME.Directory))
+	}
 	list = append(list, c.Gateway.AccessLog.complaints()...)
 	list = append(list, c.Listen.complaints()...)
 	list = append(list, c.tcpComplaints()...)

@@ -37,8 +37,10 @@ type certified struct {
 	looked time.Time // when ca was last asked for: it may have to be replaced
 	begun  bool      // the gateways have been given a set
 
-	brought bringer            // what people brought, and what other authorities gave
-	others  []certificate.Pair // of brought, as last served; they go before our own
+	brought bringer                          // what people brought, and what other authorities gave
+	answers certificate.Answers              // for authorities that are asked
+	wanted  func(route.Table) (changed bool) // told of every table; nil: nobody
+	others  []certificate.Pair               // of brought, as last served; they go before our own
 }
 
 // bringer has certificates that are served beside our own. An error names those
@@ -62,6 +64,9 @@ func newCertified(cfg config.Config, gateways *hub.Hub, log *slog.Logger) *certi
 
 // Publish sends a table, and before it the certificates it needs.
 func (c *certified) Publish(t route.Table) uint64 {
+	if c.wanted != nil && c.wanted(t) {
+		c.gather(context.Background())
+	}
 	c.certify(t, time.Now())
 	return c.Hub.Publish(t)
 }
@@ -87,6 +92,21 @@ func (c *certified) refresh(ctx context.Context) {
 	c.gather(ctx)
 	t, _ := c.Latest()
 	c.certify(t, time.Now())
+}
+
+// Present has all gateways answer authorities, and returns when they do. The
+// table goes once more, for its acknowledgement.
+func (c *certified) Present(ctx context.Context, a certificate.Answers) error {
+	c.mu.Lock()
+	c.answers, c.begun = a, false
+	c.mu.Unlock()
+	t, _ := c.Latest()
+	c.certify(t, time.Now())
+	version, ok := c.Again()
+	if !ok {
+		return nil
+	}
+	return c.WaitAcked(ctx, version)
 }
 
 // gather reads what is brought. What cannot be read is no reason to take away
@@ -157,7 +177,7 @@ func (c *certified) certify(t route.Table, now time.Time) {
 		return
 	}
 	c.begun = true
-	set := &certificate.Set{Version: uint64(now.UnixMicro()), Nameless: c.domain, Pairs: slices.Clone(c.others)}
+	set := &certificate.Set{Version: uint64(now.UnixMicro()), Nameless: c.domain, Pairs: slices.Clone(c.others), Answers: c.answers}
 	for _, name := range wanted {
 		if l, ok := c.leaves[name]; ok {
 			set.Pairs = append(set.Pairs, l.pair)

@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"naru/internal/app"
@@ -13,6 +14,7 @@ import (
 	"naru/internal/config"
 	"naru/internal/fault"
 	"naru/internal/pipeline/operation"
+	"naru/internal/route/acme"
 	"naru/internal/route/certificate"
 	"naru/internal/secret"
 )
@@ -23,14 +25,19 @@ type hosts struct {
 	served  *certified
 	https   bool
 	domains []string // of the platform
+
+	keeper *acme.Keeper // nil: no authority is asked
+	routes hostRoutes
+	own    atomic.Pointer[map[string]bool] // hosts with a certificate that people brought
 }
 
 func newHosts(cfg config.Config, v *vault.Vault, served *certified) *hosts {
 	served.brought = v.Pairs
-	return &hosts{
+	h := &hosts{
 		vault: v, served: served, https: cfg.Listen.AppsTLS != "",
 		domains: []string{strings.ToLower(cfg.AppsDomain), strings.ToLower(cfg.PlatformDomain())},
 	}
+	return h
 }
 
 // OfPlatform reports whether a certificate for the host would be for all spaces.
@@ -57,7 +64,8 @@ func (h *hosts) HostCertificates(ctx context.Context, space app.SpaceID) ([]clie
 		}
 		out = append(out, one)
 	}
-	return out, nil
+	asked, err := h.askedFor(ctx, space)
+	return append(out, asked...), err
 }
 
 // SetCertificate checks, keeps and serves a certificate.

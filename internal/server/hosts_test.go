@@ -42,7 +42,7 @@ type front struct {
 func newFront(t *testing.T, plain, safe string) *front {
 	t.Helper()
 	dir := t.TempDir()
-	log := slog.New(slog.DiscardHandler)
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	f := &front{store: storetest.Open(t, store.Options{}), gateways: hub.New(hub.Config{Settle: time.Millisecond, Interval: time.Millisecond}, log)}
 	f.cfg = config.Config{DataDir: dir, AppsDomain: "localhost", Listen: config.Listen{AppsTLS: safe}}
 	ring, err := secret.NewKeyring([]byte(strings.Repeat("k", secret.KeySize)))

@@ -128,6 +128,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	counts.gateways = gateways
 	certificates := newCertified(cfg, gateways, log)
 	hosts := newHosts(cfg, safe, certificates)
+	if err := hosts.ask(cfg, st, trust, log); err != nil {
+		return err
+	}
 	via := newVia()
 	traffic := operate.NewTraffic(routing{Store: st, boot: bootID(), static: ownRoutes(cfg, via), meter: counts.Meter}, certificates, log)
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
@@ -219,6 +222,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "registry", Run: web(registryLn, roomyRegistry(registry, reserve), 0)}, // before the keeper: instances are pulled from it
 		serve.Part{Name: "hub", Run: func(ctx context.Context) error { return gateways.Run(ctx, controlLn) }},
 		serve.Part{Name: "certificates", Run: certificates.Run},
+		serve.Part{Name: "acme", Run: hosts.Run},
 		serve.Part{Name: "metrics", Run: counts.Run},
 		serve.Part{Name: "traffic", Run: traffic.Run},
 		serve.Part{Name: "keeper", Run: keeper.Run},

@@ -28,6 +28,8 @@ type Set struct {
 	// Nameless is the name whose certificate answers clients that name nobody; "":
 	// the first of all.
 	Nameless string `json:"nameless,omitempty"`
+	// Answers are for authorities that are being asked for certificates.
+	Answers Answers `json:"answers,omitzero"`
 }
 
 // Pair is a certificate chain, its own certificate first, and its private key,
@@ -60,6 +62,9 @@ type index struct {
 	version uint64
 	byName  map[string]*tls.Certificate
 	first   *tls.Certificate
+
+	tokens map[string]string           // of HTTP-01
+	proofs map[string]*tls.Certificate // of TLS-ALPN-01, by name
 }
 
 // Open takes up the set kept in path; a file that is not there is an empty set.
@@ -132,6 +137,12 @@ func (s *Shelf) put(set *Set) error {
 			}
 		}
 	}
+	var err error
+	if in.tokens = set.Answers.Tokens; len(set.Answers.Proofs) > 0 {
+		if in.proofs, err = proofs(set.Answers.Proofs); err != nil {
+			return fmt.Errorf("proofs of set %d: %w", set.Version, err)
+		}
+	}
 	if cert := in.byName[set.Nameless]; cert != nil {
 		in.first = cert
 	}
@@ -156,10 +167,13 @@ func (s *Shelf) For(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if in == nil {
 		return nil, nil // crypto/tls answers unrecognized_name
 	}
-	if hello.ServerName == "" {
+	if hello.ServerName == "" && !proving(hello) {
 		return in.first, nil
 	}
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	if proving(hello) {
+		return in.proofs[name], nil
+	}
 	if cert := in.byName[name]; cert != nil {
 		return cert, nil
 	}

@@ -31,6 +31,9 @@ func (x *exchange) serve() (whole bool) {
 	if v.waiting {
 		return x.page(x.unavailable(starting))
 	}
+	if p := x.proof(); p != nil {
+		return x.page(p)
+	}
 	ok := false
 	if x.entry, ok = v.find(x); !ok {
 		return x.page(x.unknownHost())

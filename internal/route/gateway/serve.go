@@ -18,7 +18,7 @@ import (
 // it. certificate chooses by the name the client asked for.
 func Secure(ln net.Listener, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) net.Listener {
 	return &secured{ln, &tls.Config{
-		MinVersion: tls.VersionTLS12, GetCertificate: certificate, NextProtos: []string{"h2", "http/1.1"},
+		MinVersion: tls.VersionTLS12, GetCertificate: certificate, NextProtos: []string{"h2", "http/1.1", proofProtocol},
 		DynamicRecordSizingDisabled: true, // small records cost more than they bring forward
 	}}
 }
@@ -236,6 +236,10 @@ func (g *Gateway) handshake(s *socket, came []byte, config *tls.Config, h2 *inta
 			return
 		}
 		_ = s.Close()
+		g.conns.active.RUnlock()
+		return
+	}
+	if proved(t, s) {
 		g.conns.active.RUnlock()
 		return
 	}

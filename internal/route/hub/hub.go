@@ -128,6 +128,20 @@ func (h *Hub) Publish(t route.Table) uint64 {
 	return t.Version
 }
 
+// Again publishes the newest table once more, so that its acknowledgement also
+// says that what went before it has arrived; ok is false before the first.
+func (h *Hub) Again() (version uint64, ok bool) {
+	h.update(func() {
+		if h.latest == nil {
+			return
+		}
+		t := h.latest.table
+		t.Version = max(uint64(time.Now().UnixMicro()), t.Version+1)
+		h.latest, version, ok = &publication{table: t}, t.Version, true
+	})
+	return version, ok
+}
+
 // Certify makes set the certificates all gateways serve. Gateways are sent it
 // before any table published later. The set must not be changed afterwards.
 func (h *Hub) Certify(set *certificate.Set) {
