@@ -38,6 +38,7 @@ type conn struct {
 	next    then
 	began   bool // a request has come
 	partly  bool // part of a head has come
+	blank   byte // empty lines that came before it
 	closing bool // the connection ends with the answer that is being sent
 	linger  bool // the client may still be sending something nobody wants
 }
@@ -234,7 +235,7 @@ func (c *conn) begin(size int, refusal *h1.Refusal) {
 	x := c.x
 	x.client, x.watch, x.origin = c, &c.watch, &c.origin
 	x.req, x.bare, x.proto = nil, false, "HTTP/1.1"
-	c.began, c.partly, c.seen, c.closing = true, false, 0, true
+	c.began, c.partly, c.blank, c.seen, c.closing = true, false, 0, 0, true
 	if refusal != nil {
 		x.reset(time.Now(), nil)
 		c.linger = true

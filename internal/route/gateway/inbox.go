@@ -2,9 +2,13 @@ package gateway
 
 import "naru/internal/route/h1"
 
+// maxBlank is how many empty lines may stand before a request.
+const maxBlank = 16
+
 // head finds the head at the front; 0 where it is not whole.
 func (c *conn) head() (int, *h1.Refusal) {
-	for c.w-c.r >= 2 && c.in[c.r] == '\r' && c.in[c.r+1] == '\n' { // some clients end a body with one too many
+	for c.blank < maxBlank && c.w-c.r >= 2 && c.in[c.r] == '\r' && c.in[c.r+1] == '\n' { // some clients end a body with one too many
+		c.blank++
 		c.r += 2
 		c.seen = 0
 	}
