@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -167,7 +168,7 @@ func (s *Shelf) For(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if in == nil {
 		return nil, nil // crypto/tls answers unrecognized_name
 	}
-	if hello.ServerName == "" && !proving(hello) {
+	if !proving(hello) && (hello.ServerName == "" || isAddress(hello.ServerName)) {
 		return in.first, nil
 	}
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
@@ -179,4 +180,11 @@ func (s *Shelf) For(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	_, parent, _ := strings.Cut(name, ".")
 	return in.byName["*."+parent], nil
+}
+
+// isAddress tells that a client named an address, which RFC 6066 does not allow
+// and some do all the same: it says no more than no name.
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
 }

@@ -58,7 +58,7 @@ func TestChoosesByName(t *testing.T) {
 		t.Fatalf("version %d, error %v", s.Version(), err)
 	}
 	for name, want := range map[string][]string{
-		"example": platform, "x.example": platform, "shop.example": shop, "SHOP.example.": shop, "": platform,
+		"example": platform, "x.example": platform, "shop.example": shop, "SHOP.example.": shop, "": platform, "127.0.0.1": platform, "::1": platform,
 		"a.b.example": nil, "elsewhere.org": nil, "org": nil,
 	} {
 		if got := chosen(t, s, name); !slices.Equal(got, want) {
