@@ -9,10 +9,11 @@ import (
 // look is how often hosts are looked at when nothing happens.
 const look = time.Hour
 
-// pause is how long an authority is left alone after so many failures in a row:
-// five failures an hour for one host are what Let's Encrypt takes.
+// pause is how long an authority is left alone after so many failures in a row.
+// Let's Encrypt takes five failures an hour for one host, and a try that asks in
+// both ways counts twice.
 func pause(failures int) time.Duration {
-	pauses := []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 12 * time.Hour}
+	pauses := []time.Duration{15 * time.Minute, time.Hour, 3 * time.Hour, 12 * time.Hour}
 	return pauses[min(failures, len(pauses)-1)]
 }
 
