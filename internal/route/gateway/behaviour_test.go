@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"naru/internal/route"
+	certificates "naru/internal/route/certificate"
 	"naru/internal/route/gateway"
 )
 
@@ -139,7 +140,7 @@ type end struct {
 
 func (s scene) play(t *testing.T, over protocol) {
 	app := listen(t)
-	cfg := gateway.Config{BodyBytes: 100_000, HeaderBytes: 4096, Boot: "b"}
+	cfg := gateway.Config{BodyBytes: 100_000, HeaderBytes: 4096, Boot: "b", Certificates: beingAsked(t)}
 	in := listen(t)
 	front := in
 	if over.secure {
@@ -180,6 +181,15 @@ func (s scene) play(t *testing.T, over protocol) {
 	for _, a := range actors {
 		_ = a.Close()
 	}
+}
+
+// beingAsked is a shelf while an authority asks shop.test for the token "token".
+func beingAsked(t *testing.T) *certificates.Shelf {
+	t.Helper()
+	shelf, err := certificates.Open("")
+	must(t, err)
+	must(t, shelf.Use(&certificates.Set{Version: 1, Answers: certificates.Answers{Tokens: map[string]string{"shop.test/token": "token.thumb"}}}))
+	return shelf
 }
 
 // table is the route of the scene: its app, and a group without weight where the
