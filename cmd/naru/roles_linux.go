@@ -138,7 +138,7 @@ const gatewayGC = 200
 func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets, table, listen string, own *standalone) error {
 	log := logger(cfg)
 	g := gateway.Config{
-		Connections: cfg.Gateway.Connections, HeaderBytes: int(cfg.Gateway.HeaderBytes), HeaderTimeout: cfg.Gateway.HeaderTimeout,
+		Connections: cfg.Gateway.Connections, AddressConnections: cfg.Gateway.PerAddress, HeaderBytes: int(cfg.Gateway.HeaderBytes), HeaderTimeout: cfg.Gateway.HeaderTimeout,
 		IdleTimeout: cfg.Gateway.IdleTimeout, Drain: cfg.Gateway.DrainTimeout, DrainUpgrade: cfg.Gateway.DrainUpgrade,
 		TCPIdle: cfg.Gateway.TCPIdle,
 	}

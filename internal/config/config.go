@@ -83,6 +83,7 @@ type Gateway struct {
 	ProxyProtocol []string      `key:"proxy_protocol" doc:"addresses and networks of load balancers in front of the gateway: their connections must begin with a PROXY header, version 1 or 2, and then count as the client's that it names; empty asks nobody for one"`
 	TrustedProxy  []string      `key:"trusted_proxies" doc:"addresses and networks of proxies in front of the gateway whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed; empty believes nobody"`
 	Connections   int           `key:"connections" doc:"most client connections at once"`
+	PerAddress    int           `key:"connections_per_address" doc:"most of them from one address (IPv6: one /64), so that nobody takes all places; trusted proxies and balancers are not counted"`
 	AccessLog     AccessLog     `key:"access_log"`
 }
 

@@ -30,6 +30,7 @@ func Default(uid int, getenv func(string) string) Config {
 			DrainUpgrade:  5 * time.Minute,
 			TCPIdle:       time.Hour,
 			Connections:   20_000,
+			PerAddress:    10_000,
 			AccessLog:     AccessLog{Format: "off", Sample: 1, Bytes: 128 * MiB},
 		},
 		Upload: Upload{Bytes: GiB, Unpacked: 4 * GiB, Files: 200_000},

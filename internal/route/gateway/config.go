@@ -33,8 +33,9 @@ type Config struct {
 
 	Connections int // clients' connections at once, more wait to be accepted: 50000
 
-	TCPConnections int           // those of TCP routes among them, more are closed: half
-	TCPIdle        time.Duration // a connection of a TCP route, silent in both directions: 1h
+	AddressConnections int           // those of one address (IPv6: a /64) among them, more are closed; Trusted and Balancers are not counted: half
+	TCPConnections     int           // those of TCP routes among them, more are closed: half
+	TCPIdle            time.Duration // a connection of a TCP route, silent in both directions: 1h
 
 	HeaderBytes   int           // one request's header: 32 KiB
 	BodyBytes     int64         // one request's body, where the table does not say: no limit
@@ -64,6 +65,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	or(&c.Connections, 50_000)
 	or(&c.TCPConnections, max(1, c.Connections/2))
+	or(&c.AddressConnections, max(1, c.Connections/2))
 	or(&c.TCPIdle, time.Hour)
 	or(&c.HeaderBytes, 32<<10)
 	or(&c.HeaderTimeout, 10*time.Second)
@@ -120,7 +122,7 @@ func (c Config) Validate() error {
 		name       string
 		value, min int
 	}{
-		{"connections", c.Connections, 1}, {"tcp-connections", c.TCPConnections, 1}, {"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"upstream-kept", c.UpstreamKept, 1},
+		{"connections", c.Connections, 1}, {"tcp-connections", c.TCPConnections, 1}, {"address-connections", c.AddressConnections, 1}, {"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"upstream-kept", c.UpstreamKept, 1},
 		{"attempts", c.Attempts, 1}, {"records", c.Records, 1},
 	} {
 		if n.value < n.min {

@@ -15,7 +15,8 @@ import (
 type conns struct {
 	active sync.RWMutex // read-held by every request of HTTP/2 and every connection of HTTP/1, so that one can wait for all
 
-	slots chan struct{} // one per open connection, up to the limit
+	slots  chan struct{} // one per open connection, up to the limit
+	shares shares        // of each address in them
 
 	mu       sync.Mutex // guards what follows
 	open     map[*socket]struct{}
@@ -33,11 +34,15 @@ type socket struct {
 	closing atomic.Bool  // it is to end without ceremony
 	once    sync.Once
 
+	share netip.Prefix // counted in; zero: not counted
+
 	from net.Addr       // the client, where a balancer told it; else nil
 	to   netip.AddrPort // and what it connected to there
 }
 
-func newConns() *conns { return &conns{open: map[*socket]struct{}{}} }
+func newConns() *conns {
+	return &conns{open: map[*socket]struct{}{}, shares: shares{has: map[netip.Prefix]int{}}}
+}
 
 // allow sets how many connections may be open at once. Each listener that waits
 // for one takes up a place.
@@ -56,11 +61,16 @@ func (c *conns) room(ctx context.Context) bool {
 
 func (c *conns) refund() { <-c.slots }
 
-// add takes in a connection that there was room for.
+// add takes in a connection that there was room for; nil where its address has
+// as many as it may.
 func (c *conns) add(conn net.Conn) *socket {
+	of := c.shares.of(conn.RemoteAddr())
+	if !c.shares.take(of) {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cl := &socket{Conn: conn, conns: c}
+	cl := &socket{Conn: conn, conns: c, share: of}
 	c.open[cl] = struct{}{}
 	c.accepted++
 	return cl
@@ -70,6 +80,7 @@ func (c *conns) add(conn net.Conn) *socket {
 func (c *socket) Close() error {
 	c.once.Do(func() {
 		c.conns.remove(c)
+		c.conns.shares.back(c.share)
 		c.conns.refund()
 	})
 	return c.Conn.Close()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type Gateway struct {
 	tlsPort   int // where TLS is spoken; 0: nowhere. Set before anybody is served
 
 	unannounced seldom
+	crowded     seldom
 	sessions    atomic.Int64 // connections of TCP routes
 }
 
@@ -78,6 +80,7 @@ func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
 	g.tlsPort = tlsPort(listeners)
 	defer g.logins.running.Wait()
 	g.conns.allow(max(g.cfg.Connections, len(listeners)))
+	g.conns.shares.most, g.conns.shares.exempt = g.cfg.AddressConnections, [][]netip.Prefix{g.cfg.Balancers, g.cfg.Trusted}
 	// What reports and reloads lives until the last request has been answered.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

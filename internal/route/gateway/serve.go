@@ -166,11 +166,15 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener, h2 *intake) error
 			continue
 		}
 		failures = 0
-		g.conns.active.RLock() // until the connection has been served
 		if secure {
 			conn = quicken(conn)
 		}
 		s := g.conns.add(conn)
+		if s == nil {
+			g.crowd(conn)
+			continue
+		}
+		g.conns.active.RLock() // until the connection has been served
 		if len(g.cfg.Balancers) > 0 {
 			go g.announced(s, enter)
 		} else {
@@ -178,6 +182,16 @@ func (g *Gateway) accept(ctx context.Context, ln net.Listener, h2 *intake) error
 		}
 	}
 	return nil
+}
+
+// crowd closes a connection of an address that has enough of them.
+func (g *Gateway) crowd(conn net.Conn) {
+	g.crowded.warn(func() {
+		g.log.Warn("connections are closed: their address has as many as one may have",
+			"client", conn.RemoteAddr().String(), "limit", g.cfg.AddressConnections)
+	})
+	_ = conn.Close()
+	g.conns.refund()
 }
 
 // door is where connections of a listener go.
