@@ -69,7 +69,7 @@ func (e *h2end) do(st step) error {
 	case "headers": // as they are, with the end of the stream
 		var pairs []hpack.HeaderField
 		for _, line := range strings.Split(st.arg, "\n") {
-			name, value, _ := strings.Cut(line, "=")
+			name, value, _ := strings.Cut(strings.ReplaceAll(line, "␊", "\n"), "=")
 			pairs = append(pairs, hpack.HeaderField{Name: name, Value: value})
 		}
 		return e.open(pairs, true)
