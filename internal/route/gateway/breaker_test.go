@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -163,5 +164,30 @@ func TestBreakersOutliveTablesAndSaySo(t *testing.T) {
 	}
 	if want := []route.BreakerState{route.BreakerOpen, route.BreakerOpen, route.BreakerClosed, route.BreakerClosed}; !slices.Equal(states, want) {
 		t.Errorf("said %v, want %v", states, want)
+	}
+}
+
+// A group that is spared says nothing, and nothing looks like success to a guard.
+func TestGuardedGroupsAreNotSpared(t *testing.T) {
+	table := oneRoute(groupOf("old", 90, 1), groupOf("new", 10, 1), groupOf("other", 10, 1))
+	table.Routes[0].Policy = &route.Policy{Breaker: &route.Breaker{}}
+	ts := tablesWith(t, Config{})
+	breakers := func() map[string]bool {
+		if err := ts.apply(table); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{}
+		for _, g := range ts.entryOf("shop.test").groups {
+			got[g.id] = g.breaker != nil
+		}
+		return got
+	}
+	table.Routes[0].Groups[1].Guard = &route.Guard{Key: "rollout-1", Baseline: "old"}
+	if got, want := breakers(), (map[string]bool{"old": false, "new": false, "other": true}); !maps.Equal(got, want) {
+		t.Errorf("under a guard %v, want %v", got, want)
+	}
+	table.Routes[0].Groups[1].Guard = nil
+	if got, want := breakers(), (map[string]bool{"old": true, "new": true, "other": true}); !maps.Equal(got, want) {
+		t.Errorf("without one %v, want %v", got, want)
 	}
 }

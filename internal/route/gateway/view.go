@@ -172,7 +172,9 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		}
 		made := &group{id: g.ID, name: g.Name, app: app, weight: weights[i], until: total, seed: hashOf(g.ID), backends: backends, count: t.reports.counter(spec.ID, g.ID), match: g.Match}
 		made.compared.watch, made.compared.side, made.compared.share = t.guards.Of(spec, i)
-		made.breaker = e.policy.breaker(spec.ID, g.ID, before, t.reports)
+		if made.compared.watch == nil { // else the guard judges, and silence would look like success to it
+			made.breaker = e.policy.breaker(spec.ID, g.ID, before, t.reports)
+		}
 		if matches {
 			e.matches = append(e.matches, made)
 		}
