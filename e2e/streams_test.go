@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -153,6 +152,24 @@ func (p *platform) measured(t *testing.T) {
 	if lines := strings.Fields(token); len(lines) > 0 {
 		token = lines[0]
 	}
+	var text string
+	eventually(t, 10*time.Second, "the metrics have all requests", func() error { // the gateway tells of them a little later
+		text = p.scraped(t, token)
+		for _, has := range []string{`naru_gateway_requests_total{space="default/dev",app="steady",route="steady.localhost"`, `class="1xx"} 1`, "naru_gateway_processes 1"} {
+			if !strings.Contains(text, has) {
+				return fmt.Errorf("they have no %q:\n%s", has, text)
+			}
+		}
+		return nil
+	})
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("linted: %v, %v", problems, err)
+	}
+}
+
+func (p *platform) scraped(t *testing.T, token string) string {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.api+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -167,13 +184,5 @@ func (p *platform) measured(t *testing.T) {
 	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("status %d, %v: %s", res.StatusCode, err, text)
 	}
-	problems, err := promlint.New(bytes.NewReader(text)).Lint()
-	if err != nil || len(problems) > 0 {
-		t.Errorf("linted: %v, %v", problems, err)
-	}
-	for _, has := range []string{`naru_gateway_requests_total{space="default/dev",app="steady",route="steady.localhost"`, `class="1xx"} 1`, "naru_gateway_processes 1"} {
-		if !strings.Contains(string(text), has) {
-			t.Errorf("the metrics have no %q:\n%s", has, text)
-		}
-	}
+	return string(text)
 }
