@@ -187,7 +187,7 @@ func (s *h2stream) send(b []byte, last bool) error {
 
 func (s *h2stream) trailers(_ *exchange, f *h1.Fields) {
 	for i := range f.Fields {
-		if f.Fields[i].Kind.Mergeable() {
+		if h1.MayTrail(f.Name(&f.Fields[i])) {
 			name := http.TrailerPrefix + textproto.CanonicalMIMEHeaderKey(string(f.Name(&f.Fields[i])))
 			s.w.Header()[name] = append(s.w.Header()[name], string(f.Value(&f.Fields[i])))
 		}
@@ -229,12 +229,12 @@ func (s *h2stream) local() net.Addr {
 
 func (s *h2stream) receive(p []byte) (int, error) { return s.r.Body.Read(p) }
 
-// tail writes the trailers down.
+// tail writes the trailers down that may be passed on.
 func (s *h2stream) tail() []byte {
 	var b bytes.Buffer
 	for name, values := range s.r.Trailer {
 		for _, v := range values {
-			if httpguts.ValidTrailerHeader(name) && httpguts.ValidHeaderFieldName(name) && httpguts.ValidHeaderFieldValue(v) {
+			if h1.MayTrail([]byte(name)) && httpguts.ValidHeaderFieldName(name) && httpguts.ValidHeaderFieldValue(v) {
 				b.WriteString(name + ": " + v + "\r\n")
 			}
 		}

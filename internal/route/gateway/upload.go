@@ -120,13 +120,7 @@ func lastChunk(c *h1.Chunks) ([]byte, error) {
 	if len(f.Fields) == 0 {
 		return endOfChunks, nil
 	}
-	end := []byte("0\r\n")
-	for i := range f.Fields {
-		if f.Fields[i].Kind.Mergeable() {
-			end = append(end, f.Lines(i, i+1)...)
-		}
-	}
-	return append(end, '\r', '\n'), nil
+	return append(append([]byte("0\r\n"), f.Passable()...), '\r', '\n'), nil
 }
 
 // chunk puts a chunk's size before buf[from:to] and its end after, where there

@@ -1,6 +1,10 @@
 package h1
 
-import "errors"
+import (
+	"errors"
+
+	"golang.org/x/net/http/httpguts"
+)
 
 // ErrMalformed ends a connection whose chunked body does not keep to its grammar.
 var ErrMalformed = errors.New("the chunked body is malformed")
@@ -167,8 +171,22 @@ func (c *Chunks) Trailers(h *Fields) *Refusal {
 // Fields are header fields without a first line, as they follow a chunked body.
 type Fields struct{ head }
 
-// Mergeable reports whether a trailer may be passed on: those that say where a
-// message goes, where it ends or who sent it must not come after it.
-func (k Kind) Mergeable() bool {
-	return !k.framing() && !k.Hop() && !k.From() && k != Expect && k != RequestID && k != Traceparent && k != ContentType
+// Passable returns the fields that may be passed on behind a body, as lines.
+func (f *Fields) Passable() []byte {
+	var lines []byte
+	for i := range f.Fields {
+		if MayTrail(f.Name(&f.Fields[i])) {
+			lines = append(lines, f.Lines(i, i+1)...)
+		}
+	}
+	return lines
+}
+
+// MayTrail reports whether a field may be passed on behind a body (RFC 9110,
+// 6.5.1): those that say where a message goes, where it ends, who sent it or
+// what it is must come before it.
+func MayTrail(name []byte) bool {
+	k := kindOf(name)
+	return !k.framing() && !k.Hop() && !k.From() && k != imitation && k != RequestID && k != Traceparent &&
+		httpguts.ValidTrailerHeader(string(name))
 }
