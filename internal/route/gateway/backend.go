@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"naru/internal/route"
+	"naru/internal/route/window"
 )
 
 // backend is one address of one instance, the same object in every table that
@@ -23,7 +24,7 @@ type backend struct {
 	expelled atomic.Int32 // how often its answers were worse than its siblings', not long ago
 	since    atomic.Int64 // when that was last, as now tells it
 	full     atomic.Int64 // when it has its full share again after that, as now tells it; 0: it has
-	seen     window
+	seen     window.Window
 
 	pool pool
 }

@@ -8,6 +8,7 @@ import (
 
 	"naru/internal/app"
 	"naru/internal/route"
+	"naru/internal/route/window"
 )
 
 // breaker spares a group that fails. Its times are as now tells them.
@@ -17,7 +18,7 @@ type breaker struct {
 	tell  func(state route.BreakerState, reason string)
 	word  atomic.Int64 // changes of the state so far, times its kinds plus the state
 	until atomic.Int64 // when an open one is tried again
-	seen  window
+	seen  window.Window
 
 	mu    sync.Mutex // guards what follows, and is held while the state changes
 	tries int        // begun while half-open
@@ -103,11 +104,11 @@ func (b *breaker) ended(term int64, failed bool, now int64) {
 	}
 	if word%kinds == closed {
 		length := b.spec.Window.Std().Milliseconds()
-		b.seen.count(failed, now, length)
+		b.seen.Count(failed, now, length)
 		if !failed {
 			return
 		}
-		all, bad := b.seen.sum(now, length)
+		all, bad := b.seen.Sum(now, length)
 		if all < int64(b.spec.Requests) || float64(bad) < b.spec.Failed*float64(all) {
 			return
 		}
@@ -126,7 +127,7 @@ func (b *breaker) ended(term int64, failed bool, now int64) {
 		b.open("a try failed", now)
 	default:
 		if b.well++; b.well >= b.spec.Probes {
-			b.seen.clear()
+			b.seen.Clear()
 			b.change(closed, fmt.Sprintf("%d tries were well", b.well))
 		}
 	}

@@ -3,7 +3,6 @@ package gateway
 import (
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"naru/internal/route"
@@ -21,53 +20,12 @@ const (
 	outlierReturn   = 20_000 // milliseconds from the first request to its full share
 )
 
-// window counts requests, and those that failed, in parts of a time: the oldest
-// is forgotten as a whole.
-type window struct {
-	parts [10]struct{ at, all, failed atomic.Int64 }
-}
-
-// count counts a request. length is the time looked back at, in milliseconds, and
-// the same each time.
-func (w *window) count(failed bool, now, length int64) {
-	at := partOf(now, length)
-	p := &w.parts[at%int64(len(w.parts))]
-	if old := p.at.Load(); old != at && p.at.CompareAndSwap(old, at) {
-		p.all.Store(0) // who counts at this moment may be lost
-		p.failed.Store(0)
-	}
-	p.all.Add(1)
-	if failed {
-		p.failed.Add(1)
-	}
-}
-
-func (w *window) sum(now, length int64) (all, failed int64) {
-	least := partOf(now, length) - int64(len(w.parts))
-	for i := range w.parts {
-		if p := &w.parts[i]; p.at.Load() > least {
-			all += p.all.Load()
-			failed += p.failed.Load()
-		}
-	}
-	return all, failed
-}
-
-func (w *window) clear() {
-	for i := range w.parts {
-		w.parts[i].at.Store(0)
-	}
-}
-
-// partOf numbers the parts of time, the first one 11: 0 is a part long ago.
-func partOf(now, length int64) int64 { return now/max(1, length/10) + 11 }
-
 // compare looks whether an instance that just failed is worse than its siblings.
 func (g *group) compare(b *backend, now int64, cfg *Config) {
 	if len(g.backends) < 2 || g.compared.watch != nil || !b.serving() {
 		return
 	}
-	all, failed := b.seen.sum(now, outlierWindow)
+	all, failed := b.seen.Sum(now, outlierWindow)
 	if all < outlierRequests || float64(failed) < outlierFailed*float64(all) {
 		return
 	}
@@ -80,7 +38,7 @@ func (g *group) compare(b *backend, now int64, cfg *Config) {
 		if !o.serving() {
 			out++
 		}
-		n, m := o.seen.sum(now, outlierWindow)
+		n, m := o.seen.Sum(now, outlierWindow)
 		others, bad = others+n, bad+m
 	}
 	if 2*out > len(g.backends) || others < outlierRequests || float64(bad) > outlierSiblings*float64(others) {
@@ -103,7 +61,7 @@ func (b *backend) expel(cfg *Config, why string) {
 
 // returned begins the slow return of an instance that was expelled.
 func (b *backend) returned(now int64) {
-	b.seen.clear()
+	b.seen.Clear()
 	b.full.Store(now + outlierReturn)
 }
 

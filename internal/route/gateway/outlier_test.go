@@ -10,7 +10,7 @@ import (
 // saw counts requests of an instance.
 func (b *backend) saw(requests, failed int, now int64) {
 	for i := range requests {
-		b.seen.count(i < failed, now, outlierWindow)
+		b.seen.Count(i < failed, now, outlierWindow)
 	}
 }
 
@@ -63,26 +63,6 @@ func TestOutliersAreLeftAlone(t *testing.T) {
 func (r *reports) urgentEjections() int {
 	_, _, ejections := r.urgent()
 	return len(ejections)
-}
-
-func TestWhatFailedLongAgoIsForgotten(t *testing.T) {
-	var w window
-	for i := range 10 {
-		w.count(true, int64(i)*1000, outlierWindow)
-	}
-	if all, failed := w.sum(9000, outlierWindow); all != 10 || failed != 10 {
-		t.Errorf("%d of %d, want 10 of 10", failed, all)
-	}
-	if all, _ := w.sum(14_000, outlierWindow); all != 5 {
-		t.Errorf("%d are kept after half the time, want 5", all)
-	}
-	if all, _ := w.sum(19_000, outlierWindow); all != 0 {
-		t.Errorf("%d are kept for too long", all)
-	}
-	w.count(false, 19_000, outlierWindow)
-	if all, failed := w.sum(19_000, outlierWindow); all != 1 || failed != 0 {
-		t.Errorf("%d of %d, want 0 of 1", failed, all)
-	}
 }
 
 func TestAnOutlierComesBackSlowly(t *testing.T) {

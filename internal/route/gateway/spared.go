@@ -67,7 +67,7 @@ func (x *exchange) settled(g *group, b *backend, err, client error) {
 	failed := err != nil || x.answer.Status >= http.StatusInternalServerError
 	if !refused(err) { // which is seen by itself
 		at := x.g.watcher.now()
-		if b.seen.count(failed, at, outlierWindow); failed {
+		if b.seen.Count(failed, at, outlierWindow); failed {
 			g.compare(b, at, &x.g.cfg)
 		}
 	}
