@@ -122,7 +122,7 @@ func (x *exchange) reset(start time.Time, req *h1.Request) {
 func (x *exchange) chose(g *group, b *backend) {
 	x.group, x.back = g, b
 	if g.breaker != nil {
-		x.term = g.breaker.term()
+		x.term = g.breaker.Term()
 	}
 	x.attempts++
 	if x.busy != g.count {

@@ -97,7 +97,7 @@ func (x *exchange) send(t *trip) error {
 		}
 		if !b.acquire() { // it left the table just now
 			if g.breaker != nil {
-				g.breaker.void(g.breaker.term())
+				g.breaker.Void(g.breaker.Term())
 			}
 			if !x.again() {
 				return errNoInstance

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"naru/internal/route"
+	"naru/internal/route/breaker"
 )
 
 // policy is a route's policy made ready for requests.
@@ -14,8 +15,8 @@ type policy struct {
 	spec  *route.Policy
 	gates []gate // in the order of route.Policy's fields
 
-	breakers map[string]*breaker // by group
-	copies   chan struct{}       // one for each copy on its way
+	breakers map[string]*breaker.Breaker // by group
+	copies   chan struct{}               // one for each copy on its way
 
 	hsts            string // of answers over TLS
 	request         *edits // of what the app is sent

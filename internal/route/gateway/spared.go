@@ -8,24 +8,25 @@ import (
 
 	"naru/internal/fault"
 	"naru/internal/route"
+	"naru/internal/route/breaker"
 )
 
 // breaker returns the breaker of one of the entry's groups; nil where the route
 // wants none. One that was asked for in the same words goes on.
-func (p *policy) breaker(id, group string, before *policy, r *reports) *breaker {
+func (p *policy) breaker(id, group string, before *policy, r *reports) *breaker.Breaker {
 	if p == nil || p.spec.Breaker == nil {
 		return nil
 	}
 	if p.breakers == nil {
-		p.breakers = map[string]*breaker{}
+		p.breakers = map[string]*breaker.Breaker{}
 	}
 	if before != nil {
-		if b := before.breakers[group]; b != nil && reflect.DeepEqual(b.asked, *p.spec.Breaker) {
+		if b := before.breakers[group]; b != nil && reflect.DeepEqual(b.Asked(), *p.spec.Breaker) {
 			p.breakers[group] = b
 			return b
 		}
 	}
-	b := newBreaker(*p.spec.Breaker, func(s route.BreakerState, why string) {
+	b := breaker.New(*p.spec.Breaker, func(s route.BreakerState, why string) {
 		r.broke(route.Breaking{Time: time.Now(), Route: id, Group: group, State: s, Reason: why})
 	})
 	p.breakers[group] = b
@@ -42,25 +43,21 @@ func (p *policy) retire(next *policy) {
 		if next != nil && next.breakers[group] == b {
 			continue
 		}
-		b.mu.Lock()
-		if b.word.Load()%kinds != closed {
-			b.change(closed, "it is not asked for any more")
-		}
-		b.mu.Unlock()
+		b.Retire("it is not asked for any more")
 	}
 }
 
 // admissible and admits are the group's breaker's.
-func (g *group) admissible() bool { return g.breaker == nil || g.breaker.admissible(now()) }
+func (g *group) admissible() bool { return g.breaker == nil || g.breaker.Admissible(now()) }
 
-func (g *group) admits() bool { return g.breaker == nil || g.breaker.admits(now()) }
+func (g *group) admits() bool { return g.breaker == nil || g.breaker.Admits(now()) }
 
 // settled notes what became of an attempt. What was not the instance's doing
 // tells nothing.
 func (x *exchange) settled(g *group, b *backend, err, client error) {
 	if client != nil || errors.Is(err, errLeft) {
 		if g.breaker != nil {
-			g.breaker.void(x.term)
+			g.breaker.Void(x.term)
 		}
 		return
 	}
@@ -72,7 +69,7 @@ func (x *exchange) settled(g *group, b *backend, err, client error) {
 		}
 	}
 	if g.breaker != nil {
-		g.breaker.ended(x.term, failed, now())
+		g.breaker.Ended(x.term, failed, now())
 	}
 }
 
@@ -97,7 +94,7 @@ func (e *entry) spared() time.Duration {
 		if g.admissible() {
 			return 0
 		}
-		if wait := max(time.Millisecond, time.Duration(g.breaker.until.Load()-at)*time.Millisecond); least == 0 || wait < least {
+		if wait := max(time.Millisecond, time.Duration(g.breaker.Wait(at))*time.Millisecond); least == 0 || wait < least {
 			least = wait
 		}
 	}

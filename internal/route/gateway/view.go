@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"naru/internal/route"
+	"naru/internal/route/breaker"
 	"naru/internal/route/guard"
 )
 
@@ -60,7 +61,7 @@ type group struct {
 	count    *counter
 	compared compared
 	match    *route.Match
-	breaker  *breaker // nil: it is never spared
+	breaker  *breaker.Breaker // nil: it is never spared
 }
 
 // tables holds the present view and the backends that left it busy.

@@ -1,7 +1,6 @@
-package gateway
+package breaker
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,17 +12,17 @@ import (
 )
 
 // told is a breaker and what it said.
-func told(spec route.Breaker) (*breaker, *[]route.BreakerState) {
+func told(spec route.Breaker) (*Breaker, *[]route.BreakerState) {
 	var said []route.BreakerState
-	return newBreaker(spec, func(s route.BreakerState, _ string) { said = append(said, s) }), &said
+	return New(spec, func(s route.BreakerState, _ string) { said = append(said, s) }), &said
 }
 
 // ask lets a request in and ends it.
-func (b *breaker) ask(failed bool, now int64) bool {
-	if !b.admissible(now) || !b.admits(now) {
+func (b *Breaker) ask(failed bool, now int64) bool {
+	if !b.Admissible(now) || !b.Admits(now) {
 		return false
 	}
-	b.ended(b.term(), failed, now)
+	b.Ended(b.Term(), failed, now)
 	return true
 }
 
@@ -71,22 +70,22 @@ func TestBreakerLetsNoMoreTryThanItSays(t *testing.T) {
 	b, _ := told(route.Breaker{Requests: 1, Probes: 3})
 	b.ask(true, 0)
 	at := int64(20_000)
-	old := b.term()
+	old := b.Term()
 	for range 3 {
-		if !b.admits(at) {
+		if !b.Admits(at) {
 			t.Fatal("a try is refused")
 		}
 	}
-	if b.admissible(at) || b.admits(at) {
+	if b.Admissible(at) || b.Admits(at) {
 		t.Error("a fourth request is let in")
 	}
-	b.ended(old, true, at) // of the time before
-	b.void(b.term())
-	if !b.admits(at) {
+	b.Ended(old, true, at) // of the time before
+	b.Void(b.Term())
+	if !b.Admits(at) {
 		t.Error("a try that told nothing is not replaced")
 	}
 	// All tries hang: others are made after a while.
-	if at += 15_001; !b.admits(at) {
+	if at += 15_001; !b.Admits(at) {
 		t.Error("tries that hang keep the group out for ever")
 	}
 	if b.word.Load()%kinds != halfOpen {
@@ -102,13 +101,13 @@ func TestBreakerUnderManyHands(t *testing.T) {
 		all.Go(func() {
 			for range 5000 {
 				now := clock.Add(1) / 8
-				if !b.admissible(now) || !b.admits(now) {
+				if !b.Admissible(now) || !b.Admits(now) {
 					continue
 				}
-				if term := b.term(); now%7 == 0 {
-					b.void(term)
+				if term := b.Term(); now%7 == 0 {
+					b.Void(term)
 				} else {
-					b.ended(term, now%5 < int64(i%3), now)
+					b.Ended(term, now%5 < int64(i%3), now)
 				}
 			}
 		})
@@ -118,76 +117,5 @@ func TestBreakerUnderManyHands(t *testing.T) {
 	defer b.mu.Unlock()
 	if b.tries < 0 || b.tries > b.spec.Probes {
 		t.Errorf("%d tries", b.tries)
-	}
-}
-
-func TestBreakersOutliveTablesAndSaySo(t *testing.T) {
-	ts := tablesWith(t, Config{}, groupOf("g", 1, 1))
-	table := oneRoute(groupOf("g1", 1, 1), groupOf("g2", 1, 1))
-	table.Routes[0].Policy = &route.Policy{Breaker: &route.Breaker{Requests: 1}}
-	use := func() *entry {
-		t.Helper()
-		if err := ts.apply(table); err != nil {
-			t.Fatal(err)
-		}
-		return ts.entryOf("shop.test")
-	}
-	first := use().groups[0].breaker
-	first.ended(first.term(), true, now())
-	e := use()
-	if e.groups[0].breaker != first {
-		t.Error("a table made the breaker forget")
-	}
-	for range 50 {
-		if g, _ := e.pick(&ts.cfg, nil); g.id != "g2" {
-			t.Fatal("a request went to the group that is spared")
-		}
-	}
-	second := e.groups[1].breaker
-	second.ended(second.term(), true, now())
-	if _, b := e.pick(&ts.cfg, nil); b != nil || e.spared() < 14*time.Second {
-		t.Errorf("all are spared: picked %v, spared for %s", b, e.spared())
-	}
-	if got := ts.reports.standing(); len(got) != 2 {
-		t.Errorf("not closed: %v", got)
-	}
-	table.Routes[0].Groups = table.Routes[0].Groups[:1]
-	use()
-	table.Routes[0].Policy = nil
-	use()
-	if got := ts.reports.standing(); len(got) != 0 {
-		t.Errorf("nobody will close %v", got)
-	}
-	var states []route.BreakerState
-	for _, b := range ts.reports.takeBreakings() {
-		states = append(states, b.State)
-	}
-	if want := []route.BreakerState{route.BreakerOpen, route.BreakerOpen, route.BreakerClosed, route.BreakerClosed}; !slices.Equal(states, want) {
-		t.Errorf("said %v, want %v", states, want)
-	}
-}
-
-// A group that is spared says nothing, and nothing looks like success to a guard.
-func TestGuardedGroupsAreNotSpared(t *testing.T) {
-	table := oneRoute(groupOf("old", 90, 1), groupOf("new", 10, 1), groupOf("other", 10, 1))
-	table.Routes[0].Policy = &route.Policy{Breaker: &route.Breaker{}}
-	ts := tablesWith(t, Config{})
-	breakers := func() map[string]bool {
-		if err := ts.apply(table); err != nil {
-			t.Fatal(err)
-		}
-		got := map[string]bool{}
-		for _, g := range ts.entryOf("shop.test").groups {
-			got[g.id] = g.breaker != nil
-		}
-		return got
-	}
-	table.Routes[0].Groups[1].Guard = &route.Guard{Key: "rollout-1", Baseline: "old"}
-	if got, want := breakers(), (map[string]bool{"old": false, "new": false, "other": true}); !maps.Equal(got, want) {
-		t.Errorf("under a guard %v, want %v", got, want)
-	}
-	table.Routes[0].Groups[1].Guard = nil
-	if got, want := breakers(), (map[string]bool{"old": true, "new": true, "other": true}); !maps.Equal(got, want) {
-		t.Errorf("without one %v, want %v", got, want)
 	}
 }
