@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -25,46 +24,6 @@ func asking(t testing.TB, ip string, trusted []netip.Prefix, fields string) *exc
 	}
 	x.reset(time.Now(), &x.request)
 	return x
-}
-
-func TestRateGivesAsManyAsItSays(t *testing.T) {
-	for name, tc := range map[string]struct {
-		spec   route.Rate
-		first  int           // at once
-		second time.Duration // until the next one after that
-		hour   int           // more of them in an hour, asked without a pause
-	}{
-		"ten a second":          {route.Rate{Requests: 10}, 10, 100 * time.Millisecond, 36_000},
-		"one in two seconds":    {route.Rate{Requests: 0.5}, 1, 2 * time.Second, 1800},
-		"a burst of its own":    {route.Rate{Requests: 60, Per: app.Duration(time.Minute), Burst: 3}, 3, time.Second, 3600},
-		"a million in an hour":  {route.Rate{Requests: 1_000_000, Per: app.Duration(time.Hour), Burst: 1}, 1, 3600 * time.Microsecond, 1_000_000},
-		"by a value, all equal": {route.Rate{Requests: 2, By: "header:X-Key"}, 2, 500 * time.Millisecond, 7200},
-		"by a value, none":      {route.Rate{Requests: 2, By: "cookie:key"}, 2, 500 * time.Millisecond, 7200},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRate(tc.spec).ready()
-			x := asking(t, "192.0.2.1", nil, "X-Key: a\r\n")
-			now := int64(time.Hour)
-			for i := range tc.first {
-				if wait := r.take(x, now); wait != 0 {
-					t.Fatalf("request %d waits %s", i, wait)
-				}
-			}
-			if wait := r.take(x, now); wait != tc.second {
-				t.Errorf("then it takes %s, want %s", wait, tc.second)
-			}
-			got := 0
-			for end := now + int64(time.Hour); now <= end; {
-				wait := r.take(x, now)
-				if now += int64(wait); wait == 0 {
-					got++
-				}
-			}
-			if got < tc.hour || got > tc.hour+1 {
-				t.Errorf("%d in an hour, want %d", got, tc.hour)
-			}
-		})
-	}
 }
 
 func TestRateCountsVisitors(t *testing.T) {
@@ -106,32 +65,29 @@ func TestRateCountsVisitors(t *testing.T) {
 	}
 }
 
-func TestNobodyGetsRidOfABucketByInventingValues(t *testing.T) {
-	r := newRate(route.Rate{Requests: 1, Per: app.Duration(time.Hour), By: "header:X-Key"}).ready()
-	now := int64(time.Hour)
-	mine := asking(t, "192.0.2.1", nil, "X-Key: mine\r\n")
-	if r.take(mine, now) != 0 {
-		t.Fatal("the first request waits")
-	}
-	for i := range 3 * rateShards * shardKeys {
-		r.keyed(rand.Uint64(), now+int64(i))
-		if i%100 == 0 && r.take(mine, now+int64(i)) == 0 {
-			t.Fatalf("the bucket was forgotten after %d others", i)
-		}
-	}
-	keys := 0
-	for i := range r.shards {
-		keys += len(r.shards[i].full)
-	}
-	if keys > rateShards*shardKeys {
-		t.Errorf("%d keys are kept", keys)
-	}
-	// When all are full again there is room for others.
-	now += 2 * int64(time.Hour)
-	for i := range 100 {
-		if r.keyed(rand.Uint64(), now) != 0 {
-			t.Fatalf("visitor %d waits", i)
-		}
+func TestRateCountsValues(t *testing.T) {
+	for name, tc := range map[string]struct {
+		by, first, then string
+		together        bool
+	}{
+		"the same header":  {"header:X-Key", "X-Key: a", "x-key: a", true},
+		"another header":   {"header:X-Key", "X-Key: a", "X-Key: b", false},
+		"without a header": {"header:X-Key", "X-Other: a", "X-Other: b", true},
+		"one of them":      {"header:X-Key", "X-Key: a", "X-Other: a", false},
+		"the same cookie":  {"cookie:key", "Cookie: key=a; b=1", "Cookie: b=2; key=a", true},
+		"another cookie":   {"cookie:key", "Cookie: key=a", "Cookie: key=b", false},
+		"without a cookie": {"cookie:key", "Cookie: other=a", "Accept: */*", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRate(route.Rate{Requests: 1, By: tc.by}).ready()
+			now := int64(time.Hour)
+			if r.take(asking(t, "192.0.2.1", nil, tc.first+"\r\n"), now) != 0 {
+				t.Fatal("the first request waits")
+			}
+			if got := r.take(asking(t, "192.0.2.1", nil, tc.then+"\r\n"), now) != 0; got != tc.together {
+				t.Errorf("counted together: %v", got)
+			}
+		})
 	}
 }
 
