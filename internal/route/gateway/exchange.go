@@ -6,6 +6,7 @@ import (
 
 	"naru/internal/route"
 	"naru/internal/route/h1"
+	"naru/internal/route/turnstile"
 )
 
 // client is who asked, over whichever protocol. All of it is called by the
@@ -67,12 +68,12 @@ type exchange struct {
 	ids     [36]byte
 	trace   trace
 	tried   tried
-	begun   bool      // the answer's head was sent
-	place   *bulkhead // holds a place in it
-	replica *replica  // copy of it that is being made; nil: none
-	seated  *backend  // where its cookie says it belongs
-	term    int64     // of the group's breaker, when it was let in
-	key     [8]byte   // scratch for what a rate counts by
+	begun   bool                 // the answer's head was sent
+	place   *turnstile.Turnstile // of its route, while it has a place
+	replica *replica             // copy of it that is being made; nil: none
+	seated  *backend             // where its cookie says it belongs
+	term    int64                // of the group's breaker, when it was let in
+	key     [8]byte              // scratch for what a rate counts by
 
 	entry  *entry
 	group  *group   // the last one tried; nil before the first
@@ -152,7 +153,7 @@ func (x *exchange) ended() {
 	x.idle()
 	x.relaxed()
 	if x.place != nil {
-		x.place.leave()
+		x.place.Leave()
 		x.place = nil
 	}
 	c := x.g.reports.stray
