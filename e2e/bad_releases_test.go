@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +27,8 @@ type flaw struct {
 	says   []string      // one of these is the reason the command gives
 	push   []string      // how it is pushed beside --strategy canary
 	serves bool          // visitors reach it
+	fine   bool          // and see nothing bad
+	rules  []string      // of the route
 }
 
 func flaws() []flaw {
@@ -33,6 +38,8 @@ func flaws() []flaw {
 		{name: "slow", runs: 20, failed: 0, within: 4 * time.Second, says: []string{"latency: "}, serves: true},
 		{name: "crash", runs: 20, failed: 5, within: time.Second, says: []string{"instance 0: exit 3", "errors: "}, serves: true},
 		{name: "never", runs: 5, failed: 0, says: []string{"not healthy after 3s"}, push: []string{"--start-timeout", "3s"}},
+		{name: "unwell", runs: 5, failed: 0, says: []string{"health: 0 of 1 of its instances pass the gateway's health check (GET /up: status 503), 2 of 2 of what ran before"},
+			serves: true, fine: true, rules: []string{"health=/up", "health.every=1s", "health.timeout=1s", "health.fails=2"}},
 	}
 }
 
@@ -53,6 +60,9 @@ func TestBadReleases(t *testing.T) {
 		"--health-check", "http", "--health-path", "/health")
 	c := p.crowd(t, "judged")
 	for _, f := range flaws() {
+		if len(f.rules) > 0 {
+			p.admin.do(t, append([]string{"route", "set", "judged"}, f.rules...)...)
+		}
 		for _, dead := range []bool{false, true} {
 			name := f.name
 			if dead {
@@ -166,6 +176,7 @@ func (p *platform) withoutControl(t *testing.T, c *crowd, f flaw, out *output) {
 		return nil
 	})
 	// It is fine for a second, and bad from then on.
+	tripped := p.trips(t)
 	if err := syscall.Kill(server, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -174,12 +185,30 @@ func (p *platform) withoutControl(t *testing.T, c *crowd, f flaw, out *output) {
 			t.Error(err)
 		}
 	}()
+	if f.fine { // what the gateway found out it keeps for its next process
+		eventually(t, 60*time.Second, "the guard trips", func() error {
+			if now := p.trips(t); now == tripped {
+				return errorText(now)
+			}
+			return nil
+		})
+	}
 	eventually(t, 30*time.Second, "the release has no visitors any more", func() error {
 		if n, last := c.bad(); n < 40 || time.Since(last) < time.Second {
 			return fmt.Errorf("%d, the last %s ago", n, time.Since(last))
 		}
 		return nil
 	})
+}
+
+// trips is what the gateway keeps of guards that tripped.
+func (p *platform) trips(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.data(), "gateway", "table.json.trips"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // seen is one visit.
@@ -298,7 +327,7 @@ func (c *crowd) about(t *testing.T, f flaw) (failed, served int, within time.Dur
 			last = one.began
 		}
 	}
-	if f.serves && f.name != "crash" && first.IsZero() { // a request that met the crash is sent elsewhere
+	if f.serves && !f.fine && f.name != "crash" && first.IsZero() { // a request that met the crash is sent elsewhere
 		t.Errorf("nobody noticed that it is bad: %d visits", served)
 	}
 	if !first.IsZero() {

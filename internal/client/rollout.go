@@ -27,7 +27,7 @@ type Rollout struct {
 // RolloutTrip is what a gateway saw.
 type RolloutTrip struct {
 	At      time.Time `json:"at"`
-	Measure string    `json:"measure" enum:"errors,latency"`
+	Measure string    `json:"measure" enum:"errors,latency,health"`
 	Group   string    `json:"group" doc:"id of the group that lost its traffic"`
 	Text    string    `json:"text" doc:"what was measured and what is allowed"`
 }

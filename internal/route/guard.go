@@ -79,6 +79,7 @@ type Measure string
 const (
 	Errors  Measure = "errors"  // answers of 5xx, and requests that got none because of the instance
 	Latency Measure = "latency" // time to the answer's header
+	Health  Measure = "health"  // instances that fail the gateway's own health check
 )
 
 // Trip tells that a gateway took a group's weight away. It is said again on
@@ -95,11 +96,13 @@ type Trip struct {
 	Allowed  float64      `json:"allowed"`           // times the baseline's share, or with Alone an absolute share
 	Alone    bool         `json:"alone,omitempty"`   // the baseline had no traffic to compare with
 	Slow     app.Duration `json:"slow,omitempty"`    // latency: what counts as slow
-	Odds     float64      `json:"odds"`              // evidence against "not worse", as odds
+	Odds     float64      `json:"odds,omitempty"`    // evidence against "not worse", as odds; none for health
+	Said     string       `json:"said,omitempty"`    // health: what was asked and what came of it, "GET /up: status 503"
 	Gateway  string       `json:"gateway,omitempty"` // process that saw it; filled in by the hub
 }
 
-// Tally counts requests and those among them that count against a group.
+// Tally counts requests, or instances, and those among them that count against a
+// group.
 type Tally struct {
 	Requests uint64 `json:"requests"`
 	Bad      uint64 `json:"bad"`
@@ -113,8 +116,15 @@ func (t Tally) Share() float64 {
 	return float64(t.Bad) / float64(t.Requests)
 }
 
+func (t Tally) passing() string {
+	return fmt.Sprintf("%d of %d", t.Requests-min(t.Bad, t.Requests), t.Requests)
+}
+
 // Reason says in one line for people what was measured and what is allowed.
 func (t Trip) Reason() string {
+	if t.Measure == Health {
+		return fmt.Sprintf("health: %s of its instances pass the gateway's health check (%s), %s of what ran before", t.Canary.passing(), t.Said, t.Base.passing())
+	}
 	what := "failed"
 	if t.Measure == Latency {
 		what = "took over " + t.Slow.Std().Round(time.Millisecond).String()

@@ -62,6 +62,9 @@ func TestTripsSayWhy(t *testing.T) {
 		"latency: 9 of 20 requests took over 80ms (45 %), allowed 10 %": {
 			Measure: route.Latency, Canary: route.Tally{Requests: 20, Bad: 9}, Allowed: 0.1, Alone: true, Slow: app.Duration(80 * time.Millisecond),
 		},
+		"health: 0 of 2 of its instances pass the gateway's health check (GET /up: status 503), 3 of 4 of what ran before": {
+			Measure: route.Health, Canary: route.Tally{Requests: 2, Bad: 2}, Base: route.Tally{Requests: 4, Bad: 1}, Said: "GET /up: status 503",
+		},
 	} {
 		if got := trip.Reason(); got != want {
 			t.Errorf("Reason() = %s\nwant       %s", got, want)

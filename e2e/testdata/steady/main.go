@@ -29,6 +29,7 @@ func main() {
 	}
 	http.HandleFunc("/{$}", app.page)
 	http.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "fine") })
+	http.HandleFunc("/up", app.up)
 	http.HandleFunc("/slow", slow)
 	http.HandleFunc("/echo", echo)
 	http.HandleFunc("/socket", socket)
@@ -40,6 +41,13 @@ type app struct {
 	work          time.Duration // of a page
 	after         int64         // pages that are fine before the flaw shows
 	asked         atomic.Int64
+}
+
+// up is what the gateway asks.
+func (a *app) up(w http.ResponseWriter, _ *http.Request) {
+	if a.flaw == "unwell" && a.asked.Load() >= a.after {
+		http.Error(w, "unwell", http.StatusServiceUnavailable)
+	}
 }
 
 // page answers with the release, which is how a test knows who did.

@@ -89,7 +89,7 @@ func (g *Gateway) receive(ctx context.Context, conn net.Conn) error {
 			continue
 		}
 		g.keep(ctx, t)
-		if err := g.tables.apply(t); err != nil {
+		if err := g.Apply(t); err != nil {
 			g.reports.refused(t.Version, err)
 		}
 	}

@@ -54,7 +54,7 @@ func (g *Gateway) load(ctx context.Context) error {
 const manyRoutes = 1000
 
 func (g *Gateway) use(ctx context.Context, t *route.Table) error {
-	if err := g.tables.apply(t); err != nil {
+	if err := g.Apply(t); err != nil {
 		return err
 	}
 	if g.tables.view().waiting {

@@ -53,6 +53,7 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, log: log, generation: id.New(), conns: newConns()}
 	g.reports = newReports(cfg)
 	g.tables = newTables(cfg, g.reports)
+	g.tables.probers.told = g.examine
 	g.tables.translator = newTranslator(cfg, log)
 	g.logins = newLogins(runtime.GOMAXPROCS(0) / 2)
 	g.exchanges.New = func() any { return &exchange{g: g} }
@@ -108,7 +109,11 @@ func (g *Gateway) Version() uint64 { return g.tables.version() }
 
 // Apply makes a table the one that new requests use. It is what the control
 // stream and the table file do; tests and embedders may do it directly.
-func (g *Gateway) Apply(t *route.Table) error { return g.tables.apply(t) }
+func (g *Gateway) Apply(t *route.Table) error {
+	err := g.tables.apply(t)
+	g.examine() // weight may have come to a group that is known to be unwell
+	return err
+}
 
 // Table returns the table in use; it must not be changed.
 func (g *Gateway) Table() *route.Table { return g.tables.view().table }

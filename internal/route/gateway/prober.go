@@ -32,12 +32,14 @@ type prober struct {
 	passes  int // in a row
 	unwell  bool
 	stopped bool
+	course  course
 }
 
 // probers asks instances how they are.
 type probers struct {
 	reports *reports
 	ask     func(context.Context, question) error
+	told    func()        // is called after each answer
 	slots   chan struct{} // one for each question on its way
 	wake    chan struct{}
 
@@ -55,7 +57,7 @@ const (
 )
 
 func newProbers(r *reports) *probers {
-	return &probers{reports: r, ask: newAsking(), slots: make(chan struct{}, probesAtOnce), wake: make(chan struct{}, 1), all: map[question]*prober{}}
+	return &probers{reports: r, ask: newAsking(), told: func() {}, slots: make(chan struct{}, probesAtOnce), wake: make(chan struct{}, 1), all: map[question]*prober{}}
 }
 
 // questionOf completes what a route says.
@@ -143,9 +145,11 @@ func (p *probers) run(ctx context.Context) {
 			defer func() { <-p.slots }()
 			limit, cancel := context.WithTimeout(ctx, one.probe.Timeout.Std())
 			defer cancel()
+			asked := time.Now()
 			err := p.ask(limit, one.question)
 			if ctx.Err() == nil {
-				p.heard(one, err)
+				p.heard(one, asked, err)
+				p.told()
 			}
 		})
 	}
@@ -165,8 +169,9 @@ func (p *probers) next(now time.Time) (*prober, time.Duration) {
 	return one, 0
 }
 
-// heard takes an answer, and has the question asked again.
-func (p *probers) heard(one *prober, err error) {
+// heard takes an answer to what was asked at a time, and has the question asked
+// again.
+func (p *probers) heard(one *prober, asked time.Time, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if one.stopped {
@@ -181,13 +186,15 @@ func (p *probers) heard(one *prober, err error) {
 	} else {
 		one.fails, one.passes = 0, one.passes+1
 	}
+	said := fmt.Sprintf("GET %s: %v", one.probe.Path, err)
+	one.course.add(asked, time.Now(), one.fails, said)
 	in := &one.back.instance
 	e := route.Ejection{Time: time.Now(), Instance: in.ID, Address: in.Address}
 	switch {
 	case !one.unwell && one.fails >= one.probe.Fails:
 		one.unwell = true
 		one.back.unwell.Add(1)
-		e.Reason = fmt.Sprintf("GET %s: %v", one.probe.Path, err)
+		e.Reason = said
 	case one.unwell && one.passes >= one.probe.Passes:
 		one.unwell = false
 		one.back.unwell.Add(-1)

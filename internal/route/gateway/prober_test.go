@@ -27,16 +27,18 @@ type ward struct {
 func newWard(t *testing.T, cfg Config) *ward {
 	cfg = cfg.withDefaults()
 	w := &ward{tables: newTables(cfg, newReports(cfg)), ill: map[string]bool{}, asked: map[string]int{}}
-	w.probers.ask = func(_ context.Context, q question) error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.asked[q.back.instance.ID+q.probe.Path]++
-		if w.ill[q.back.instance.ID] {
-			return errors.New("status 500")
-		}
-		return nil
-	}
+	w.probers.ask = w.answer
 	return w
+}
+
+func (w *ward) answer(_ context.Context, q question) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked[q.back.instance.ID+q.probe.Path]++
+	if w.ill[q.back.instance.ID] {
+		return errors.New("status 500")
+	}
+	return nil
 }
 
 func (w *ward) set(id string, ill bool) {

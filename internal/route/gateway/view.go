@@ -23,6 +23,7 @@ type view struct {
 	bySNI    *route.Index[*passage] // nil where there are none
 	backends map[backendKey]*backend
 	asked    map[question]struct{} // about instances; nil: none
+	trials   []trial               // guarded groups whose instances are asked
 	waiting  bool                  // the table is of another boot, or there is none yet: no address may be trusted
 }
 
@@ -119,7 +120,7 @@ func (t *tables) put(table *route.Table) {
 	t.passages(table, old, next)
 	t.now.Store(next)
 	if next.waiting { // its addresses may be anybody's
-		next.asked = nil
+		next.asked, next.trials = nil, nil
 	}
 	t.probers.want(next.asked)
 	for id, e := range old.byID {
@@ -190,6 +191,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		e.spare.weight, e.spare.until = 1, 1
 		e.groups = []*group{e.spare}
 	}
+	next.trials = append(next.trials, trialsOf(e)...)
 	e.sticky = newSticky(e)
 	e.mirror = t.newMirror(e, before, next)
 	return e

@@ -26,6 +26,12 @@
 // larger of the guard's floor and r times what the baseline is known to do at
 // most. What is broken for everybody then looks like the group's fault.
 //
+// # Health
+//
+// A group whose instances all fail the gateway's own health check gets no
+// requests, so there is nothing to compare. Whoever asks instances tells the Watch
+// (Unwell), and that trips it without a test: it is no matter of chance.
+//
 // # Use
 //
 // A gateway keeps one Set for its life and calls Set.Update with every table
@@ -147,6 +153,26 @@ func (w *Watch) Ended(r Request, now time.Time) *route.Trip {
 	w.failed[r.Side]++
 	w.bad(r, w.tallies(route.Errors))
 	return w.decide(now)
+}
+
+// Baseline is the id of the group that the watched one is compared with.
+func (w *Watch) Baseline() string { return w.guard.Baseline }
+
+// Unwell takes that no instance of the group passes a health check that the
+// baseline's pass; said is what was asked and answered. It returns a trip if the
+// guard had none.
+func (w *Watch) Unwell(canary, baseline route.Tally, said string, now time.Time) *route.Trip {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.trip.Load() != nil {
+		return nil
+	}
+	t := &route.Trip{
+		Time: now.UTC(), Key: w.guard.Key, Group: w.group, Baseline: w.guard.Baseline, Measure: route.Health,
+		Canary: canary, Base: baseline, Said: said,
+	}
+	w.trip.Store(t)
+	return t
 }
 
 // turn lets the latency's measure see the slot that is over.
