@@ -5,13 +5,14 @@ import (
 
 	"naru/internal/fault"
 	"naru/internal/route"
+	"naru/internal/route/prefix"
 )
 
 // addresses lets visitors in by where they come from.
 type addresses struct {
 	spec        *route.Addresses
 	made        bool
-	allow, deny prefixes
+	allow, deny prefix.Set
 }
 
 func newAddresses(spec *route.Addresses) *addresses { return &addresses{spec: spec} }
@@ -22,14 +23,14 @@ func (a *addresses) rule() any { return *a.spec }
 // that differs from the one before in nothing else.
 func (a *addresses) ready() *addresses {
 	if !a.made {
-		a.made, a.allow, a.deny = true, newPrefixes(a.spec.Allow), newPrefixes(a.spec.Deny)
+		a.made, a.allow, a.deny = true, prefix.SetOf(a.spec.Allow), prefix.SetOf(a.spec.Deny)
 	}
 	return a
 }
 
 func (a *addresses) pass(x *exchange) (*page, error) {
 	from := x.visitor()
-	if !a.deny.has(from) && (len(a.spec.Allow) == 0 || a.allow.has(from)) {
+	if !a.deny.Has(from) && (len(a.spec.Allow) == 0 || a.allow.Has(from)) {
 		return nil, nil
 	}
 	x.problem = "refused: the address " + from.String() + " is not let in"

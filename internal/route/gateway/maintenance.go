@@ -7,13 +7,14 @@ import (
 
 	"naru/internal/fault"
 	"naru/internal/route"
+	"naru/internal/route/prefix"
 )
 
 // maintenance shows visitors a page in place of the app.
 type maintenance struct {
 	spec   *route.Maintenance
 	made   bool
-	except prefixes
+	except prefix.Set
 }
 
 func newMaintenance(spec *route.Maintenance) *maintenance { return &maintenance{spec: spec} }
@@ -23,13 +24,13 @@ func (m *maintenance) rule() any { return *m.spec }
 // ready makes the set of one that is to be used.
 func (m *maintenance) ready() *maintenance {
 	if !m.made {
-		m.made, m.except = true, newPrefixes(m.spec.Except)
+		m.made, m.except = true, prefix.SetOf(m.spec.Except)
 	}
 	return m
 }
 
 func (m *maintenance) pass(x *exchange) (*page, error) {
-	if len(m.except) > 0 && m.except.has(x.visitor()) {
+	if len(m.except) > 0 && m.except.Has(x.visitor()) {
 		return nil, nil
 	}
 	x.problem = "maintenance"

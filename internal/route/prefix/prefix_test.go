@@ -1,4 +1,4 @@
-package gateway
+package prefix
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"naru/internal/route"
 )
 
-func TestPrefixes(t *testing.T) {
+func TestSet(t *testing.T) {
 	for name, tt := range map[string]struct {
 		set     []string
 		in, out []string
@@ -26,18 +26,18 @@ func TestPrefixes(t *testing.T) {
 		"mapped":            {[]string{"::ffff:192.0.2.0/120"}, []string{"192.0.2.9"}, []string{"192.0.3.1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			set := newPrefixes(tt.set)
+			set := SetOf(tt.set)
 			for _, a := range tt.in {
-				if !set.has(netip.MustParseAddr(a)) {
+				if !set.Has(netip.MustParseAddr(a)) {
 					t.Errorf("%s is not in", a)
 				}
 			}
 			for _, a := range tt.out {
-				if set.has(netip.MustParseAddr(a)) {
+				if set.Has(netip.MustParseAddr(a)) {
 					t.Errorf("%s is in", a)
 				}
 			}
-			if set.has(netip.Addr{}) {
+			if set.Has(netip.Addr{}) {
 				t.Error("an address that is none is in")
 			}
 		})
@@ -62,7 +62,7 @@ func manyPrefixes(rnd *rand.Rand) []string {
 func TestTenThousandPrefixesAreThoseOfEachByItself(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	texts := manyPrefixes(rnd)
-	set := newPrefixes(texts)
+	set := SetOf(texts)
 	plain := make([]netip.Prefix, len(texts))
 	for i, text := range texts {
 		plain[i] = netip.MustParsePrefix(text)
@@ -80,7 +80,7 @@ func TestTenThousandPrefixesAreThoseOfEachByItself(t *testing.T) {
 		for _, p := range plain {
 			want = want || p.Contains(a)
 		}
-		if got := set.has(a); got != want {
+		if got := set.Has(a); got != want {
 			t.Fatalf("%s: in %v, want %v", a, got, want)
 		}
 		if want {
@@ -92,21 +92,21 @@ func TestTenThousandPrefixesAreThoseOfEachByItself(t *testing.T) {
 	}
 }
 
-func BenchmarkPrefixes(b *testing.B) {
+func BenchmarkSet(b *testing.B) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	texts := manyPrefixes(rnd)
-	set := newPrefixes(texts)
+	set := SetOf(texts)
 	b.Run("look up in 10000", func(b *testing.B) {
 		b.ReportAllocs()
 		a := netip.MustParseAddr("10.77.3.9")
 		for b.Loop() {
-			set.has(a)
+			set.Has(a)
 		}
 	})
 	b.Run("make 10000", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			newPrefixes(texts)
+			SetOf(texts)
 		}
 	})
 }

@@ -1,4 +1,5 @@
-package gateway
+// Package prefix holds sets of addresses that are quick to ask.
+package prefix
 
 import (
 	"net/netip"
@@ -7,16 +8,17 @@ import (
 	"naru/internal/route"
 )
 
-// prefixes is a set of addresses. It holds them as ranges that do not touch, in
-// order, so that a look-up is a binary search: n prefixes cost at most log2(n)
-// comparisons and 48 bytes each.
-type prefixes []span
+// Set is a set of addresses; nil has none. It holds them as ranges that do not
+// touch, in order, so that a look-up is a binary search: n prefixes cost at most
+// log2(n) comparisons and 48 bytes each.
+type Set []span
 
 type span struct{ from, to netip.Addr }
 
-// newPrefixes makes a set of addresses and prefixes that were checked.
-func newPrefixes(texts []string) prefixes {
-	all := make(prefixes, 0, len(texts))
+// SetOf makes a set of addresses and prefixes that were checked; others are left
+// out.
+func SetOf(texts []string) Set {
+	all := make(Set, 0, len(texts))
 	for _, text := range texts {
 		if p, err := route.ParsePrefix(text); err == nil {
 			all = append(all, span{p.Addr(), lastOf(p)})
@@ -50,8 +52,8 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return last
 }
 
-// has reports whether an address is in the set; one that is not valid is in none.
-func (s prefixes) has(a netip.Addr) bool {
+// Has reports whether an address is in the set; one that is not valid is in none.
+func (s Set) Has(a netip.Addr) bool {
 	low, high := 0, len(s)
 	for low < high { // the first span that begins behind a
 		if mid := (low + high) / 2; s[mid].from.Compare(a) <= 0 {
