@@ -6,6 +6,7 @@ import (
 
 	"naru/internal/route"
 	"naru/internal/route/h1"
+	"naru/internal/route/trace"
 	"naru/internal/route/turnstile"
 )
 
@@ -66,7 +67,7 @@ type exchange struct {
 	text    []byte // the head of a request of HTTP/2, written down
 	id      []byte
 	ids     [36]byte
-	trace   trace
+	trace   trace.Trace
 	tried   tried
 	begun   bool                 // the answer's head was sent
 	place   *turnstile.Turnstile // of its route, while it has a place
@@ -115,7 +116,7 @@ func (x *exchange) reset(start time.Time, req *h1.Request) {
 	x.identify()
 	if req != nil {
 		x.locate()
-		x.trace.of(req)
+		x.trace.Of(req)
 	}
 }
 
@@ -180,7 +181,7 @@ func (x *exchange) describe(a *route.Access, text *texts, took time.Duration) {
 	if x.req != nil {
 		a.Method, a.Host, a.URI = text.of(x.req.Method), text.of(x.req.Host()), text.of(x.req.Target)
 		a.Agent, a.Referer = text.of(x.req.Get(h1.UserAgent)), text.of(x.req.Get(h1.Referer))
-		a.Trace = text.of(x.trace.id(x.req))
+		a.Trace = text.of(x.trace.ID(x.req))
 	}
 	if x.entry != nil {
 		a.Route, a.App = x.entry.spec.ID, x.entry.spec.App

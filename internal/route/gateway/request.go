@@ -30,8 +30,8 @@ func (x *exchange) head() []byte {
 	if len(x.id) == len(x.ids) && &x.id[0] == &x.ids[0] {
 		b = line(b, "X-Request-Id: ", x.id)
 	}
-	if !x.trace.keep {
-		b = line(b, "Traceparent: ", x.trace.line[:])
+	if !x.trace.Kept() {
+		b = line(b, "Traceparent: ", x.trace.Line())
 	}
 	b = x.connection(b)
 	if p := x.entry.policy; p != nil && p.request != nil {
@@ -49,7 +49,7 @@ func (x *exchange) passes(k h1.Kind) bool {
 	case h1.RequestID:
 		return len(x.id) == 0 || &x.id[0] != &x.ids[0]
 	case h1.Traceparent, h1.Tracestate:
-		return x.trace.keep
+		return x.trace.Kept()
 	case h1.ForwardedFor:
 		return false // merged
 	case h1.ForwardedHost, h1.ForwardedProto, h1.ForwardedOther:
@@ -112,31 +112,4 @@ func line(b []byte, name string, value []byte) []byte {
 	b = append(b, name...)
 	b = append(b, value...)
 	return append(b, '\r', '\n')
-}
-
-// identify takes over the request id a client or a proxy before us chose, if it
-// is harmless, so that one id runs through all logs; else it makes one.
-func (x *exchange) identify() {
-	if x.req != nil && x.req.Count(h1.RequestID) == 1 {
-		if id := x.req.Get(h1.RequestID); harmless(id) {
-			x.id = id
-			return
-		}
-	}
-	x.id = appendID(x.ids[:0], x.start.UnixMilli())
-}
-
-func harmless(b []byte) bool {
-	if len(b) == 0 || len(b) > 128 {
-		return false
-	}
-	for _, c := range b {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		case c == '-', c == '_', c == '.', c == ':', c == '/', c == '+', c == '=', c == '@':
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -58,7 +58,7 @@ func TestMostRulesCostNoAllocation(t *testing.T) {
 		head = append(head, fmt.Sprintf("x_Removed-%d: 1", i), fmt.Sprintf("X-SET_%d: 1", i), fmt.Sprintf("X-Kept-%d: 1", i))
 	}
 	x := arrived(t, "192.0.2.1:1", Config{}, head...)
-	x.trace.of(x.req)
+	x.trace.Of(x.req)
 	x.entry.policy = newPolicy(spec, nil)
 	out := string(x.head())
 	for i := range 16 {
@@ -152,7 +152,7 @@ func FuzzRules(f *testing.F) {
 		x.req = &x.request
 		x.locate()
 		x.identify()
-		x.trace.of(x.req)
+		x.trace.Of(x.req)
 		x.entry = &entry{policy: newPolicy(policy, nil)}
 		x.group = &group{name: "shop-v001"}
 		var sent h1.Request

@@ -1,23 +1,24 @@
-package gateway
+// Package trace says which trace a request belongs to: the one its client began,
+// by traceparent (W3C) or else B3, or a new one.
+package trace
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 
 	"naru/internal/route/h1"
 )
 
-// trace says which trace a request belongs to: the one its client began, by
-// traceparent (W3C) or else B3, or a new one. A good traceparent is passed on as
-// it is, so that no app sees a parent nobody reports.
-type trace struct {
+// Trace of a request. A good traceparent is passed on as it is, so that no app
+// sees a parent nobody reports. It is used again for the next request.
+type Trace struct {
 	keep bool     // the request's own traceparent is good
 	line [55]byte // otherwise: 00-TRACE-PARENT-FLAGS
 }
 
 const hexDigits = "0123456789abcdef"
 
-func (t *trace) of(r *h1.Request) {
+// Of finds the trace of a request, or begins one.
+func (t *Trace) Of(r *h1.Request) {
 	if r.Count(h1.Traceparent) == 1 && goodTraceparent(r.Get(h1.Traceparent)) {
 		t.keep = true
 		return
@@ -35,8 +36,16 @@ func (t *trace) of(r *h1.Request) {
 	t.line[54] = flag
 }
 
-// id of the trace, in hexadecimal.
-func (t *trace) id(r *h1.Request) []byte {
+// Kept reports whether the request's own traceparent, and its tracestate, go on as
+// they are; else Line takes its place.
+func (t *Trace) Kept() bool { return t.keep }
+
+// Line is the traceparent to send where the request's own is not kept. It is valid
+// until the next Of.
+func (t *Trace) Line() []byte { return t.line[:] }
+
+// ID of the trace of the request that it was made of, in hexadecimal.
+func (t *Trace) ID(r *h1.Request) []byte {
 	if t.keep {
 		return r.Get(h1.Traceparent)[3:35]
 	}
@@ -104,19 +113,4 @@ func random(dst []byte) {
 			n >>= 4
 		}
 	}
-}
-
-// appendID appends a fresh request id: a UUID of version 7, like every other id
-// of the platform. It guards nothing, so it need not be unguessable.
-func appendID(dst []byte, ms int64) []byte {
-	var raw [16]byte
-	binary.BigEndian.PutUint64(raw[:8], uint64(ms)<<16|0x7000|rand.Uint64()&0x0fff)
-	binary.BigEndian.PutUint64(raw[8:], 1<<63|rand.Uint64()>>2)
-	for i, c := range raw {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			dst = append(dst, '-')
-		}
-		dst = append(dst, hexDigits[c>>4], hexDigits[c&15])
-	}
-	return dst
 }
