@@ -76,6 +76,10 @@ type Observer interface {
 	// Usage returns what an instance uses now.
 	Usage(ctx context.Context, id InstanceID) (Usage, error)
 
+	// Load is Usage without the disk: cheap enough to be asked of every instance
+	// every few seconds.
+	Load(ctx context.Context, id InstanceID) (Usage, error)
+
 	// Listening returns the TCP addresses an instance listens on, sorted.
 	Listening(ctx context.Context, id InstanceID) ([]netip.AddrPort, error)
 }
@@ -125,4 +129,6 @@ type Usage struct {
 	DiskBytes   int64         // written by the instance
 	CPU         time.Duration // used since its start
 	PIDs        int           // processes and threads
+	Received    int64         // bytes over its network; 0 where the driver does not isolate it
+	Sent        int64
 }

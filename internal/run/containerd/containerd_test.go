@@ -145,7 +145,7 @@ func TestDriver(t *testing.T) {
 	runtest.Driver(t, func(t *testing.T) (run.Driver, runtest.Fixture) {
 		e, d := open(t)
 		return d, runtest.Fixture{
-			Image:  runtest.AppImage(t, "1234"),
+			Image: runtest.AppImage(t, "1234"), Network: true,
 			Reopen: func(t *testing.T) run.Driver { return e.driver(t) },
 			Engine: func(t *testing.T) {
 				e.stop(t, syscall.SIGKILL)

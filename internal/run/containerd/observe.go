@@ -230,9 +230,9 @@ func (d *Driver) checkDisks(ctx context.Context) error {
 // Usage returns what an instance uses now.
 func (d *Driver) Usage(ctx context.Context, id run.InstanceID) (run.Usage, error) {
 	ctx = d.ctx(ctx)
-	u, err := cgroupUsage(hostCgroups, d.cgroup(id))
+	u, err := d.Load(ctx, id)
 	if err != nil {
-		return u, fault.New(fault.NotFound, "instance", "instance %s does not run", id).WithCause(err)
+		return u, err
 	}
 	if s, err := d.client.SnapshotService(snapshotter).Usage(ctx, string(id)); err == nil {
 		u.DiskBytes = s.Size

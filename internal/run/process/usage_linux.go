@@ -45,13 +45,22 @@ func tree(pid int) []int {
 	return out
 }
 
-// Usage adds up the instance's processes.
-func (d *Driver) Usage(_ context.Context, id run.InstanceID) (run.Usage, error) {
+// Usage adds what the instance wrote to its Load.
+func (d *Driver) Usage(ctx context.Context, id run.InstanceID) (run.Usage, error) {
+	u, err := d.Load(ctx, id)
+	if err == nil {
+		u.DiskBytes = diskUsage(d.dir(id))
+	}
+	return u, err
+}
+
+// Load adds up the instance's processes.
+func (d *Driver) Load(_ context.Context, id run.InstanceID) (run.Usage, error) {
 	_, state, err := d.known(id)
 	if err != nil {
 		return run.Usage{}, err
 	}
-	u := run.Usage{DiskBytes: diskUsage(d.dir(id))}
+	var u run.Usage
 	page := int64(os.Getpagesize())
 	const ticks = 100 // the kernel's unit in these files, whatever its own clock is
 	for _, pid := range tree(state.PID) {

@@ -334,6 +334,13 @@ func (f *Fake) Usage(_ context.Context, id run.InstanceID) (run.Usage, error) {
 	return run.Usage{MemoryBytes: 10 << 20, DiskBytes: 1 << 20, CPU: time.Second, PIDs: 3}, nil
 }
 
+// Load is Usage without the disk.
+func (f *Fake) Load(ctx context.Context, id run.InstanceID) (run.Usage, error) {
+	u, err := f.Usage(ctx, id)
+	u.DiskBytes = 0
+	return u, err
+}
+
 // Listening returns the instance's own address.
 func (f *Fake) Listening(_ context.Context, id run.InstanceID) ([]netip.AddrPort, error) {
 	i := f.find(id)

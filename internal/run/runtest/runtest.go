@@ -33,6 +33,7 @@ type Fixture struct {
 	Image   run.Image                   // of the test app; see AppImage
 	Reopen  func(*testing.T) run.Driver // a new driver on the same data, as after a restart of naru; nil: skipped
 	Engine  func(*testing.T)            // kills what the driver stands on with -9 and starts it again; nil: skipped
+	Network bool                        // instances have a network of their own, which is counted
 	Missing map[string]string           // rows this driver cannot pass by design, with the reason
 }
 
@@ -436,6 +437,16 @@ func usage(t *testing.T, d run.Driver, f Fixture) {
 	u, err := d.Usage(t.Context(), st.ID)
 	if err != nil || u.MemoryBytes <= 0 || u.PIDs <= 0 {
 		t.Errorf("Usage = %+v, %v", u, err)
+	}
+	load, err := d.Load(t.Context(), st.ID)
+	if err != nil || load.MemoryBytes <= 0 || load.PIDs <= 0 || load.CPU < u.CPU || load.DiskBytes != 0 {
+		t.Errorf("Load = %+v, %v after %+v", load, err, u)
+	}
+	if f.Network && (load.Received <= 0 || load.Sent <= 0) {
+		t.Errorf("an instance that answered over its network has %+v", load)
+	}
+	if _, err := d.Load(t.Context(), run.InstanceID(id.New())); !fault.Is(err, fault.NotFound) {
+		t.Errorf("Load of nothing = %v", err)
 	}
 	addrs, err := d.Listening(t.Context(), st.ID)
 	if err != nil || len(addrs) != 1 || addrs[0].Port() != st.Addr.Port() {
