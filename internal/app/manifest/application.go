@@ -213,6 +213,7 @@ func (r *reader) own(a *Application, key string, v *yaml.Node) {
 		"target":     func(k string, v *yaml.Node) { a.Build.Target = r.text(k, v) },
 		"args":       func(k string, v *yaml.Node) { a.Build.Args = r.environment(k, v) },
 		"strategy":   func(k string, v *yaml.Node) { a.Strategy = r.strategy(k, v) },
+		"objectives": func(k string, v *yaml.Node) { a.Objectives = r.objectives(k, v) },
 		"release_command": func(k string, v *yaml.Node) {
 			if command := r.text(k, v); command != "" {
 				a.Processes = append(a.Processes, Process{Type: app.ReleaseType, Overrides: app.Overrides{Command: command}})

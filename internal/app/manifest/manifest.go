@@ -49,6 +49,7 @@ type Application struct {
 	ImageUser   string            // docker.username
 	Build       Build             //
 	Strategy    *app.Strategy     // naru.strategy: how what runs is replaced
+	Objectives  []app.Objective   `json:",omitempty"` // naru.objectives: what is wanted of it
 }
 
 // Build is what an entry says about building: naru's own keys, and buildpacks.
