@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"naru/internal/route"
+	"naru/internal/route/password"
 )
 
 // showing is a request with a name and a password.
@@ -65,9 +66,8 @@ func TestAPasswordThatWasRightIsNotComparedAgain(t *testing.T) {
 	if page, err := a.pass(showing(t, "192.0.2.1:1", "ann:secret")); page != nil || err != nil {
 		t.Fatal(page, err)
 	}
-	a.turn.Lock() // from here on nothing can be compared
-	defer a.turn.Unlock()
 	x := showing(t, "192.0.2.2:1", "ann:secret")
+	x.g.logins = nil // nothing can be compared
 	if page, err := a.pass(x); page != nil || err != nil {
 		t.Fatal(page, err)
 	}
@@ -76,79 +76,27 @@ func TestAPasswordThatWasRightIsNotComparedAgain(t *testing.T) {
 	}
 }
 
-func TestAFloodOfPasswordsWaitsInAShortLine(t *testing.T) {
+func TestAFloodOfPasswordsIsAnsweredAtOnce(t *testing.T) {
 	a := newTestAuth()
-	shared := newLogins(1)
-	begin := func(i int, from string) *login {
-		said := fmt.Sprintf("ann:wrong%d", i)
-		x := showing(t, from, said)
-		return a.begin(&exchange{g: &Gateway{logins: logins{slots: shared.slots}}, origin: x.origin, req: x.req}, a.digest([]byte(said)), []byte(said))
-	}
-	a.turn.Lock()
-	first := begin(0, "[2001:db8::1]:1")
-	if again := begin(0, "192.0.2.99:1"); again != first {
-		t.Error("equal names and passwords are compared twice")
-	}
-	for i := 1; i < maxFrom; i++ {
-		if begin(i, fmt.Sprintf("[2001:db8::%d]:1", i+1)) == nil {
-			t.Fatal("one visitor may have", maxFrom)
+	var line []*password.Try
+	for i := 0; ; i++ { // from one network, until it may have no more in the line
+		x := showing(t, fmt.Sprintf("[2001:db8::%d]:1", i+1), "")
+		try, _ := a.list.Begin(fmt.Appendf(nil, "ann:wrong%d", i), network(x.visitor()))
+		if try == nil {
+			break
 		}
+		line = append(line, try)
 	}
-	if begin(maxFrom, "[2001:db8::ffff]:1") != nil {
-		t.Error("one visitor has more in the line than it may")
-	}
-	for i := maxFrom; i < maxLine; i++ {
-		if begin(i, fmt.Sprintf("192.0.2.%d:1", i)) == nil {
-			t.Fatal("the line may hold", maxLine)
-		}
-	}
-	if begin(maxLine, "198.51.100.1:1") != nil {
-		t.Error("the line is longer than it may be")
-	}
-	x := showing(t, "198.51.100.1:1", "ann:secret")
+	x := showing(t, "[2001:db8::ffff]:1", "ann:secret")
 	if page, err := a.pass(x); err != nil || page == nil || page.status != 503 || page.retry == 0 {
 		t.Errorf("got %+v and %v for one too many", page, err)
 	}
-	a.turn.Unlock()
-	<-first.done
-	for {
-		a.mu.Lock()
-		var next *login
-		for _, l := range a.line {
-			next = l
-		}
-		a.mu.Unlock()
-		if next == nil {
-			break
-		}
-		if <-next.done; next.ok {
-			t.Error("a wrong password is right")
-		}
+	for _, try := range line {
+		x.g.logins.Compare(try)
 	}
-	if len(a.from) != 0 || len(*a.known.Load()) != 0 {
-		t.Errorf("%d visitors in the line, %d known", len(a.from), len(*a.known.Load()))
-	}
+	x.g.logins.Wait()
 	if page, err := a.pass(x); page != nil || err != nil {
 		t.Error("after the flood a right password is not let in", page, err)
-	}
-}
-
-func TestAnUnknownNameCostsAsMuchAsAKnownOne(t *testing.T) {
-	a := newTestAuth()
-	a.turn.Lock()
-	defer a.turn.Unlock()
-	seen := map[string]bool{}
-	for i := range 2 {
-		x := showing(t, "192.0.2.1:1", "bob:x")
-		said := fmt.Appendf(nil, "bob:%d", i)
-		l := a.begin(x, a.digest(said), said)
-		if l.real || len(l.hash) != 60 {
-			t.Fatalf("%+v", l)
-		}
-		seen[string(l.hash)] = true
-	}
-	if len(seen) != 1 {
-		t.Error("a name that nobody has is compared now with one, now with another")
 	}
 }
 

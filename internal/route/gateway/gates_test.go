@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"naru/internal/route"
+	"naru/internal/route/password"
 )
 
 // arrived is a request as its gates meet it. A head is lines without their ends.
 func arrived(t testing.TB, from string, cfg Config, head ...string) *exchange {
 	t.Helper()
-	x := &exchange{g: &Gateway{cfg: cfg.withDefaults(), logins: newLogins(1)}}
+	x := &exchange{g: &Gateway{cfg: cfg.withDefaults(), logins: password.NewDesk(1)}}
 	o := x.g.originAt(from, false)
 	x.origin, x.proto, x.client = &o, "HTTP/1.1", &atAddress{}
 	if why := x.request.Parse([]byte(strings.Join(head, "\r\n") + "\r\n\r\n")); why != nil {

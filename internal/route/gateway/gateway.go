@@ -17,6 +17,7 @@ import (
 
 	"naru/internal/id"
 	"naru/internal/route"
+	"naru/internal/route/password"
 )
 
 // Gateway is one gateway process: a table, the instances in it, and what is in
@@ -35,7 +36,7 @@ type Gateway struct {
 	aging     int64 // when connections to instances are looked at next; the watcher's alone
 	lot       lot
 	exchanges sync.Pool
-	logins    logins
+	logins    *password.Desk
 	tlsPort   int // where TLS is spoken; 0: nowhere. Set before anybody is served
 
 	unannounced seldom
@@ -55,7 +56,7 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	g.tables = newTables(cfg, g.reports)
 	g.tables.probers.told = g.examine
 	g.tables.translator = newTranslator(cfg, log)
-	g.logins = newLogins(runtime.GOMAXPROCS(0) / 2)
+	g.logins = password.NewDesk(runtime.GOMAXPROCS(0) / 2) // requests want processors, too
 	g.exchanges.New = func() any { return &exchange{g: g} }
 	g.watcher.clock.Store(now())
 	return g, nil
@@ -79,7 +80,7 @@ func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
 		return err
 	}
 	g.tlsPort = tlsPort(listeners)
-	defer g.logins.running.Wait()
+	defer g.logins.Wait()
 	g.conns.allow(max(g.cfg.Connections, len(listeners)))
 	g.conns.shares.most, g.conns.shares.exempt = g.cfg.AddressConnections, [][]netip.Prefix{g.cfg.Balancers, g.cfg.Trusted}
 	// What reports and reloads lives until the last request has been answered.

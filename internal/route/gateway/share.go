@@ -16,8 +16,18 @@ type shares struct {
 	has map[netip.Prefix]int
 }
 
-// of is what is counted as one address: whoever has one of IPv6 has the whole
-// /64. It is zero for what is not counted.
+// network is what one visitor is taken to have of the addresses: whoever has one of
+// IPv6 has the whole /64.
+func network(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits)
+	return p
+}
+
+// of is what is counted as one address. It is zero for what is not counted.
 func (s *shares) of(peer net.Addr) netip.Prefix {
 	addr := addrPort(peer).Addr().Unmap().WithZone("")
 	if !addr.IsValid() {
@@ -30,11 +40,7 @@ func (s *shares) of(peer net.Addr) netip.Prefix {
 			}
 		}
 	}
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	return netip.PrefixFrom(addr, bits).Masked()
+	return network(addr)
 }
 
 // take counts a connection in; false where its address has its share.
