@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -134,6 +135,23 @@ var (
 	label  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 	status = regexp.MustCompile(`^([1-5]xx|[1-5][0-9][0-9]|none)$`)
 )
+
+// ParseShare reads "99.9%" or 99.9 as percent, and 0.999 as a fraction.
+func ParseShare(text string) (float64, error) {
+	text, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
+	text = strings.TrimSpace(text)
+	n, err := strconv.ParseFloat(text, 64)
+	if err == nil && (percent || n > 1) {
+		if exact, err := strconv.ParseFloat(text+"e-2", 64); err == nil { // 99.99 / 100 is not 0.9999
+			return exact, nil
+		}
+		n /= 100
+	}
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return 0, fmt.Errorf("%q is not a share such as 99.9%%", text)
+	}
+	return n, nil
+}
 
 // CheckTarget refuses a share of good events that nobody can miss, or keep.
 func CheckTarget(field string, t float64) error {

@@ -89,6 +89,19 @@ func TestObjectivesAreChecked(t *testing.T) {
 	}
 }
 
+func TestShares(t *testing.T) {
+	for text, want := range map[string]float64{"99.99%": 0.9999, "99.999 %": 0.99999, "99.95": 0.9995, "0.999": 0.999, "0.5%": 0.005, "1": 1, "100%": 1, "9999e-4": 0.9999} {
+		if got, err := app.ParseShare(text); err != nil || got != want {
+			t.Errorf("%s reads as %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "%", "x", "NaN", "Inf%", "1e999"} {
+		if got, err := app.ParseShare(text); err == nil {
+			t.Errorf("%q reads as %v", text, got)
+		}
+	}
+}
+
 func TestJourneysMatch(t *testing.T) {
 	for text, tc := range map[string]struct{ yes, no []string }{
 		"GET /profile/{users}":         {[]string{"GET a /profile/1", "GET b /profile/%2F"}, []string{"POST a /profile/1", "GET a /profile/", "GET a /profile", "GET a /profile/1/", "GET a /profile/1/x", "GET a /Profile/1"}},

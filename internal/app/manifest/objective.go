@@ -176,16 +176,12 @@ func (r *reader) real(key string, v *yaml.Node) float64 {
 	return n
 }
 
-// share reads "99.9%" or 99.9 in percent, and 0.999 as a fraction.
+// share reads a share as app.ParseShare does.
 func (r *reader) share(key string, v *yaml.Node) float64 {
-	text, percent := strings.CutSuffix(strings.TrimSpace(v.Value), "%")
-	n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	n, err := app.ParseShare(v.Value)
 	if v.Kind != yaml.ScalarNode || err != nil {
 		r.bad(v, key, "it is %s, want a share", kind(v)).retry("99.9%")
 		return 0
-	}
-	if percent || n > 1 {
-		return n / 100
 	}
 	return n
 }
