@@ -45,6 +45,7 @@ type Config struct {
 	WriteIdle     time.Duration // a client that reads nothing of its answer: 120s
 	Handshake     time.Duration // TLS: 10s
 	Streams       int           // HTTP/2 requests at once on a connection: 250
+	EmptyFrames   int           // frames of HTTP/2 that carry nothing of a request, at once on a connection; 10s forgive as many: 1000
 
 	Connect      time.Duration // until an instance accepts: 3s
 	Response     time.Duration // until an instance's answer begins: 15m
@@ -74,6 +75,7 @@ func (c Config) withDefaults() Config {
 	or(&c.WriteIdle, 2*time.Minute)
 	or(&c.Handshake, 10*time.Second)
 	or(&c.Streams, 250)
+	or(&c.EmptyFrames, 1000)
 	or(&c.Connect, 3*time.Second)
 	or(&c.Response, 15*time.Minute)
 	// Below the 5s after which Node closes an idle connection: a request must not
@@ -122,7 +124,7 @@ func (c Config) Validate() error {
 		name       string
 		value, min int
 	}{
-		{"connections", c.Connections, 1}, {"tcp-connections", c.TCPConnections, 1}, {"address-connections", c.AddressConnections, 1}, {"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"upstream-kept", c.UpstreamKept, 1},
+		{"connections", c.Connections, 1}, {"tcp-connections", c.TCPConnections, 1}, {"address-connections", c.AddressConnections, 1}, {"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"empty-frames", c.EmptyFrames, 10}, {"upstream-kept", c.UpstreamKept, 1},
 		{"attempts", c.Attempts, 1}, {"records", c.Records, 1},
 	} {
 		if n.value < n.min {

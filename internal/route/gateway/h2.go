@@ -39,8 +39,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.watch.owner = s
 	g.watcher.add(&s.watch)
 	defer g.watcher.remove(&s.watch)
-	o := g.originAt(r.RemoteAddr, r.TLS != nil)
-	x.client, x.watch, x.origin = s, &s.watch, &o
+	on, _ := r.Context().Value(calmKey{}).(*calm)
+	on.earn(asks)
+	x.client, x.watch, x.origin = s, &s.watch, &on.origin
 	x.bare, x.proto = true, r.Proto
 	head, refusal := s.request()
 	if refusal == nil {

@@ -1,10 +1,7 @@
 package gateway
 
 import (
-	"context"
-	"crypto/tls"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 
@@ -81,27 +78,7 @@ func (t *tables) busy() []wire.Left {
 func (c *conn) streams(n int32) { c.bottom.flowing.Add(n) }
 
 func (s *h2stream) streams(n int32) {
-	if bottom, ok := s.r.Context().Value(bottomKey{}).(*socket); ok {
-		bottom.flowing.Add(n)
+	if on, ok := s.r.Context().Value(calmKey{}).(*calm); ok && on.bottom != nil {
+		on.bottom.flowing.Add(n)
 	}
-}
-
-// bottomKey is where a request of HTTP/2 finds its connection at the very bottom.
-type bottomKey struct{}
-
-// bottomed notes it.
-func bottomed(ctx context.Context, c net.Conn) context.Context {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	if p, ok := c.(*peeked); ok {
-		c = p.Conn
-	}
-	if b, ok := c.(*begun); ok {
-		c = b.Conn
-	}
-	if s, ok := c.(*socket); ok {
-		return context.WithValue(ctx, bottomKey{}, s)
-	}
-	return ctx
 }

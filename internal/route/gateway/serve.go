@@ -44,7 +44,7 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	failed := make(chan error, len(listeners)+2)
 	var serving, accepting sync.WaitGroup
 	serving.Go(func() {
-		if err := server.Serve(h2); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(&calming{intake: h2, g: g}); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			failed <- err
 		}
 	})
@@ -58,7 +58,10 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	serving.Go(func() { g.watcher.run(watching, g.age) })
 	serving.Go(func() { g.lot.run(watching, g.resume) })
 	for _, ln := range listeners {
-		unblock := context.AfterFunc(ctx, func() { _ = ln.Close() })
+		unblock := context.AfterFunc(ctx, func() {
+			g.draining.Store(true) // before a client can see that nobody listens any more
+			_ = ln.Close()
+		})
 		defer unblock()
 		accepting.Go(func() {
 			if err := g.accept(ctx, ln, h2); err != nil {
@@ -132,7 +135,7 @@ func (g *Gateway) server(base context.Context) *http.Server {
 		MaxHeaderBytes:               g.cfg.HeaderBytes,
 		DisableGeneralOptionsHandler: true,
 		BaseContext:                  func(net.Listener) context.Context { return base },
-		ConnContext:                  bottomed,
+		ConnContext:                  onCalm,
 		ErrorLog:                     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: g.cfg.Streams,
@@ -257,12 +260,29 @@ func (g *Gateway) handshake(s *socket, came []byte, config *tls.Config, h2 *inta
 		g.conns.active.RUnlock()
 		return
 	}
-	if t.ConnectionState().NegotiatedProtocol == "h2" {
+	if state := t.ConnectionState(); state.NegotiatedProtocol == "h2" {
+		if !strong(&state) {
+			_ = t.Close()
+			g.conns.active.RUnlock()
+			return
+		}
 		h2.give(t)
 		g.conns.active.RUnlock()
 		return
 	}
 	g.carry(g.newConn(s, t, true, h2))
+}
+
+// strong reports whether HTTP/2 may be spoken over a connection (RFC 9113, 9.2.2):
+// in TLS 1.2 only with ephemeral keys and authenticated ciphers.
+func strong(s *tls.ConnectionState) bool {
+	switch s.CipherSuite {
+	case tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256:
+		return true
+	}
+	return s.Version >= tls.VersionTLS13
 }
 
 // begun is a connection of which some bytes were read already.
