@@ -2,10 +2,9 @@ package gateway
 
 import (
 	"sync/atomic"
-	"time"
 
 	"naru/internal/route"
-	"naru/internal/route/window"
+	"naru/internal/route/fitness"
 )
 
 // backend is one address of one instance, the same object in every table that
@@ -16,16 +15,8 @@ type backend struct {
 	seed     uint64 // of the instance, for values that choose one
 	tables   *tables
 
-	load    atomic.Int64 // requests in flight; how many of them are streams, and gone, are in the same word
-	ejected atomic.Int64 // unix nanoseconds until it may be tried again; 0: in service
-	fails   atomic.Int32 // connects in a row that failed
-	unwell  atomic.Int32 // questions about it that are answered badly
-
-	expelled atomic.Int32 // how often its answers were worse than its siblings', not long ago
-	since    atomic.Int64 // when that was last, as now tells it
-	full     atomic.Int64 // when it has its full share again after that, as now tells it; 0: it has
-	seen     window.Window
-
+	load atomic.Int64 // requests in flight; how many of them are streams, and gone, are in the same word
+	fit  fitness.Fitness
 	pool pool
 }
 
@@ -81,75 +72,6 @@ func (b *backend) enter() {
 
 // busy is the number of requests in flight.
 func (b *backend) busy() int64 { return b.load.Load() % oneStream }
-
-// ready reports whether the backend may take a request now. An ejected one
-// becomes ready for a single request each time its term is over; whoever asks
-// first carries that one.
-func (b *backend) ready(now int64, cfg *Config) bool {
-	until := b.ejected.Load()
-	if b.unwell.Load() > 0 {
-		return false
-	}
-	if until == 0 {
-		return true
-	}
-	return now >= until && b.ejected.CompareAndSwap(until, now+int64(b.term(cfg)))
-}
-
-// available is ready without asking for the time where that is not needed.
-func (b *backend) available(cfg *Config, now *int64) bool {
-	if b.serving() {
-		return true
-	}
-	if *now == 0 {
-		*now = time.Now().UnixNano()
-	}
-	return b.ready(*now, cfg)
-}
-
-// serving is ready without taking the turn.
-func (b *backend) serving() bool { return b.ejected.Load() == 0 && b.unwell.Load() == 0 }
-
-func (b *backend) term(cfg *Config) time.Duration {
-	n := min(b.fails.Load(), 16)
-	return min(cfg.EjectFirst<<max(n-1, 0), cfg.EjectMax)
-}
-
-// failed notes a connect that did not succeed.
-func (b *backend) failed(cfg *Config, err error) {
-	b.fails.Add(1)
-	if b.ejected.Swap(time.Now().UnixNano()+int64(b.term(cfg))) == 0 {
-		b.tables.reports.ejected(route.Ejection{
-			Time: time.Now(), Instance: b.instance.ID, Address: b.instance.Address, Reason: err.Error(),
-		})
-	}
-}
-
-// worked notes that the instance answered a request that began at a time. One that
-// is left alone because of its answers does not come back with one that failed,
-// or with one from before.
-func (b *backend) worked(begun int64, failed bool) {
-	if b.ejected.Load() == 0 && b.fails.Load() == 0 {
-		return
-	}
-	bad := b.expelled.Load() > 0
-	if bad && b.ejected.Load() != 0 {
-		if begun <= b.since.Load() {
-			return
-		}
-		if failed {
-			b.fails.Add(1)
-			return
-		}
-		b.returned(now())
-	}
-	b.fails.Store(0)
-	if b.ejected.Swap(0) != 0 {
-		b.tables.reports.ejected(route.Ejection{
-			Time: time.Now(), Instance: b.instance.ID, Address: b.instance.Address, Back: true,
-		})
-	}
-}
 
 // close ends the idle connections; those in use end with their requests.
 func (b *backend) close() { b.pool.close() }

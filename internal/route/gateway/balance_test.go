@@ -96,18 +96,18 @@ func TestEjectedComesBackSlowly(t *testing.T) {
 		}
 	}
 	later := time.Now().Add(2 * time.Hour).UnixNano()
-	if !bad.ready(later, cfg) {
+	if !bad.fit.Ready(later, cfg.terms()) {
 		t.Error("it does not come back after its term")
 	}
-	if bad.ready(later, cfg) {
+	if bad.fit.Ready(later, cfg.terms()) {
 		t.Error("it gets a second request before the first one has ended")
 	}
 	bad.failed(cfg, errors.New("refused"))
-	if got := bad.term(cfg); got != 2*time.Hour {
+	if got := bad.fit.Term(cfg.terms()); got != 2*time.Hour {
 		t.Errorf("second term %s, want twice the first", got)
 	}
 	bad.failed(cfg, errors.New("refused"))
-	if got := bad.term(cfg); got != 3*time.Hour {
+	if got := bad.fit.Term(cfg.terms()); got != 3*time.Hour {
 		t.Errorf("third term %s, want the longest", got)
 	}
 	bad.worked(now(), false)

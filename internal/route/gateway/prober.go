@@ -95,7 +95,7 @@ func (p *probers) want(questions map[question]struct{}) {
 		delete(p.all, q)
 		one.stopped = true
 		if one.unwell {
-			q.back.unwell.Add(-1)
+			q.back.fit.Unwell(-1)
 		}
 		if one.place >= 0 {
 			heap.Remove(&p.due, one.place)
@@ -193,11 +193,11 @@ func (p *probers) heard(one *prober, asked time.Time, err error) {
 	switch {
 	case !one.unwell && one.fails >= one.probe.Fails:
 		one.unwell = true
-		one.back.unwell.Add(1)
+		one.back.fit.Unwell(1)
 		e.Reason = said
 	case one.unwell && one.passes >= one.probe.Passes:
 		one.unwell = false
-		one.back.unwell.Add(-1)
+		one.back.fit.Unwell(-1)
 		e.Back = true
 	default:
 		return

@@ -64,7 +64,7 @@ func (x *exchange) settled(g *group, b *backend, err, client error) {
 	failed := err != nil || x.answer.Status >= http.StatusInternalServerError
 	if !refused(err) { // which is seen by itself
 		at := x.g.watcher.now()
-		if b.seen.Count(failed, at, outlierWindow); failed {
+		if b.fit.Saw(failed, at); failed {
 			g.compare(b, at, &x.g.cfg)
 		}
 	}
