@@ -61,6 +61,7 @@ type Config struct {
 	PageItems     int            // entries of a page that names no limit; 100
 	MaxPageItems  int            // most entries of a page; 1,000
 	LogTail       int            // lines of a log that names no number; 100
+	LogSearch     int64          // bytes of text that one search looks through; 10 GiB
 	Logins        Rate           // tries to log in per address; 10 at once, 30 a minute
 	Requests      Rate           // requests per user; 500 at once, 6,000 a minute
 	Keys          int            // Idempotency-Keys remembered; 10,000
@@ -82,7 +83,7 @@ func (c Config) From(o config.Config) Config {
 	if _, port, err := net.SplitHostPort(o.Listen.Apps); err == nil && port != "80" {
 		c.AppsURL += ":" + port
 	}
-	c.UploadBytes = int64(o.Upload.Bytes)
+	c.UploadBytes, c.LogSearch = int64(o.Upload.Bytes), int64(o.Logs.Search)
 	return c
 }
 
@@ -99,6 +100,7 @@ func (c Config) filled() Config {
 	fill(&c.PageItems, 100)
 	fill(&c.MaxPageItems, 1000)
 	fill(&c.LogTail, 100)
+	fill(&c.LogSearch, 10<<30)
 	fill(&c.Logins, Rate{Burst: 10, PerMinute: 30})
 	fill(&c.Requests, Rate{Burst: 500, PerMinute: 6000})
 	fill(&c.Keys, 10_000)

@@ -221,10 +221,10 @@ type Sources interface {
 
 // Logs reads what apps say; *logs.Book does.
 type Logs interface {
-	Read(ctx context.Context, q logs.Query) ([]logs.Line, error)
-	Tail(ctx context.Context, q logs.Query) ([]logs.Line, error)
-	// End is the cursor after the newest line there is.
-	End(ctx context.Context) (logs.Cursor, error)
+	Read(ctx context.Context, q logs.Query) (logs.Page, error)
+	Tail(ctx context.Context, q logs.Query) (logs.Page, error)
+	// End is the cursor after the newest line of an app.
+	End(ctx context.Context, a app.ID) (logs.Cursor, error)
 	// Changed returns a channel that gets a value after lines were appended.
 	Changed(a app.ID) (<-chan struct{}, func())
 }

@@ -11,7 +11,7 @@ import (
 
 func (c *cmd) logs() *cobra.Command {
 	q := client.LogQuery{Instance: -1}
-	var since time.Duration
+	var since, until time.Duration
 	command := &cobra.Command{
 		Use:   "logs APP",
 		Short: "Show what an app says, and follow it with -f",
@@ -24,6 +24,9 @@ func (c *cmd) logs() *cobra.Command {
 			if since > 0 {
 				q.Since = time.Now().Add(-since)
 			}
+			if until > 0 {
+				q.Until = time.Now().Add(-until)
+			}
 			for l, err := range in.Logs(cc.Context(), q) {
 				if err != nil {
 					return err
@@ -35,6 +38,10 @@ func (c *cmd) logs() *cobra.Command {
 					}
 					continue
 				}
+				if l.Note != "" {
+					c.screen.warn(l.Note)
+					continue
+				}
 				c.showLine(l)
 			}
 			return nil
@@ -44,9 +51,11 @@ func (c *cmd) logs() *cobra.Command {
 	f.BoolVarP(&q.Follow, "follow", "f", false, "go on as lines come")
 	f.IntVarP(&q.Tail, "tail", "n", 0, "how many of the last lines first (default 100)")
 	f.DurationVar(&since, "since", 0, "only lines of the last 10m, 1h, ...")
+	f.DurationVar(&until, "until", 0, "only lines older than 5m, 1h, ...")
+	f.StringVarP(&q.Search, "search", "s", "", `only lines that hold this: 'timeout NOT retry', '"connection reset"', 'status>=500'`)
 	f.StringVar(&q.Process, "process", "", "only this process type")
 	f.IntVarP(&q.Instance, "instance", "i", -1, "only the instance with this index")
-	f.StringVar(&q.Source, "source", "", "only APP, TASK, STG (builds) or RTR (gateway)")
+	f.StringVar(&q.Source, "source", "", "only APP, TASK, STG (builds), RTR (gateway) or NARU")
 	return command
 }
 

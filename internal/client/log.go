@@ -12,7 +12,7 @@ import (
 type LogLine struct {
 	Cursor   string    `json:"cursor" doc:"where the stream goes on after this line"`
 	Time     time.Time `json:"time"`
-	Source   string    `json:"source" doc:"APP, STG, RTR or TASK"`
+	Source   string    `json:"source" doc:"APP, STG, RTR, TASK or NARU"`
 	Process  string    `json:"process,omitempty" doc:"web, worker, ..."`
 	Index    int       `json:"index" doc:"of the instance"`
 	Instance string    `json:"instance,omitempty" doc:"instance id"`
@@ -20,6 +20,7 @@ type LogLine struct {
 	Text     string    `json:"text" doc:"the line, without newline"`
 	Partial  bool      `json:"partial,omitempty" doc:"the line goes on in the next one of this instance and stream"`
 	Dropped  int64     `json:"dropped,omitempty" doc:"so many lines were lost here; text says why"`
+	Note     string    `json:"note,omitempty" doc:"no line: something to know about the stream, as where a search ended"`
 	Alive    bool      `json:"alive,omitempty" doc:"no line: sent so that a dead connection is noticed"`
 }
 
@@ -31,6 +32,8 @@ type LogQuery struct {
 	Process  string    // process type; "": all
 	Instance int       // index; -1: all
 	Source   string    // APP, STG, RTR, TASK; "": all
+	Until    time.Time // older than this; zero: any
+	Search   string    // only lines that hold this; "": all
 	Cursor   string    // after this line, in place of Tail and Since
 }
 
@@ -50,6 +53,10 @@ func (q LogQuery) query() url.Values {
 			v.Set("since", q.Since.UTC().Format(time.RFC3339Nano))
 		}
 	}
+	if !q.Until.IsZero() {
+		v.Set("until", q.Until.UTC().Format(time.RFC3339Nano))
+	}
+	set(v, "search", q.Search)
 	set(v, "process", q.Process)
 	set(v, "source", q.Source)
 	if q.Instance >= 0 {

@@ -162,7 +162,9 @@ type Logs struct {
 	Spool     Bytes `key:"spool" doc:"output of one instance kept on disk while nobody reads it; what is over is dropped and counted"`
 	Rate      Bytes `key:"rate" doc:"output of one instance per second; what is over is dropped and counted"`
 	LineBytes Bytes `key:"line_bytes" doc:"longest line kept in one piece, at most 1MiB; longer ones are kept in parts"`
-	Days      int   `key:"days" doc:"days for which lines are searchable"`
+	Days      int   `key:"days" doc:"days for which lines are kept and searchable"`
+	Bytes     Bytes `key:"bytes" doc:"disk that all kept lines may take; the oldest are removed first, whatever logs.days says; 0: any"`
+	Search    Bytes `key:"search" doc:"text that one search looks through; it says where it stopped"`
 	Process   Bytes `key:"process" doc:"log file of each of naru's own processes; two are kept"`
 }
 

@@ -56,7 +56,7 @@ func Default(uid int, getenv func(string) string) Config {
 		},
 		// 1 MB/s for a minute without a control plane is the promise; the
 		// spool holds twice that.
-		Logs:    Logs{Spool: 128 * MiB, Rate: 8 * MiB, LineBytes: 64 * KiB, Days: 7, Process: 16 * MiB},
+		Logs:    Logs{Spool: 128 * MiB, Rate: 8 * MiB, LineBytes: 64 * KiB, Days: 7, Bytes: 10 * GiB, Search: 10 * GiB, Process: 16 * MiB},
 		Keep:    Keep{Releases: 20},
 		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"},
 		Rollout: Rollout{Strategy: "rolling", Watch: 5 * time.Minute, Second: "queue", Patience: 10 * time.Minute, FalseAlarms: 0.01},

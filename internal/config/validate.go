@@ -41,6 +41,8 @@ func (c Config) complaints() []error {
 		factor("reserve.memory_overcommit", c.Reserve.MemoryOvercommit, 100),
 		within("instance.pids", c.Instance.Pids, 1, 4_000_000),
 		within("logs.days", c.Logs.Days, 1, 3650),
+		notBelow("logs.bytes", c.Logs.Bytes, 0),
+		notBelow("logs.search", c.Logs.Search, MiB),
 		notBelow("instance.memory", c.Instance.Memory, 4*MiB),
 		notBelow("logs.line_bytes", c.Logs.LineBytes, KiB),
 		notAbove("logs.line_bytes", c.Logs.LineBytes, MiB),

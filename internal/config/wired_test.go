@@ -89,6 +89,8 @@ var wired = map[string][2]string{
 	"logs.rate":                       {"internal/server/server.go", "cfg.Logs.Rate"},
 	"logs.line_bytes":                 {"internal/server/server.go", "cfg.Logs.LineBytes"},
 	"logs.days":                       {"internal/server/server.go", "cfg.Logs.Days"},
+	"logs.bytes":                      {"internal/server/server.go", "cfg.Logs.Bytes"},
+	"logs.search":                     {"internal/api/api.go", "o.Logs.Search"},
 	"logs.process":                    {"internal/supervise/platform/spec_linux.go", "Logs.Process"},
 	"keep.releases":                   {"internal/server/upkeep.go", "u.keep.Releases"},
 	"rollout.strategy":                {"internal/server/strategy.go", "r.Strategy"},

@@ -53,12 +53,12 @@ func (r *releases) follow(ctx context.Context, t task.Task, say func(string)) (e
 	changed, stop := r.book.Changed(t.App)
 	q := logs.Query{App: t.App, Source: logs.Task, Since: t.Created}
 	read := func() {
-		lines, err := r.book.Read(ctx, q)
+		page, err := r.book.Read(ctx, q)
 		if err != nil {
 			return // it is in the log all the same
 		}
-		for _, l := range lines {
-			q.After, q.Since = l.Cursor, time.Time{}
+		q.After = page.Next
+		for _, l := range page.Lines {
 			if l.Instance == string(t.Instance) {
 				say(l.Text)
 			}

@@ -35,6 +35,9 @@ type reader struct {
 // loud app does not hold up the others.
 const batch = 5000
 
+// pruneEvery is short: a loud app fills a gigabyte in an hour.
+const pruneEvery = time.Minute
+
 // NewImporter makes an importer that looks for new lines at an interval.
 func NewImporter(root string, book *Book, every time.Duration, log *slog.Logger) *Importer {
 	return &Importer{root: root, book: book, every: every, log: log, readers: map[string]*reader{}}
@@ -45,11 +48,9 @@ func (im *Importer) Run(ctx context.Context) error {
 	defer im.close()
 	ticker := time.NewTicker(im.every)
 	defer ticker.Stop()
-	prune := time.NewTicker(time.Hour)
+	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
-	if err := im.book.Prune(ctx); err != nil {
-		im.log.WarnContext(ctx, "remove old logs", "error", err)
-	}
+	im.prune(ctx)
 	said := ""
 	for {
 		more, err := im.Import(ctx)
@@ -67,11 +68,19 @@ func (im *Importer) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-prune.C:
-			if err := im.book.Prune(ctx); err != nil {
-				im.log.WarnContext(ctx, "remove old logs", "error", err)
-			}
+			im.prune(ctx)
 		case <-ticker.C:
 		}
+	}
+}
+
+func (im *Importer) prune(ctx context.Context) {
+	lost, err := im.book.Prune(ctx)
+	if err != nil {
+		im.log.WarnContext(ctx, "remove old logs", "error", err)
+	}
+	if lost > 0 {
+		im.log.WarnContext(ctx, "logs are at their limit: the oldest lines were removed", "lines", lost, "setting", "logs.bytes")
 	}
 }
 

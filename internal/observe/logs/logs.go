@@ -3,6 +3,7 @@
 package logs
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,21 +11,27 @@ import (
 
 	"naru/internal/app"
 	"naru/internal/fault"
+	"naru/internal/observe/logs/search"
 )
 
 // Sources of a line.
 const (
-	App     = "APP"  // an instance
-	Task    = "TASK" // a one-off command
-	Staging = "STG"  // a build
-	Router  = "RTR"  // the gateway
+	App      = "APP"  // an instance
+	Task     = "TASK" // a one-off command
+	Staging  = "STG"  // a build
+	Router   = "RTR"  // the gateway
+	Platform = "NARU" // naru itself, about the app
 )
 
-// Cursor is a place between two lines: after the line that carries it. Lines
-// are in the order in which they were imported.
+// Cursor is a place between two lines of an app: after the line that carries it.
+// Lines are in the order in which they were imported.
 type Cursor struct {
 	Day int   // 20260301, UTC
-	ID  int64 // within the day
+	ID  int64 // of the app's line within the day, from 1
+}
+
+func (c Cursor) before(d Cursor) bool {
+	return cmp.Or(cmp.Compare(c.Day, d.Day), cmp.Compare(c.ID, d.ID)) < 0
 }
 
 // String is the form that ParseCursor reads: "20260301.42".
@@ -64,10 +71,22 @@ type Query struct {
 	App     app.ID
 	After   Cursor
 	Since   time.Time
+	Until   time.Time // before it
 	Process string
 	Index   *int
 	Source  string
-	Limit   int // at most so many; 0: 1000
+	Search  *search.Expr
+	Limit   int   // at most so many; 0: 1000
+	Bytes   int64 // of text that may be looked through; 0: all
+}
+
+// Page is what a query found.
+type Page struct {
+	Lines []Line    // oldest first
+	Next  Cursor    // behind all that was looked at: where the next query goes on
+	More  bool      // Limit or Bytes ended it: there may be more
+	Bytes int64     // of text that was looked through
+	Back  time.Time // of a Tail that Bytes ended: how far back it looked
 }
 
 func dayOf(t time.Time) int {

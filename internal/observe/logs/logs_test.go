@@ -15,21 +15,21 @@ import (
 
 func openBook(t *testing.T, dir string, clock func() time.Time) *logs.Book {
 	t.Helper()
-	b, err := logs.Open(dir, 3, clock)
+	b, err := logs.Open(dir, logs.Limits{Days: 3}, clock)
 	must(t, err)
 	t.Cleanup(func() { must(t, b.Close()) })
 	return b
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func texts(lines []logs.Line) (out []string) {
-	for _, l := range lines {
+func texts(p logs.Page) (out []string) {
+	for _, l := range p.Lines {
 		out = append(out, l.Text)
 	}
 	return out
@@ -46,9 +46,9 @@ func TestBookReadsForwardAcrossDays(t *testing.T) {
 	}
 	page, err := b.Read(t.Context(), logs.Query{App: "a", Limit: 4})
 	must(t, err)
-	rest, err := b.Read(t.Context(), logs.Query{App: "a", After: page[3].Cursor})
+	rest, err := b.Read(t.Context(), logs.Query{App: "a", After: page.Next})
 	must(t, err)
-	if got := fmt.Sprint(texts(page), texts(rest)); got != "[0 1 2 3] [4 5]" {
+	if got := fmt.Sprint(texts(page), page.More, texts(rest), rest.More); got != "[0 1 2 3] true [4 5] false" {
 		t.Errorf("read %s", got)
 	}
 	tail, err := b.Tail(t.Context(), logs.Query{App: "a", Limit: 4})
@@ -73,13 +73,14 @@ func TestBookDropsOldDays(t *testing.T) {
 		now = now.AddDate(0, 0, 1)
 	}
 	now = now.AddDate(0, 0, -1)
-	must(t, b.Prune(t.Context()))
+	_, err := b.Prune(t.Context())
+	must(t, err)
 	got, err := b.Read(t.Context(), logs.Query{App: "a"})
 	must(t, err)
 	if fmt.Sprint(texts(got)) != "[3 4 5]" {
 		t.Errorf("kept %v", texts(got))
 	}
-	if _, err := os.Stat(filepath.Join(dir, "20260301.db")); !os.IsNotExist(err) {
+	if _, err := os.Stat(filepath.Join(dir, "20260301.logs")); !os.IsNotExist(err) {
 		t.Errorf("the file of an old day is still there: %v", err)
 	}
 }
@@ -119,7 +120,7 @@ func TestImporterLosesNothingWhenItDies(t *testing.T) {
 			_, err := fmt.Fprintln(in, text)
 			must(t, err)
 		}
-		b, err := logs.Open(dir, 3, time.Now)
+		b, err := logs.Open(dir, logs.Limits{Days: 3}, time.Now)
 		must(t, err)
 		_, err = logs.NewImporter(root, b, time.Hour, slog.New(slog.DiscardHandler)).Import(t.Context())
 		must(t, err)
@@ -134,7 +135,7 @@ func TestImporterLosesNothingWhenItDies(t *testing.T) {
 	got, err := b.Read(t.Context(), logs.Query{App: "a", Process: "web"})
 	must(t, err)
 	if fmt.Sprint(texts(got)) != fmt.Sprint(want) {
-		t.Errorf("imported %d lines %v, want %d", len(got), texts(got), len(want))
+		t.Errorf("imported %d lines %v, want %d", len(got.Lines), texts(got), len(want))
 	}
 	if _, err := os.Stat(spoolDir); !os.IsNotExist(err) {
 		t.Errorf("a spool that was read to its end is still there: %v", err)

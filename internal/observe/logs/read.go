@@ -2,176 +2,160 @@ package logs
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
-	"sync"
-	"time"
 
 	"naru/internal/app"
 )
 
+const usualLimit = 1000
+
 // Read returns lines after a cursor, oldest first.
-func (b *Book) Read(ctx context.Context, q Query) ([]Line, error) {
-	if q.Limit <= 0 {
-		q.Limit = 1000
-	}
-	var out []Line
-	days, err := b.daysFrom(q.After.Day)
+func (b *Book) Read(ctx context.Context, q Query) (Page, error) {
+	p := Page{Next: q.After}
+	days, err := b.days(q.After.Day)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	for _, day := range days {
-		after := int64(0)
-		if day == q.After.Day {
-			after = q.After.ID
+	s := newSeeker(b.press, q)
+	for _, number := range days {
+		if err := b.seek(ctx, number, s, false); err != nil {
+			return p, err
 		}
-		page, err := b.page(ctx, day, q, "id > ?", after, "id", q.Limit-len(out))
-		if err != nil {
-			return nil, err
-		}
-		if out = append(out, page...); len(out) >= q.Limit {
+		if s.done() {
 			break
 		}
 	}
-	return out, nil
+	p.Lines, p.More, p.Bytes = s.lines, s.done(), s.bytes
+	if q.After.before(s.seen) {
+		p.Next = s.seen
+	}
+	return p, nil
 }
 
 // Tail returns the last lines, oldest first.
-func (b *Book) Tail(ctx context.Context, q Query) ([]Line, error) {
-	if q.Limit <= 0 {
-		q.Limit = 1000
-	}
-	days, err := b.daysFrom(0)
+func (b *Book) Tail(ctx context.Context, q Query) (Page, error) {
+	end, err := b.End(ctx, q.App)
 	if err != nil {
-		return nil, err
+		return Page{}, err
 	}
-	var out []Line // newest first
-	for _, day := range slices.Backward(days) {
-		page, err := b.page(ctx, day, q, "id > ?", 0, "id DESC", q.Limit-len(out))
-		if err != nil {
-			return nil, err
+	p := Page{Next: end}
+	days, err := b.days(0)
+	if err != nil {
+		return p, err
+	}
+	s := newSeeker(b.press, q)
+	for _, number := range slices.Backward(days) {
+		if err := b.seek(ctx, number, s, true); err != nil {
+			return p, err
 		}
-		if out = append(out, page...); len(out) >= q.Limit {
+		if s.done() {
 			break
 		}
 	}
-	slices.Reverse(out)
-	return out, nil
+	slices.Reverse(s.lines)
+	p.Lines, p.More, p.Bytes = s.lines, s.done(), s.bytes
+	if s.spent() {
+		p.Back = s.back
+	}
+	return p, nil
 }
 
-// End is the cursor after the newest line there is.
-func (b *Book) End(ctx context.Context) (Cursor, error) {
-	days, err := b.daysFrom(0)
+// End is the cursor after the newest line of an app.
+func (b *Book) End(ctx context.Context, a app.ID) (Cursor, error) {
+	days, err := b.days(0)
 	if err != nil || len(days) == 0 {
 		return Cursor{}, err
 	}
 	c := Cursor{Day: days[len(days)-1]}
-	b.mu.Lock()
-	db, err := b.day(ctx, c.Day, false)
-	b.mu.Unlock()
-	if err != nil {
+	d, err := b.opened(ctx, c.Day)
+	if err != nil || d == nil {
 		return c, err
 	}
-	if err := db.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM lines`).Scan(&c.ID); err != nil {
+	if err := d.read.QueryRowContext(ctx, `SELECT coalesce(max(first + lines) - 1, 0) FROM blocks WHERE app = ?`, string(a)).Scan(&c.ID); err != nil {
 		return c, fmt.Errorf("read end of log: %w", err)
 	}
 	return c, nil
 }
 
-func (b *Book) daysFrom(day int) ([]int, error) {
+// days returns the days there are from one on, rising.
+func (b *Book) days(from int) ([]int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	days, err := b.list()
 	if err != nil {
 		return nil, err
 	}
-	i, _ := slices.BinarySearch(days, day)
+	i, _ := slices.BinarySearch(days, from)
 	return days[i:], nil
 }
 
-// page reads lines of one day.
-func (b *Book) page(ctx context.Context, day int, q Query, where string, arg any, order string, limit int) ([]Line, error) {
+func (b *Book) opened(ctx context.Context, number int) (*day, error) {
 	b.mu.Lock()
-	db, err := b.day(ctx, day, false)
-	b.mu.Unlock()
-	if err != nil || db == nil {
+	defer b.mu.Unlock()
+	return b.day(ctx, number, false)
+}
+
+// seek takes a seeker through the blocks of one day, all as they are now.
+func (b *Book) seek(ctx context.Context, number int, s *seeker, backward bool) error {
+	d, err := b.opened(ctx, number)
+	if err != nil || d == nil {
+		return err
+	}
+	tx, err := d.read.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("read log of day %d: %w", number, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it only read
+	if err := s.day(ctx, tx, number, backward); err != nil {
+		return fmt.Errorf("read log of day %d: %w", number, err)
+	}
+	return nil
+}
+
+// place is where a block is and what is known of it unopened.
+type place struct {
+	id             int64
+	first, lines   int64
+	bytes          int64
+	oldest, newest int64
+	filter         filter
+}
+
+// listed is how many places are read at once.
+const listed = 256
+
+// places returns blocks of an app in the order of their lines, after or before
+// a line, that can hold lines of the query's time.
+func places(ctx context.Context, tx *sql.Tx, q *Query, from int64, backward bool) ([]place, error) {
+	where, order := "first + lines > ?", "first"
+	if backward {
+		where, order = "first < ?", "first DESC"
+	}
+	filter := "NULL"
+	if q.Search != nil {
+		filter = "filter"
+	}
+	args := []any{string(q.App), from}
+	if !q.Since.IsZero() {
+		where, args = where+" AND newest >= ?", append(args, q.Since.UnixMicro())
+	}
+	if !q.Until.IsZero() {
+		where, args = where+" AND oldest < ?", append(args, q.Until.UnixMicro())
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT id, first, lines, bytes, oldest, newest, `+filter+` FROM blocks WHERE app = ? AND `+where+` ORDER BY `+order+` LIMIT ?`, append(args, listed)...)
+	if err != nil {
 		return nil, err
 	}
-	query := `SELECT id, time, source, process, idx, instance, stream, partial, dropped, text FROM lines WHERE app = ? AND ` + where
-	args := []any{string(q.App), arg}
-	for _, f := range []struct {
-		sql  string
-		on   bool
-		with any
-	}{
-		{" AND time >= ?", !q.Since.IsZero(), q.Since.UnixNano()},
-		{" AND process = ?", q.Process != "", q.Process},
-		{" AND source = ?", q.Source != "", q.Source},
-		{" AND idx = ? AND source IN ('" + App + "', '" + Task + "')", q.Index != nil, q.Index},
-	} {
-		if f.on {
-			query, args = query+f.sql, append(args, f.with)
-		}
-	}
-	rows, err := db.QueryContext(ctx, query+" ORDER BY "+order+" LIMIT ?", append(args, limit)...)
-	if err != nil {
-		return nil, fmt.Errorf("read log of day %d: %w", day, err)
-	}
 	defer rows.Close()
-	var out []Line
+	var out []place
 	for rows.Next() {
-		l := Line{App: q.App, Cursor: Cursor{Day: day}}
-		var ns int64
-		if err := rows.Scan(&l.Cursor.ID, &ns, &l.Source, &l.Process, &l.Index, &l.Instance, &l.Stream, &l.Partial, &l.Dropped, &l.Text); err != nil {
-			return nil, fmt.Errorf("read log of day %d: %w", day, err)
+		var p place
+		if err := rows.Scan(&p.id, &p.first, &p.lines, &p.bytes, &p.oldest, &p.newest, (*[]byte)(&p.filter)); err != nil {
+			return nil, err
 		}
-		l.Time = time.Unix(0, ns).UTC()
-		out = append(out, l)
+		out = append(out, p)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read log of day %d: %w", day, err)
-	}
-	return out, nil
-}
-
-// Changed returns a channel that gets a value after lines of the app were
-// appended, and a function that ends that. Several appends may be one value, so
-// read until nothing is left.
-func (b *Book) Changed(a app.ID) (<-chan struct{}, func()) { return b.bell.listen(a) }
-
-// bell tells followers that there is something to read.
-type bell struct {
-	mu    sync.Mutex
-	rings map[app.ID]map[chan struct{}]bool
-}
-
-func (b *bell) listen(a app.ID) (<-chan struct{}, func()) {
-	c := make(chan struct{}, 1)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.rings[a] == nil {
-		b.rings[a] = map[chan struct{}]bool{}
-	}
-	b.rings[a][c] = true
-	return c, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.rings[a], c)
-		if len(b.rings[a]) == 0 {
-			delete(b.rings, a)
-		}
-	}
-}
-
-func (b *bell) ring(apps map[app.ID]bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for a := range apps {
-		for c := range b.rings[a] {
-			select {
-			case c <- struct{}{}:
-			default: // it rings already
-			}
-		}
-	}
+	return out, rows.Err()
 }

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"encoding/binary"
 	"iter"
 	"unicode"
 	"unicode/utf8"
@@ -11,6 +12,11 @@ import (
 // sequences of terminals become spaces.
 func Fold(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
+		n := foldPlain(dst[len(dst):cap(dst)], text[i:])
+		dst, i = dst[:len(dst)+n], i+n
+		if i == len(text) {
+			break
+		}
 		c := text[i]
 		switch {
 		case c == 0x1b:
@@ -33,6 +39,24 @@ func Fold(dst, text []byte) []byte {
 		}
 	}
 	return dst
+}
+
+// foldPlain folds eight bytes at a time, up to the first of which one is not
+// plain ASCII or begins an escape sequence, and returns how many it has folded.
+func foldPlain(dst, text []byte) (n int) {
+	const ones = 0x0101010101010101
+	for n+8 <= len(text) && n+8 <= len(dst) {
+		x := binary.LittleEndian.Uint64(text[n:])
+		esc := x ^ 0x1b*ones
+		if (x|(esc-ones)&^esc)&(0x80*ones) != 0 { // a high bit, or a byte of zero in esc
+			return n
+		}
+		// Bit 7 of each byte from 'A' on, without those behind 'Z'.
+		upper := (x + (0x80-'A')*ones) &^ (x + (0x7f-'Z')*ones) & (0x80 * ones)
+		binary.LittleEndian.PutUint64(dst[n:], x|upper>>2)
+		n += 8
+	}
+	return n
 }
 
 var lower = func() (t [utf8.RuneSelf]byte) {

@@ -199,3 +199,28 @@ func FuzzSearch(f *testing.F) {
 		}
 	})
 }
+
+func TestFold(t *testing.T) {
+	var all []byte
+	for c := range 128 {
+		all = append(all, byte(c))
+	}
+	for name, c := range map[string][2]string{
+		"ASCII":                           {string(all[:27]) + string(all[28:]), strings.ToLower(string(all[:27]) + string(all[28:]))},
+		"a letter in the middle of eight": {"ABCDÄFGHIJKLMNOP", "abcdäfghijklmnop"},
+		"escape":                          {"ABCDEFG\x1b[1;31mHIJKLMNOPQRSTUV", "abcdefg       hijklmnopqrstuv"},
+		"a letter that grows":             {"İSTANBUL", "İstanbul"},
+		"not UTF-8":                       {"A\xffB\xc3", "a\xffb\xc3"},
+	} {
+		for cut := range 9 {
+			text := strings.Repeat("X", cut) + c[0]
+			want := strings.Repeat("x", cut) + c[1]
+			if got := string(search.Fold(nil, []byte(text))); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+			if got := string(search.Fold(make([]byte, 0, 100+len(text)), []byte(text))); got != want {
+				t.Errorf("%s, with room: %q, want %q", name, got, want)
+			}
+		}
+	}
+}
