@@ -50,6 +50,7 @@ type process struct {
 // series is one pair's sum. Active is that of the processes that live.
 type series struct {
 	total   route.Counter
+	before  *route.Counter // the part of it that was counted before we were there; nil: none
 	recent  window
 	changed time.Time
 	place   Place // as it was last found
@@ -73,6 +74,10 @@ func at(l Limits, now func() time.Time) *Meter {
 	}
 }
 
+// settled is how long after our start a gateway that we first hear of may be one
+// that was there before us: those that are there dial again and again.
+const settled = 30 * time.Second
+
 // Counters takes totals of a gateway process since its start. Totals that are
 // lower than before mean that it began anew with them.
 func (m *Meter) Counters(gateway string, counters []route.Counter) {
@@ -94,6 +99,11 @@ func (m *Meter) Counters(gateway string, counters []route.Counter) {
 		s.changed = now
 		if !first {
 			s.recent.add(now, more)
+		} else if now.Sub(m.began) < settled && more != (route.Counter{Route: c.Route, Group: c.Group, Active: c.Active}) {
+			if s.before == nil {
+				s.before = &route.Counter{}
+			}
+			add(s.before, more)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (s *Store) write(ctx context.Context, at time.Time, points []Point) (out Re
 		if p.epoch != s.epoch {
 			p.ref, p.epoch = 0, s.epoch
 		}
-		if p.Born > 0 && p.ref == 0 {
+		if p.Born > 0 && p.Born < ms && p.ref == 0 {
 			// One that cannot be written is not missed: it only makes the first
 			// increase visible.
 			if ref, err := a.Append(0, p.Labels, p.Born, 0); err == nil {

@@ -1,0 +1,29 @@
+package meter
+
+import "naru/internal/route"
+
+// Totals returns what all gateway processes counted since the meter began, also
+// those that have ended, for each pair of a route and a group, by their ids. What
+// gateways had counted before is not in it: somebody who kept that would count it
+// twice.
+func (m *Meter) Totals() []route.Counter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]route.Counter, 0, len(m.series))
+	for k, s := range m.series {
+		c := s.total
+		if s.before != nil {
+			c = since(c, *s.before)
+		}
+		c.Route, c.Group = k.route, k.group
+		out = append(out, c)
+	}
+	return out
+}
+
+// Grown is what was counted between two totals of a pair; Active is that of now.
+// Totals that are lower than before were begun anew.
+func Grown(now, had route.Counter) route.Counter { return since(now, had) }
+
+// Sum adds up what was counted, but for Active.
+func Sum(to *route.Counter, c route.Counter) { add(to, c) }
