@@ -248,6 +248,9 @@ func (s *server) rollout(ctx context.Context, ro rollout.Rollout) (client.Rollou
 			out.Groups = append(out.Groups, g)
 		}
 	}
+	if n, ok := s.Metrics.Requests(each(ro.New, func(g run.GroupID) string { return string(g) })...); ok {
+		out.Requests = &n
+	}
 	return out, err
 }
 

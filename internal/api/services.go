@@ -161,6 +161,8 @@ type Metrics interface {
 	// Rates returns what groups did in the last minute, by group id; those without a
 	// request are left out.
 	Rates(groups ...string) map[string]meter.Rate
+	// Requests counts all that groups have answered; ok is false where nobody knows.
+	Requests(groups ...string) (n uint64, ok bool)
 	// Breakers returns the breakers that are not closed, by group id; of several the
 	// one that lets less through.
 	Breakers() map[string]route.BreakerState

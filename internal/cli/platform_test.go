@@ -96,6 +96,8 @@ func (counted) Rates(groups ...string) map[string]meter.Rate {
 
 // Breakers tells of one that no group has.
 func (counted) Breakers() map[string]route.BreakerState {
+func (counted) Requests(...string) (uint64, bool) { return 7, true }
+
 	return map[string]route.BreakerState{"other": route.BreakerOpen}
 }
 

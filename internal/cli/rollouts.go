@@ -95,6 +95,9 @@ func (c *cmd) showRollout(r client.Rollout) error {
 		return c.screen.data(r)
 	}
 	c.screen.say("%s", c.rolloutLine(r))
+	if r.Requests != nil {
+		c.screen.say("requests  %d answered by the new release so far", *r.Requests)
+	}
 	if r.Trip != nil {
 		c.screen.say("guard     %s", r.Trip.Text)
 	}

@@ -19,6 +19,7 @@ type Rollout struct {
 	Reason    string        `json:"reason,omitempty" doc:"why it went back"`
 	Trip      *RolloutTrip  `json:"trip,omitempty" doc:"what a gateway saw when it took the traffic away by itself"`
 	Groups    []ServerGroup `json:"groups,omitempty" doc:"only while it is on its way"`
+	Requests  *uint64       `json:"requests,omitempty" doc:"what the new groups have answered so far; only while it is on its way"`
 	CreatedAt time.Time     `json:"created_at"`
 	Since     time.Time     `json:"since" doc:"in this state since"`
 	EndedAt   time.Time     `json:"ended_at,omitzero"`

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"slices"
 	"time"
 
 	"naru/internal/route"
@@ -72,4 +73,17 @@ func (m *Meter) Rates(groups ...string) map[string]Rate {
 		out[g] = Rate{PerSecond: float64(n[0]) / span.Seconds(), Failed: float64(n[1]) / float64(n[0])}
 	}
 	return out
+}
+
+// Requests counts all that groups have answered since they exist; ok is false
+// where that is not known, because some are counted together with others.
+func (m *Meter) Requests(groups ...string) (n uint64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k, s := range m.series {
+		if slices.Contains(groups, k.group) {
+			n += s.total.Requests()
+		}
+	}
+	return n, m.over == 0
 }

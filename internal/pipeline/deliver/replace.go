@@ -200,14 +200,22 @@ func (s *Service) wentBack(ctx context.Context, actor string, ro rollout.Rollout
 
 // listener tells the followers of an operation how its rollout goes.
 type listener struct {
-	w    *operation.Work
-	last string
+	w          *operation.Work
+	last, note string
 }
 
 // Moved reports a change once.
 func (l *listener) Moved(ctx context.Context, ro rollout.Rollout, lanes []rollout.Lane) {
 	if text := progressOf(ro, lanes); text != l.last {
 		l.last = text
+		l.w.Info(ctx, "run", "%s", text)
+	}
+}
+
+// Noted passes a note on once.
+func (l *listener) Noted(ctx context.Context, text string) {
+	if text != l.note {
+		l.note = text
 		l.w.Info(ctx, "run", "%s", text)
 	}
 }

@@ -80,6 +80,7 @@ func (s *Service) watched() {
 type unheard struct{}
 
 func (unheard) Moved(context.Context, rollout.Rollout, []rollout.Lane) {}
+func (unheard) Noted(context.Context, string)                          {}
 func (unheard) Output(context.Context, string, string)                 {}
 
 // setAside reports that a group keeps its size when its app is scaled: it is

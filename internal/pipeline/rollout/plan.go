@@ -47,6 +47,7 @@ type Situation struct {
 	Rollout  Rollout
 	Lanes    []Lane
 	Verdict  Verdict       // on the present step, where it asks for one
+	Evidence Evidence      // that the new release works
 	Patience time.Duration // how long a way back may take
 	Settled  time.Time     // when what is stored is as new as what there is: nothing goes forward before
 	Now      time.Time
@@ -55,7 +56,7 @@ type Situation struct {
 // Verdict is what a judge says about a step.
 type Verdict struct {
 	Outcome Outcome
-	Reason  string
+	Reason  string // of Fail; of Unsure: what it waits for
 }
 
 // Outcome of a judgement; the zero value is that there is none yet.
@@ -76,6 +77,7 @@ type Move struct {
 	Next   bool          // go to the next step
 	To     State         // go to this state
 	Reason string        // of To
+	Note   string        // what people should know of it
 	Wait   time.Duration // look again after this time, whatever happens; 0: when something does
 }
 

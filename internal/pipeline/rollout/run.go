@@ -69,7 +69,8 @@ type Options struct {
 	// meanwhile, an instance that ended or a guard that tripped, is heard of first.
 	Settle   time.Duration
 	Releaser Releaser // nil: release commands are refused
-	Judge    Judge    // nil: a judged step passes after the pause of an ordinary one, if no guard trips
+	Judge    Judge    // nil: a judged step passes after the pause of an ordinary one and enough requests, if no guard trips
+	Traffic  Traffic  // nil: nobody knows whether there were requests, and nobody asks
 }
 
 // Runner carries rollouts out. Several may work on the same rollout at a time:
@@ -95,9 +96,11 @@ func NewRunner(store Store, router Router, opts Options, log *slog.Logger) *Runn
 	return r
 }
 
-// Listener hears how a rollout gets on; both may be called often.
+// Listener hears how a rollout gets on; all may be called often, with what they
+// were told before.
 type Listener interface {
 	Moved(ctx context.Context, ro Rollout, lanes []Lane) // something changed
+	Noted(ctx context.Context, text string)              // something people should know
 	Output(ctx context.Context, who, line string)        // of the release command, or last lines of an instance that does not work
 }
 
@@ -217,18 +220,22 @@ func (r *Runner) step(ctx context.Context, ro Rollout, abort <-chan struct{}, he
 		ro, err = r.store.MoveRollout(ctx, ro.ID, Failed, ro.Reason+"; and what ran before does not work any more: "+sick.old)
 		return ro, 0, err
 	}
-	verdict, err := r.verdict(ctx, ro)
+	evidence := r.evidence(ro)
+	verdict, err := r.verdict(ctx, ro, evidence)
 	if err != nil {
 		return ro, 0, err
 	}
 	now := time.Now()
 	move := Plan(Situation{
-		Rollout: ro, Lanes: lanes, Verdict: verdict, Patience: r.opts.Patience, Settled: r.pulse.since(now).Add(r.opts.Settle), Now: now,
+		Rollout: ro, Lanes: lanes, Verdict: verdict, Evidence: evidence, Patience: r.opts.Patience, Settled: r.pulse.since(now).Add(r.opts.Settle), Now: now,
 	})
 	if move.To == Aborting {
 		for _, line := range sick.lines {
 			hear.Output(ctx, sick.who, line)
 		}
+	}
+	if move.Note != "" {
+		hear.Noted(ctx, move.Note)
 	}
 	ro, err = r.make(ctx, ro, move)
 	return ro, move.Wait, err
@@ -250,17 +257,14 @@ func (r *Runner) make(ctx context.Context, ro Rollout, move Move) (Rollout, erro
 }
 
 // verdict asks the judge where the step wants one.
-func (r *Runner) verdict(ctx context.Context, ro Rollout) (Verdict, error) {
+func (r *Runner) verdict(ctx context.Context, ro Rollout, seen Evidence) (Verdict, error) {
 	if ro.State != Shifting || ro.Step >= len(ro.Spec.Steps) || !ro.Spec.Steps[ro.Step].Judge || ro.Reached.IsZero() {
 		return Verdict{}, nil
 	}
 	if r.opts.Judge != nil {
 		return r.opts.Judge.Judge(ctx, ro)
 	}
-	if time.Since(ro.Reached) >= app.DefaultPause.Std() {
-		return Verdict{Outcome: Pass}, nil
-	}
-	return Verdict{}, nil
+	return Unjudged(ro, seen, time.Now()), nil
 }
 
 // release runs the release command. What it says decides: nothing of the new

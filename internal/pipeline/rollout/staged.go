@@ -1,6 +1,8 @@
 package rollout
 
 import (
+	"fmt"
+
 	"naru/internal/app"
 )
 
@@ -51,12 +53,23 @@ func (s Situation) wait(step app.Step) Move {
 	case step.Judge && s.Verdict.Outcome == Fail:
 		return Move{To: Aborting, Reason: s.Verdict.Reason}
 	case step.Judge:
-		return Move{}
+		return Move{Note: s.note(s.Verdict.Reason)}
 	}
 	if left := s.Rollout.Reached.Add(step.Pause.Std()).Sub(s.Now); left > 0 {
 		return Move{Wait: left}
 	}
+	if s.Evidence.Thin() {
+		return Move{Next: true, Note: s.note("goes on by its time, after " + step.Pause.String() + ": " + s.Evidence.String())}
+	}
 	return Move{Next: true}
+}
+
+// note is about the present step.
+func (s Situation) note(text string) string {
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf("step %d of %d %s", s.Rollout.Step+1, len(s.Rollout.Spec.Steps)+1, text)
 }
 
 // stage makes sure that the new group has the instances for a weight.
