@@ -223,6 +223,59 @@ func TestLogsOfOneTime(t *testing.T) {
 	}
 }
 
+func TestLogsAreSearched(t *testing.T) {
+	w := newWorld(t, api.Config{LogSearch: 1 << 20})
+	w.app("shop")
+	shop := w.dev("root").App("shop")
+	read := func(q client.LogQuery) (texts, notes []string) {
+		t.Helper()
+		q.Instance = -1
+		for l, err := range shop.Logs(t.Context(), q) {
+			must(t, err)
+			if l.Note != "" {
+				notes = append(notes, l.Note)
+			} else {
+				texts = append(texts, l.Text)
+			}
+		}
+		return texts, notes
+	}
+	must(t, w.book.Append(t.Context(), []logs.Line{logLine(w, `{"status":500,"path":"/cart"}`), logLine(w, `{"status":200}`), logLine(w, "cart is full")}, nil))
+	for ask, want := range map[string]int{"cart": 2, "status>=500": 1, "cart NOT status=500": 1, "process=web": 3, "gone": 0} {
+		if texts, notes := read(client.LogQuery{Search: ask}); len(texts) != want || notes != nil {
+			t.Errorf("%s: %q, notes %q", ask, texts, notes)
+		}
+	}
+	if texts, _ := read(client.LogQuery{Until: time.Now().Add(-time.Hour)}); texts != nil {
+		t.Errorf("an hour ago was %q", texts)
+	}
+
+	// More than may be looked through: the stream says where it stopped.
+	for range 5 {
+		must(t, w.book.Append(t.Context(), []logs.Line{logLine(w, strings.Repeat("much ", 120_000))}, nil))
+	}
+	texts, notes := read(client.LogQuery{Search: "cart*"}) // a beginning: no filter helps
+	if len(texts) != 0 || len(notes) != 1 || !strings.Contains(notes[0], "1 MiB") || !strings.Contains(notes[0], "logs.search") {
+		t.Errorf("from the end: %q, notes %q", texts, notes)
+	}
+	texts, notes = read(client.LogQuery{Search: "cart*", Since: time.Now().Add(-time.Hour)})
+	if len(texts) != 2 || len(notes) != 1 || !strings.Contains(notes[0], "cursor 20") {
+		t.Errorf("from the beginning: %d lines, notes %q", len(texts), notes)
+	}
+
+	for name, q := range map[string]client.LogQuery{
+		"search": {Search: "(", Instance: -1},
+		"until":  {Follow: true, Until: time.Now(), Instance: -1},
+	} {
+		for _, err := range shop.Logs(t.Context(), q) {
+			if e := fault.Of(err); e == nil || e.Kind != fault.Invalid || e.Field != name {
+				t.Errorf("bad %s: %v", name, err)
+			}
+			break
+		}
+	}
+}
+
 func TestExecCarriesBytesSizesAndExitCode(t *testing.T) {
 	w := newWorld(t, api.Config{})
 	w.app("shop")

@@ -52,7 +52,7 @@ func (c *cmd) logs() *cobra.Command {
 	f.IntVarP(&q.Tail, "tail", "n", 0, "how many of the last lines first (default 100)")
 	f.DurationVar(&since, "since", 0, "only lines of the last 10m, 1h, ...")
 	f.DurationVar(&until, "until", 0, "only lines older than 5m, 1h, ...")
-	f.StringVarP(&q.Search, "search", "s", "", `only lines that hold this: 'timeout NOT retry', '"connection reset"', 'status>=500'`)
+	f.StringVar(&q.Search, "search", "", `only lines that hold this: 'timeout NOT retry', '"connection reset"', 'status>=500'`)
 	f.StringVar(&q.Process, "process", "", "only this process type")
 	f.IntVarP(&q.Instance, "instance", "i", -1, "only the instance with this index")
 	f.StringVar(&q.Source, "source", "", "only APP, TASK, STG (builds), RTR (gateway) or NARU")
