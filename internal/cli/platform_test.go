@@ -86,6 +86,8 @@ type counted struct{}
 
 func (counted) WriteMetrics(context.Context, io.Writer, meter.Reader) error { return nil }
 
+func (counted) Requests(...string) (uint64, bool) { return 7, true }
+
 func (counted) Rates(groups ...string) map[string]meter.Rate {
 	out := map[string]meter.Rate{}
 	for _, g := range groups {
@@ -96,8 +98,6 @@ func (counted) Rates(groups ...string) map[string]meter.Rate {
 
 // Breakers tells of one that no group has.
 func (counted) Breakers() map[string]route.BreakerState {
-func (counted) Requests(...string) (uint64, bool) { return 7, true }
-
 	return map[string]route.BreakerState{"other": route.BreakerOpen}
 }
 
