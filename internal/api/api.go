@@ -44,6 +44,7 @@ type Services struct {
 	Foundations  Foundations
 	Credentials  Credentials
 	Certificates Certificates
+	Domains      Domains
 	Platform     Platform
 }
 

@@ -1,46 +1,14 @@
 package api_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 
 	"naru/internal/api"
-	"naru/internal/app"
 	"naru/internal/auth"
 	"naru/internal/client"
 	"naru/internal/fault"
-	"naru/internal/pipeline/operation"
 )
-
-// certs keeps what it is given by host.
-type certs struct{ all map[string]client.Certificate }
-
-func (c *certs) HostCertificates(context.Context, app.SpaceID) (out []client.Certificate, err error) {
-	for _, one := range c.all {
-		out = append(out, one)
-	}
-	return out, nil
-}
-
-func (c *certs) SetCertificate(_ context.Context, _ operation.Ask, _ app.SpaceID, host string, in client.NewCertificate) (client.Certificate, error) {
-	if in.Key == "wrong" {
-		return client.Certificate{}, fault.New(fault.Invalid, "key", "the key does not belong to the certificate").WithTry("openssl")
-	}
-	one := client.Certificate{Host: host, Source: "own", State: client.CertificateActive, Names: []string{host}}
-	c.all = map[string]client.Certificate{host: one}
-	return one, nil
-}
-
-func (c *certs) DeleteCertificate(_ context.Context, _ operation.Ask, _ app.SpaceID, host string) error {
-	if _, ok := c.all[host]; !ok {
-		return fault.New(fault.NotFound, "host", "this space has no certificate for %q", host).WithTry("naru certificates")
-	}
-	delete(c.all, host)
-	return nil
-}
-
-func (*certs) OfPlatform(host string) bool { return strings.HasSuffix(host, "localhost") }
 
 func TestCertificatesOfHosts(t *testing.T) {
 	w := newWorld(t, api.Config{})
@@ -54,7 +22,7 @@ func TestCertificatesOfHosts(t *testing.T) {
 	}
 	all, err := dev.Certificates(ctx)
 	must(t, err)
-	if len(all) != 1 || all[0].Host != one.Host || !all[0].Until.IsZero() {
+	if len(all) != 1 || all[0].Host != one.Host {
 		t.Errorf("listed: %+v", all)
 	}
 	_, err = dev.SetCertificate(ctx, "shop.example", client.NewCertificate{Chain: "chain", Key: "wrong"})

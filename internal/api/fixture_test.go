@@ -6,17 +6,21 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"naru/internal/api"
+	"naru/internal/api/apitest"
 	"naru/internal/app"
 	"naru/internal/auth"
 	"naru/internal/client"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	"naru/internal/route"
+	"naru/internal/route/domain"
+	"naru/internal/route/domain/dnstest"
 	"naru/internal/secret"
 	"naru/internal/source"
 	"naru/internal/store"
@@ -36,7 +40,8 @@ type world struct {
 	url   string
 	logs  *lines // what the API wrote to its log
 	meter metrics
-	certs certs
+	certs apitest.Certificates
+	names *dnstest.Server // what DNS has
 }
 
 // metrics are of one table.
@@ -78,7 +83,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	handler := api.New(api.Services{
 		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
-		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Platform: w.pipe,
+		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Platform: w.pipe,
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))
 	ctx, stop := context.WithCancel(context.Background())
 	srv := httptest.NewUnstartedServer(handler)
@@ -89,6 +94,15 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	_, err = w.auth.CreateUser(t.Context(), "test", "root", secret.New(password), auth.Grant{Role: auth.Admin})
 	must(t, err)
 	return w
+}
+
+// domains asks a name server of the test's own.
+func (w *world) domains() *domain.Desk {
+	w.names = dnstest.New(w.t)
+	return domain.New(domain.Config{
+		Required: true, Apps: "localhost", Resolver: w.names.Addr, Timeout: time.Minute, Secret: []byte("secret"),
+		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+	}, w.store)
 }
 
 // user makes a user with roles.

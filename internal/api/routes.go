@@ -78,6 +78,7 @@ func (s *server) routes() []Route {
 		{get, space + "/certificates", auth.SpaceRead, "List what hosts are served with over TLS", call(s.listCertificates)},
 		{put, space + "/certificates/{host}", auth.RouteWrite, "Check and keep a certificate with its key", unrepeated(call(s.setCertificate))},
 		{remove, space + "/certificates/{host}", auth.RouteWrite, "Forget a certificate", done(s.deleteCertificate)},
+		{get, space + "/domains/{host}", auth.RouteWrite, "What proves that a host is the space's, and what DNS has of it", call(s.getDomain)},
 		{get, space + "/credentials", auth.CredentialWrite, "List the hosts with credentials", call(s.listCredentials)},
 		{put, space + "/credentials/{host}", auth.CredentialWrite, "Try and keep a credential", call(s.setCredential)},
 		{remove, space + "/credentials/{host}", auth.CredentialWrite, "Forget a credential", done(s.deleteCredential)},

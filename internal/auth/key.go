@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -80,3 +81,13 @@ func makeKey(path string) (*Key, error) {
 
 // Private is the key itself, for a door that signs tokens of its own form.
 func (k *Key) Private() *ecdsa.PrivateKey { return k.private }
+
+// Derive makes a secret of 32 bytes for another purpose out of the key: the same
+// one as long as the key is the same.
+func (k *Key) Derive(purpose string) ([]byte, error) {
+	private, err := k.private.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("derive secret: %w", err)
+	}
+	return hkdf.Key(sha256.New, private, nil, purpose, sha256.Size)
+}

@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"login":    login,
 			"code":     code,
 			"app-says": appSays,
+			"dns":      setDNS,
 		},
 	})
 }
@@ -76,6 +77,12 @@ func code(ts *testscript.TestScript, _ bool, args []string) {
 // app-says APP LINE: a line comes into the app's log.
 func appSays(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value("platform").(*platform).say(args[0], strings.Join(args[1:], " "))
+}
+
+// dns RECORDS...: DNS has these.
+func setDNS(ts *testscript.TestScript, _ bool, args []string) {
+	p := ts.Value("platform").(*platform)
+	p.names.Set(p.t, args...)
 }
 
 // inside is one command in this process.

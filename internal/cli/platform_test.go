@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"naru/internal/api"
+	"naru/internal/api/apitest"
 	"naru/internal/app"
 	"naru/internal/artifact"
 	"naru/internal/auth"
@@ -21,6 +23,8 @@ import (
 	"naru/internal/observe/meter"
 	"naru/internal/pipeline/operation"
 	"naru/internal/route"
+	"naru/internal/route/domain"
+	"naru/internal/route/domain/dnstest"
 	"naru/internal/run"
 	"naru/internal/secret"
 	"naru/internal/source"
@@ -44,7 +48,9 @@ type platform struct {
 
 	mu    sync.Mutex // guards all below
 	creds map[string]vault.Credential
-	certs certs
+	certs apitest.Certificates
+	names *dnstest.Server // what DNS has
+	hosts *domain.Desk
 	inner func(run.ExecSpec) (int, error) // what commands inside do
 	cut   chan struct{}                   // closed by the next upload, which then breaks; nil: it does not
 
@@ -68,8 +74,12 @@ func newPlatform(t testing.TB) *platform {
 		t: t, store: st, book: book, space: space, creds: map[string]vault.Credential{}, inner: programs,
 		files: source.New(filepath.Join(dir, "source"), source.Limits{}),
 		auth:  auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
-		addr:  "127.0.0.1:0",
+		addr:  "127.0.0.1:0", names: dnstest.New(t),
 	}
+	p.hosts = domain.New(domain.Config{
+		Required: true, Apps: "localhost", Resolver: p.names.Addr, Timeout: time.Minute, Secret: []byte("secret"),
+		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+	}, st)
 	_, err = p.auth.CreateUser(t.Context(), "test", "admin", secret.New(password), auth.Grant{Role: auth.Admin})
 	must(t, err)
 	p.start()
@@ -108,7 +118,7 @@ func (p *platform) start() {
 	handler := api.New(api.Services{
 		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
-		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Platform: p,
+		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Platform: p,
 	}, api.Config{}, slog.New(slog.DiscardHandler))
 	listener, err := net.Listen("tcp", p.addr)
 	must(p.t, err)

@@ -45,7 +45,7 @@ func (c *cmd) root() *cobra.Command {
 		{"inside", "Commands inside:", []*cobra.Command{c.run(), c.exec(), c.tasks(), c.task()}},
 		{"releases", "Releases:", []*cobra.Command{c.releases(), c.rollback(), c.rollouts(), c.rollout(), c.groups(), c.serverGroup(), c.operations(), c.events()}},
 		{"builds", "Builds:", []*cobra.Command{c.builders(), c.foundations(), c.bake()}},
-		{"places", "Places and people:", []*cobra.Command{c.target(), c.orgs(), c.spaces(), c.spaceSettings(), c.users(), c.credentials(), c.certificates()}},
+		{"places", "Places and people:", []*cobra.Command{c.target(), c.orgs(), c.spaces(), c.spaceSettings(), c.users(), c.credentials(), c.certificates(), c.domain()}},
 		{"account", "Your login:", []*cobra.Command{c.login(), c.logout(), c.whoami(), c.passwd(), c.tokens()}},
 		{"platform", "The platform:", append(slices.Clone(c.world.Roles), c.info(), c.backup(), c.gc(), c.key())},
 		{"others", "Others:", []*cobra.Command{c.version()}},

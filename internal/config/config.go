@@ -40,6 +40,15 @@ type Config struct {
 	Reserve     Reserve  `key:"reserve"`
 	Tokens      Tokens   `key:"tokens"`
 	ACME        ACME     `key:"acme"`
+	Domains     Domains  `key:"domains"`
+}
+
+// Domains says how a space comes to have a host outside the apps domain.
+type Domains struct {
+	Check     string        `key:"check" doc:"whether a host outside the apps domain is mapped only where DNS gives it to the space: required; off, where who comes first has it; or auto, which is off where the gateway is reached from this machine alone and no authority is asked"`
+	Addresses []string      `key:"addresses" doc:"addresses at which the world reaches the gateway; a host that leads to them and nowhere else counts as given to whichever space maps it first; empty accepts only TXT records, which name the space"`
+	Resolver  string        `key:"resolver" doc:"name server that is asked, as IP:PORT; empty means those of this machine"`
+	Timeout   time.Duration `key:"timeout" doc:"how long DNS is asked about one host"`
 }
 
 // ACME is the public authority that is asked for certificates of hosts outside

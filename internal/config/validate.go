@@ -79,6 +79,7 @@ func (c Config) complaints() []error {
 	if c.ACME.Agree {
 		list = append(list, webURL("acme.directory", c.ACME.Directory))
 	}
+	list = append(list, c.Domains.complaints()...)
 	list = append(list, c.Gateway.AccessLog.complaints()...)
 	list = append(list, c.Listen.complaints()...)
 	list = append(list, c.tcpComplaints()...)

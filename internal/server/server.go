@@ -167,6 +167,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen.tcp: %w", err) // validated before
 	}
+	domains, err := newDomains(cfg, key, st)
+	if err != nil {
+		return err
+	}
 	delivery := deliver.New(deliver.Parts{
 		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
 		Images: roomyImports{imports{images, safe, cfg.Listen.Registry, own, users.spaceOf}, reserve},
@@ -174,7 +178,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout, unable: unableToBuild(cfg),
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
 		}, reserve, built, log},
-		Secrets: safe, Router: traffic, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Traffic: counts}, log), Wake: wake,
+		Secrets: safe, Router: traffic, Domains: domains, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Traffic: counts}, log), Wake: wake,
 	}, deliver.Config{
 		AppsDomain: cfg.AppsDomain, PlatformDomain: cfg.PlatformDomain(), WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
@@ -196,7 +200,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
-		Foundations: foundations, Credentials: safe, Certificates: hosts, Platform: roomyPlatform{about, delivery},
+		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
 	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)

@@ -127,6 +127,13 @@ type Router interface {
 	Sync(ctx context.Context) error
 }
 
+// Domains says which space may have a host.
+type Domains interface {
+	// Allow is nil for a host that the space may have; for another one the error
+	// says what is missing.
+	Allow(ctx context.Context, space app.SpaceID, host string) error
+}
+
 // Logs keeps what builds said, and forgets what an app said.
 type Logs interface {
 	Append(ctx context.Context, lines []logs.Line, offsets map[string]spool.Offset) error
@@ -162,6 +169,7 @@ type Service struct {
 	builds   Builds
 	secrets  Secrets
 	router   Router
+	domains  Domains
 	logs     Logs
 	rollouts *rollout.Runner
 	room     *admit.Desk
@@ -180,6 +188,7 @@ type Parts struct {
 	Builds   Builds
 	Secrets  Secrets
 	Router   Router
+	Domains  Domains
 	Logs     Logs
 	Rollouts *rollout.Runner
 	Wake     func()
@@ -189,7 +198,7 @@ type Parts struct {
 func New(p Parts, cfg Config, log *slog.Logger) *Service {
 	return &Service{
 		store: p.Store, sources: p.Sources, git: p.Git, images: p.Images, builds: p.Builds, secrets: p.Secrets,
-		router: p.Router, logs: p.Logs, rollouts: p.Rollouts, wake: p.Wake, cfg: cfg, log: log,
+		router: p.Router, domains: p.Domains, logs: p.Logs, rollouts: p.Rollouts, wake: p.Wake, cfg: cfg, log: log,
 		promoted: make(chan struct{}, 1),
 		room:     admit.NewDesk(p.Store, cfg.Memory, cfg.Disk),
 	}

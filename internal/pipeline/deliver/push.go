@@ -51,6 +51,11 @@ func (s *Service) Push(ctx context.Context, by operation.Ask, space app.SpaceID,
 	if err != nil {
 		return operation.Operation{}, err
 	}
+	for i, w := range mappings {
+		if err := s.allow(ctx, space, w); err != nil {
+			return operation.Operation{}, ofRoute(i, err)
+		}
+	}
 	return s.submit(ctx, by, KindPush, a, in, func(ctx context.Context) error {
 		if known && s.strategy(asked, a).Second == app.Supersede {
 			if err := s.store.SupersedeRollout(ctx, a.ID, by.Actor); err != nil {

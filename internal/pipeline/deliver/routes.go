@@ -25,6 +25,9 @@ func (s *Service) MapRoute(ctx context.Context, by operation.Ask, id app.ID, in 
 		return route.Route{}, err
 	}
 	want, err := mappingOf(in)
+	if err == nil {
+		err = s.allow(ctx, a.Space, want)
+	}
 	if err != nil {
 		return route.Route{}, err
 	}
@@ -104,15 +107,32 @@ func mappingOf(in client.NewRoute) (w mapping, err error) {
 	return w, err
 }
 
+// allow asks DNS whether the space may have a host: not in a transaction.
+func (s *Service) allow(ctx context.Context, space app.SpaceID, w mapping) error {
+	if w.host == "" { // a port
+		return nil
+	}
+	host, err := route.ParseHost(s.whole(w.host))
+	if err != nil {
+		return err
+	}
+	return s.domains.Allow(ctx, space, host)
+}
+
+// whole puts a host of one word below the apps domain.
+func (s *Service) whole(host string) string {
+	if !strings.Contains(host, ".") && host != "" {
+		return host + "." + s.cfg.AppsDomain
+	}
+	return host
+}
+
 // mapRoute works in the caller's transaction.
 func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, w mapping) (route.Route, error) {
 	if w.tcp != nil {
 		return s.mapTCP(ctx, actor, a, w)
 	}
-	if !strings.Contains(w.host, ".") && w.host != "" {
-		w.host += "." + s.cfg.AppsDomain
-	}
-	r, err := route.New(a.Space, w.host, w.path, time.Now().UTC())
+	r, err := route.New(a.Space, s.whole(w.host), w.path, time.Now().UTC())
 	if err != nil {
 		return r, err
 	}

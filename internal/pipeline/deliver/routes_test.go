@@ -3,12 +3,15 @@ package deliver_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
+	"naru/internal/app"
 	"naru/internal/client"
 	"naru/internal/fault"
 	"naru/internal/route"
+	"naru/internal/route/domain/dnstest"
 )
 
 // entry is how the gateway has a route now.
@@ -167,5 +170,84 @@ func TestPushChangesItsRoutes(t *testing.T) {
 		if f := fault.Of(err); f == nil || f.Kind != fault.Invalid || f.Field != want {
 			t.Errorf("%s: %v, want one about %s", patch, err, want)
 		}
+	}
+}
+
+// Names outside the apps domain go to who proves them, or to who comes first
+// where nothing is to be proved; nobody takes what another space's wildcard has.
+func TestAHostIsForWhoMayHaveIt(t *testing.T) {
+	w := newWorld(t)
+	w.proof, w.names = true, dnstest.New(t)
+	p := w.up(t)
+	ctx := t.Context()
+	mine, err := p.CreateApp(ctx, by, w.space, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	space, err := p.store.Space(ctx, w.space)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := p.store.CreateSpace(ctx, space.Org, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := p.CreateApp(ctx, by, other.ID, "theirs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps := func(a app.App, in client.NewRoute) *fault.Error {
+		t.Helper()
+		_, err := p.MapRoute(ctx, by, a.ID, in)
+		return fault.Of(err)
+	}
+	if f := maps(mine, client.NewRoute{Host: "shop"}); f != nil {
+		t.Errorf("a name below the apps domain: %v", f)
+	}
+	f := maps(mine, client.NewRoute{Host: "*.Shop.example"})
+	if f == nil || f.Kind != fault.Denied || f.Field != "host" || !strings.Contains(f.Try, "_naru.shop.example to naru=") {
+		t.Fatalf("an unproved wildcard: %v", f)
+	}
+	token := regexp.MustCompile(`naru=[a-z2-7]+`).FindString(f.Try)
+	if f := maps(mine, client.NewRoute{Host: "shop.example", TCP: &client.TCP{}}); f == nil || f.Kind != fault.Denied {
+		t.Errorf("unproved connections: %v", f)
+	}
+	_, err = p.Push(ctx, by, w.space, client.Push{App: "fresh", Source: client.Source{Image: "v1"}, Routes: []client.NewRoute{{Host: "fresh"}, {Host: "new.example"}}})
+	if !fault.Is(err, fault.Denied) {
+		t.Errorf("an unproved push: %v", err)
+	}
+	if _, err := p.store.AppNamed(ctx, w.space, "fresh"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a push that was refused left an app: %v", err)
+	}
+
+	w.names.Set(t, fmt.Sprintf("_naru.shop.example. 60 IN TXT %q", token))
+	if f := maps(mine, client.NewRoute{Host: "*.shop.example"}); f != nil {
+		t.Fatalf("a proved wildcard: %v", f)
+	}
+	w.names.Remove("_naru.shop.example")
+	if f := maps(mine, client.NewRoute{Host: "*.shop.example", Path: "/more"}); f != nil {
+		t.Errorf("what the space has: %v", f)
+	}
+	if f := maps(mine, client.NewRoute{Host: "www.shop.example"}); f != nil {
+		t.Errorf("what its wildcard has: %v", f)
+	}
+	f = maps(theirs, client.NewRoute{Host: "login.shop.example"})
+	if f == nil || f.Kind != fault.Conflict {
+		t.Fatalf("below another space's wildcard: %v", f)
+	}
+	if other := regexp.MustCompile(`naru=[a-z2-7]+`).FindString(f.Try); other == token || other == "" {
+		t.Errorf("another space's token is %q", other)
+	}
+	if f := maps(mine, client.NewRoute{Host: "*.deep.apps.test"}); f != nil {
+		t.Fatal(f)
+	}
+	if f := maps(theirs, client.NewRoute{Host: "x.deep.apps.test"}); f == nil || f.Kind != fault.Conflict {
+		t.Errorf("below another space's part of the apps domain: %v", f)
+	}
+	if f := maps(mine, client.NewRoute{Host: "*.apps.test"}); f != nil {
+		t.Fatal(f)
+	}
+	if f := maps(theirs, client.NewRoute{Host: "theirs"}); f != nil {
+		t.Errorf("below a wildcard over all apps: %v", f)
 	}
 }

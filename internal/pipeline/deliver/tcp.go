@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"naru/internal/app"
@@ -80,10 +79,7 @@ func (s *Service) newTCP(ctx context.Context, a app.App, w mapping) (route.Route
 		if tcp.Port != 0 {
 			return route.Route{}, fault.New(fault.Invalid, "port", "a connection to a port is not asked for its name").WithTry("--tcp --port PORT, or --sni HOST")
 		}
-		if !strings.Contains(w.host, ".") {
-			w.host += "." + s.cfg.AppsDomain
-		}
-		r, err := route.NewTCP(a.Space, w.host, tcp, now)
+		r, err := route.NewTCP(a.Space, s.whole(w.host), tcp, now)
 		switch {
 		case err != nil:
 			return r, err

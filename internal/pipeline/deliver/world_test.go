@@ -29,6 +29,8 @@ import (
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
 	"naru/internal/route"
+	"naru/internal/route/domain"
+	"naru/internal/route/domain/dnstest"
 	"naru/internal/route/hub"
 	"naru/internal/route/routetest"
 	"naru/internal/run"
@@ -48,9 +50,11 @@ type world struct {
 	gateway  *routetest.Gateway
 	space    app.SpaceID
 	memory   admit.Limits
-	process  app.Process // the platform's defaults
-	releases chan string // release commands that were begun; nil: nobody looks
-	killAt   int64       // the commit at which the next platform dies; 0: it does not
+	process  app.Process     // the platform's defaults
+	releases chan string     // release commands that were begun; nil: nobody looks
+	proof    bool            // hosts outside the apps domain have to be proved
+	names    *dnstest.Server // what DNS has; nil: nothing answers
+	killAt   int64           // the commit at which the next platform dies; 0: it does not
 }
 
 // drainTimeout is how long ordinary requests may take at an instance that leaves.
@@ -83,6 +87,14 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	return w
+}
+
+func (w *world) domains(st *store.Store) *domain.Desk {
+	cfg := domain.Config{Required: w.proof, Apps: "apps.test", Resolver: "127.0.0.1:1", Timeout: time.Minute, Secret: []byte("secret")}
+	if w.names != nil {
+		cfg.Resolver = w.names.Addr
+	}
+	return domain.New(cfg, st)
 }
 
 // up starts a control plane over what there is; its down waits for everything.
@@ -127,7 +139,7 @@ func (w *world) up(t *testing.T) *platform {
 	}, log)
 	var ops *operation.Runner
 	p.Service = deliver.New(deliver.Parts{
-		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: traffic,
+		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: traffic, Domains: w.domains(st),
 		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Releaser: w, Settle: time.Millisecond}, log), Wake: func() { ops.Wake() },
 	}, deliver.Config{
 		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10, Memory: w.memory, Defaults: w.process,
