@@ -310,13 +310,14 @@ func plain(key, text string) *problem {
 // holds is a problem where braces hold something else than one of the names.
 func holds(key, text string, names ...string) *problem {
 	for rest := text; ; {
-		_, after, ok := strings.Cut(rest, "{")
-		if !ok {
+		_, name, after, found := Piece(rest)
+		switch {
+		case !found && after == "":
 			return nil
-		}
-		name, after, ok := strings.Cut(after, "}")
-		if !ok || !slices.Contains(names, name) {
-			return &problem{key, fmt.Sprintf("{%s is none of {%s}", name, strings.Join(names, "}, {"))}
+		case !found:
+			return &problem{key, fmt.Sprintf("%s has no }; a brace itself is written {{", after)}
+		case !slices.Contains(names, name):
+			return &problem{key, fmt.Sprintf("{%s} is none of {%s}; braces themselves are written {{ and }}", name, strings.Join(names, "}, {"))}
 		}
 		rest = after
 	}

@@ -65,6 +65,8 @@ func TestPolicyHasBounds(t *testing.T) {
 		"a field of the connection":             {&Policy{Request: &Rules{Set: map[string]string{"Expect": "100-continue"}}}, "policy.request.set"},
 		"a field that ends its line":            {&Policy{Response: &Rules{Add: map[string][]string{"X-A": {"1", "2\r\nX-B: 3"}}}}, "policy.response.add.X-A[1]"},
 		"a name that ends its line":             {&Policy{Response: &Rules{Remove: []string{"X-A\r\n"}}}, "policy.response.remove"},
+		"a brace that is not closed":            {&Policy{Request: &Rules{Set: map[string]string{"X-A": "a {client"}}}, "policy.request.set.X-A"},
+		"one brace too few":                     {&Policy{Request: &Rules{Set: map[string]string{"X-A": "{{{{{client"}}}, "policy.request.set.X-A"},
 		"an unknown placeholder":                {&Policy{Request: &Rules{Set: map[string]string{"X-A": "{query}"}}}, "policy.request.set.X-A"},
 		"a page that is too large":              {&Policy{Maintenance: &Maintenance{Page: strings.Repeat("x", MaxPage+1)}}, "policy.maintenance.page"},
 		"a password":                            {users("secret"), "policy.auth.users.ann"},

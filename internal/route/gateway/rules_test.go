@@ -23,7 +23,12 @@ func TestTemplate(t *testing.T) {
 		"{path}{path}":   "/a%0D%0Ab/a%0D%0Ab",
 		"{query}":        "q=1",
 		"a {nobody} b":   "a {nobody} b",
-		"{{host}}":       "{shop.test}",
+		"{{host}}":       "{host}",
+		"{{{host}}}":     "{shop.test}",
+		"{host}}":        "shop.test}",
+		`{{"a":1}} {{}}`: `{"a":1} {}`,
+		"{{":             "{",
+		"{host}{{{{":     "shop.test{{",
 		"{host":          "{host",
 		"}{":             "}{",
 	} {

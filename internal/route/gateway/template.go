@@ -1,6 +1,6 @@
 package gateway
 
-import "strings"
+import "naru/internal/route"
 
 // template is a text with places for what a request says, read once for all
 // requests.
@@ -30,24 +30,26 @@ var placeholders = map[string]placeholder{
 	"client": visitorAddr, "host": hostName, "method": methodSent, "path": pathSent, "query": querySent, "request_id": requestID, "group": groupName,
 }
 
-// newTemplate reads a text. Braces around anything but a placeholder stay as
-// they are; a policy with such is refused before.
+// newTemplate reads a text. What stands in braces and is no placeholder stays as
+// it is; a policy with such is refused before.
 func newTemplate(text string) template {
 	var t template
 	plain := ""
 	for text != "" {
-		before, rest, open := strings.Cut(text, "{")
-		name, after, closed := strings.Cut(rest, "}")
+		before, name, rest, found := route.Piece(text)
+		plain += before
+		if !found {
+			plain += rest
+			break
+		}
+		text = rest
 		what := placeholders[name]
-		if !open || !closed || what == nothing {
-			if plain += before; open {
-				plain += "{"
-			}
-			text = rest
+		if what == nothing {
+			plain += "{" + name + "}"
 			continue
 		}
-		t = append(t, piece{plain + before, what})
-		plain, text = "", after
+		t = append(t, piece{plain, what})
+		plain = ""
 	}
 	if plain != "" {
 		t = append(t, piece{text: plain})
