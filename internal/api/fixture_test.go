@@ -67,7 +67,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	st, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), store.Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, st.Close()) })
-	book, err := logs.Open(filepath.Join(dir, "logs"), logs.Limits{Days: 7}, time.Now)
+	book, err := logs.Open(filepath.Join(dir, "logs"), logs.Limits{Days: 7}, time.Now, slog.New(slog.DiscardHandler))
 	must(t, err)
 	t.Cleanup(func() { must(t, book.Close()) })
 	org, space, err := st.Bootstrap(t.Context())

@@ -64,7 +64,7 @@ func newPlatform(t testing.TB) *platform {
 	dir := t.TempDir()
 	st, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), store.Options{})
 	must(t, err)
-	book, err := logs.Open(filepath.Join(dir, "logs"), logs.Limits{Days: 7}, time.Now)
+	book, err := logs.Open(filepath.Join(dir, "logs"), logs.Limits{Days: 7}, time.Now, slog.New(slog.DiscardHandler))
 	must(t, err)
 	_, space, err := st.Bootstrap(t.Context())
 	must(t, err)

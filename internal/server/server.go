@@ -114,7 +114,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	book, err := logs.Open(filepath.Join(cfg.DataDir, "logs", "days"), logs.Limits{Days: cfg.Logs.Days, Bytes: int64(cfg.Logs.Bytes)}, time.Now)
+	book, err := logs.Open(filepath.Join(cfg.DataDir, "logs", "days"), logs.Limits{Days: cfg.Logs.Days, Bytes: int64(cfg.Logs.Bytes)}, time.Now, log)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func shop(n int) []string {
 func BenchmarkAppend(b *testing.B) {
 	texts := shop(200_000)
 	dir := b.TempDir()
-	book, err := logs.Open(dir, logs.Limits{Days: 3}, time.Now)
+	book, err := logs.Open(dir, logs.Limits{Days: 3}, time.Now, quiet)
 	must(b, err)
 	const batch = 5000
 	lines := make([]logs.Line, 0, batch)
@@ -71,7 +71,7 @@ func BenchmarkAppend(b *testing.B) {
 // BenchmarkSearch looks through 1,000,000 lines.
 func BenchmarkSearch(b *testing.B) {
 	texts := shop(1_000_000)
-	book, err := logs.Open(b.TempDir(), logs.Limits{Days: 3}, time.Now)
+	book, err := logs.Open(b.TempDir(), logs.Limits{Days: 3}, time.Now, quiet)
 	must(b, err)
 	for n := 0; n < len(texts); n += 5000 {
 		var lines []logs.Line

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,7 @@ type Book struct {
 	limits Limits
 	clock  func() time.Time
 	press  *press
+	log    *slog.Logger
 
 	mu   sync.Mutex // guards open and pages; Append holds it across its write, so lines are in order
 	open map[int]*day
@@ -38,7 +40,7 @@ type Limits struct {
 }
 
 // Open opens the book in a folder, which is made when missing.
-func Open(dir string, l Limits, clock func() time.Time) (*Book, error) {
+func Open(dir string, l Limits, clock func() time.Time, log *slog.Logger) (*Book, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open logs: %w", err)
 	}
@@ -47,7 +49,7 @@ func Open(dir string, l Limits, clock func() time.Time) (*Book, error) {
 		return nil, fmt.Errorf("open logs: %w", err)
 	}
 	l.Days = max(1, l.Days)
-	return &Book{dir: dir, limits: l, clock: clock, press: p, open: map[int]*day{}, bell: bell{rings: map[app.ID]map[chan struct{}]bool{}}}, nil
+	return &Book{dir: dir, limits: l, clock: clock, press: p, log: log, open: map[int]*day{}, bell: bell{rings: map[app.ID]map[chan struct{}]bool{}}}, nil
 }
 
 // Close closes all day files.
@@ -77,6 +79,9 @@ func (b *Book) day(ctx context.Context, number int, make bool) (*day, error) {
 		return nil, nil
 	}
 	d, err := openDay(ctx, b.path(number), number)
+	if damaged(err) {
+		d, err = b.rescue(ctx, number)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +104,13 @@ func (b *Book) Append(ctx context.Context, lines []Line, offsets map[string]spoo
 	if err != nil {
 		return err
 	}
-	if err := d.append(ctx, b.press, lines, offsets); err != nil {
+	err = d.append(ctx, b.press, lines, offsets)
+	if damaged(err) {
+		if d, err = b.replace(ctx, d); err == nil {
+			err = d.append(ctx, b.press, lines, offsets)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("append to log: %w", err)
 	}
 	touched := map[app.ID]bool{}

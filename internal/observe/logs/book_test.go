@@ -2,6 +2,8 @@ package logs_test
 
 import (
 	"database/sql"
+	"log/slog"
+	"os"
 
 	"fmt"
 
@@ -32,16 +34,20 @@ func TestBlocksHoldWhatWasAppended(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8)) //nolint:gosec // the same each time
 	now := time.Date(2026, 3, 1, 23, 0, 0, 0, time.UTC)
 	dir := t.TempDir()
-	book, err := logs.Open(dir, logs.Limits{Days: 3}, func() time.Time { return now })
+	book, err := logs.Open(dir, logs.Limits{Days: 3}, func() time.Time { return now }, quiet)
 	must(t, err)
 	want := map[app.ID][]logs.Line{}
-	for round := range 120 {
+	rounds := 120
+	if testing.Short() {
+		rounds = 40
+	}
+	for round := range rounds {
 		if round%25 == 24 {
 			must(t, book.Close())
-			book, err = logs.Open(dir, logs.Limits{Days: 3}, func() time.Time { return now })
+			book, err = logs.Open(dir, logs.Limits{Days: 3}, func() time.Time { return now }, quiet)
 			must(t, err)
 		}
-		if round == 80 {
+		if round == rounds*2/3 {
 			now = now.Add(2 * time.Hour) // the next day
 		}
 		var lines []logs.Line
@@ -87,9 +93,9 @@ func TestBlocksHoldWhatWasAppended(t *testing.T) {
 		if end != all[len(all)-1].Cursor || q.After != end {
 			t.Errorf("%s ends at %v, reading ended at %v, the last line is at %v", a, end, q.After, all[len(all)-1].Cursor)
 		}
-		tail, err := book.Tail(t.Context(), logs.Query{App: a, Limit: 1234})
+		tail, err := book.Tail(t.Context(), logs.Query{App: a, Limit: 234})
 		must(t, err)
-		same(t, "tail", tail.Lines, all[len(all)-1234:])
+		same(t, "tail", tail.Lines, all[len(all)-234:])
 
 		one := 1
 		since, until := now.Add(-90*time.Minute), now.Add(8*time.Minute)
@@ -207,7 +213,7 @@ func TestTheOldestLinesGoFirst(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // lines that cannot be compressed
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	dir := t.TempDir()
-	b, err := logs.Open(dir, logs.Limits{Days: 9, Bytes: 3 << 20}, func() time.Time { return now })
+	b, err := logs.Open(dir, logs.Limits{Days: 9, Bytes: 3 << 20}, func() time.Time { return now }, quiet)
 	must(t, err)
 	t.Cleanup(func() { must(t, b.Close()) })
 	must(t, b.Append(t.Context(), []logs.Line{{App: "quiet", Time: now, Text: "yesterday"}}, map[string]spool.Offset{"still": {Seq: 7}, "over": {End: true}}))
@@ -263,5 +269,60 @@ func TestForgottenLinesAreGone(t *testing.T) {
 	}
 	if p, err = b.Read(t.Context(), logs.Query{App: "b"}); err != nil || len(p.Lines) != 1 {
 		t.Errorf("another app has %v: %v", texts(p), err)
+	}
+}
+
+// TestADamagedFileIsRescued damages the file of a day in several ways: the book
+// goes on, keeps what can be read and tells what it found.
+func TestADamagedFileIsRescued(t *testing.T) {
+	for name, tc := range map[string]struct {
+		harm func(file []byte) []byte
+		some bool // lines survive
+	}{
+		"cut at the end":        {func(f []byte) []byte { return f[:len(f)*2/3] }, true},
+		"zeros in the middle":   {func(f []byte) []byte { clear(f[len(f)/2 : len(f)/2+3*4096]); return f }, true},
+		"not a database at all": {func([]byte) []byte { return []byte(strings.Repeat("no database ", 1000)) }, false},
+		"its first page":        {func(f []byte) []byte { clear(f[:100]); return f }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+			clock := func() time.Time { return now }
+			var told strings.Builder
+			b, err := logs.Open(dir, logs.Limits{Days: 3}, clock, slog.New(slog.NewTextHandler(&told, nil)))
+			must(t, err)
+			r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // lines that cannot be compressed
+			for n := range 8 {
+				var lines []logs.Line
+				for range 600 {
+					lines = append(lines, logs.Line{App: "a", Time: now, Text: fmt.Sprintf("%d %0900x", n, r.Uint64())})
+				}
+				must(t, b.Append(t.Context(), lines, nil))
+			}
+			must(t, b.Close())
+			path := filepath.Join(dir, "20260301.logs")
+			file, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, tc.harm(file), 0o600))
+
+			b, err = logs.Open(dir, logs.Limits{Days: 3}, clock, slog.New(slog.NewTextHandler(&told, nil)))
+			must(t, err)
+			if name == "zeros in the middle" { // a reader finds it first
+				_, err := b.Read(t.Context(), logs.Query{App: "a", Limit: 1e6})
+				must(t, err)
+			}
+			for range 3 {
+				must(t, b.Append(t.Context(), []logs.Line{{App: "a", Time: now, Text: "after"}}, nil))
+			}
+			p, err := b.Read(t.Context(), logs.Query{App: "a", Limit: 1e6})
+			must(t, err)
+			must(t, b.Close())
+			if n := len(p.Lines); n < 3 || p.Lines[n-1].Text != "after" || (n > 1000) != tc.some {
+				t.Errorf("%d lines are left", n)
+			}
+			if !strings.Contains(told.String(), "20260301.logs.damaged") {
+				t.Errorf("told %q", told.String())
+			}
+		})
 	}
 }

@@ -13,9 +13,11 @@ import (
 	"naru/internal/run/spool"
 )
 
+var quiet = slog.New(slog.DiscardHandler)
+
 func openBook(t *testing.T, dir string, clock func() time.Time) *logs.Book {
 	t.Helper()
-	b, err := logs.Open(dir, logs.Limits{Days: 3}, clock)
+	b, err := logs.Open(dir, logs.Limits{Days: 3}, clock, quiet)
 	must(t, err)
 	t.Cleanup(func() { must(t, b.Close()) })
 	return b
@@ -120,7 +122,7 @@ func TestImporterLosesNothingWhenItDies(t *testing.T) {
 			_, err := fmt.Fprintln(in, text)
 			must(t, err)
 		}
-		b, err := logs.Open(dir, logs.Limits{Days: 3}, time.Now)
+		b, err := logs.Open(dir, logs.Limits{Days: 3}, time.Now, quiet)
 		must(t, err)
 		_, err = logs.NewImporter(root, b, time.Hour, slog.New(slog.DiscardHandler)).Import(t.Context())
 		must(t, err)

@@ -103,13 +103,28 @@ func (b *Book) seek(ctx context.Context, number int, s *seeker, backward bool) e
 	if err != nil || d == nil {
 		return err
 	}
+	before := *s
+	if err = d.seek(ctx, s, backward); !damaged(err) {
+		return err
+	}
+	b.mu.Lock()
+	d, err = b.replace(ctx, d)
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	*s = before
+	return d.seek(ctx, s, backward)
+}
+
+func (d *day) seek(ctx context.Context, s *seeker, backward bool) error {
 	tx, err := d.read.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("read log of day %d: %w", number, err)
+		return fmt.Errorf("read log of day %d: %w", d.number, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // it only read
-	if err := s.day(ctx, tx, number, backward); err != nil {
-		return fmt.Errorf("read log of day %d: %w", number, err)
+	if err := s.day(ctx, tx, d.number, backward); err != nil {
+		return fmt.Errorf("read log of day %d: %w", d.number, err)
 	}
 	return nil
 }
