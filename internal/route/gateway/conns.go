@@ -33,6 +33,7 @@ type socket struct {
 	flowing atomic.Int32 // requests on it that are streams
 	closing atomic.Bool  // it is to end without ceremony
 	once    sync.Once
+	tunnel  atomic.Pointer[tunnel] // it is an end of; nil: of none
 
 	share netip.Prefix // counted in; zero: not counted
 
@@ -76,9 +77,13 @@ func (c *conns) add(conn net.Conn) *socket {
 	return cl
 }
 
-// Close closes the connection and forgets it.
+// Close closes the connection and forgets it. It blocks as long as somebody is at
+// the connection, which for a tunnel would be for ever.
 func (c *socket) Close() error {
 	c.once.Do(func() {
+		if t := c.tunnel.Load(); t != nil {
+			t.interrupt(net.ErrClosed)
+		}
 		c.conns.remove(c)
 		c.conns.shares.back(c.share)
 		c.conns.refund()
@@ -158,9 +163,11 @@ func (c *conns) cut(plain bool) {
 		doomed = append(doomed, cl)
 	}
 	c.mu.Unlock()
-	for _, cl := range doomed {
-		_ = cl.Close()
+	var closing sync.WaitGroup
+	for _, cl := range doomed { // each may take until a request on it has noticed
+		closing.Go(func() { _ = cl.Close() })
 	}
+	closing.Wait()
 }
 
 // load says how many there are.

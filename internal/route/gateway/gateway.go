@@ -35,6 +35,7 @@ type Gateway struct {
 	watcher   watcher
 	aging     int64 // when connections to instances are looked at next; the watcher's alone
 	lot       lot
+	hangups   hangups
 	exchanges sync.Pool
 	logins    *password.Desk
 	tlsPort   int // where TLS is spoken; 0: nowhere. Set before anybody is served

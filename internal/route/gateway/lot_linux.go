@@ -2,10 +2,8 @@ package gateway
 
 import (
 	"context"
-	"os"
 	"runtime/debug"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,55 +12,29 @@ import (
 // that waits keeps its stack, which is most of what an idle connection costs;
 // here one waits for all of them.
 type lot struct {
-	mu     sync.Mutex // guards what follows; the first three do not change once it is open
-	fd     int        // of epoll
-	file   *os.File
-	raw    syscall.RawConn
+	epoll
+
+	mu     sync.Mutex // guards what follows
 	parked map[int32]*conn
 	over   []*conn // waited for too long, to be closed
 	since  int     // parked since memory was last given back
 }
 
-func (l *lot) open() error {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("epoll_create1", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		_ = unix.Close(fd)
-		return os.NewSyscallError("fcntl", err)
-	}
+func (l *lot) open() (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fd, l.file, l.parked = fd, os.NewFile(uintptr(fd), "idle connections"), map[int32]*conn{}
-	if l.raw, err = l.file.SyscallConn(); err != nil {
-		_ = l.file.Close()
-	}
+	l.parked = map[int32]*conn{}
+	l.epoll, err = openEpoll("idle connections")
 	return err
 }
 
 // run brings connections back when something comes, until ctx ends.
 func (l *lot) run(ctx context.Context, resume func(*conn)) {
-	stop := context.AfterFunc(ctx, func() { _ = l.file.SetReadDeadline(past) })
-	defer stop()
-	events := make([]unix.EpollEvent, 128)
-	_ = l.raw.Read(func(uintptr) bool { // ends by the deadline
-		for {
-			n, err := unix.EpollWait(l.fd, events, 0)
-			if err == unix.EINTR {
-				continue
-			}
-			for _, e := range events[:max(n, 0)] {
-				if c := l.take(e.Fd); c != nil {
-					go resume(c)
-				}
-			}
-			if n < len(events) {
-				return false
-			}
+	l.epoll.run(ctx, func(e *unix.EpollEvent) {
+		if c := l.take(e.Fd); c != nil {
+			go resume(c)
 		}
 	})
-	_ = l.file.Close()
 }
 
 // collectEvery is after how many parked connections memory is given back: their
@@ -77,9 +49,7 @@ func (l *lot) park(c *conn) (ok bool) {
 	defer l.mu.Unlock()
 	err := c.sock.Control(func(fd uintptr) {
 		c.place = int32(fd)
-		ok = unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{
-			Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd),
-		}) == nil
+		ok = l.add(fd, unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd)}) == nil
 	})
 	if err != nil || !ok {
 		return false
@@ -138,5 +108,5 @@ func (l *lot) find(c *conn) bool {
 // leave forgets a descriptor. The caller holds the lock.
 func (l *lot) leave(fd int32) {
 	delete(l.parked, fd)
-	_ = unix.EpollCtl(l.fd, unix.EPOLL_CTL_DEL, int(fd), nil) // gone already where it was closed
+	l.remove(uintptr(fd))
 }

@@ -36,6 +36,9 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	force, end := context.WithCancel(background)
 	defer end()
 	err := g.lot.open()
+	if err == nil {
+		err = g.hangups.open()
+	}
 	if err != nil {
 		return err
 	}
@@ -57,6 +60,7 @@ func (g *Gateway) serve(ctx, background context.Context, listeners []net.Listene
 	})
 	serving.Go(func() { g.watcher.run(watching, g.age) })
 	serving.Go(func() { g.lot.run(watching, g.resume) })
+	serving.Go(func() { g.hangups.run(watching) })
 	for _, ln := range listeners {
 		unblock := context.AfterFunc(ctx, func() {
 			g.draining.Store(true) // before a client can see that nobody listens any more

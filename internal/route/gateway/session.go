@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -172,31 +171,11 @@ func (c *session) carry() {
 			client.raw = raw
 		}
 	}
-	instance := &end{nc: c.instance.nc, raw: c.instance.raw}
 	c.watch.owner = c
 	c.g.watcher.add(&c.watch)
 	defer c.g.watcher.remove(&c.watch)
-	f := flow{&c.watch, c.silence()}
-	f.begin()
-	broken := sync.OnceFunc(func() { // the other direction has nobody left to speak to
-		_ = c.client.Close()
-		c.instance.close()
-	})
-	up := make(chan error, 1)
-	go func() {
-		n, err := move(instance, client, f)
-		c.received = n
-		if err != nil {
-			broken()
-		}
-		up <- err
-	}()
-	n, err := move(client, instance, f)
-	c.sent = n
-	if err != nil {
-		broken()
-	}
-	err = errors.Join(err, <-up)
+	up, down, err := c.g.tunnel(c.client, client, &end{nc: c.instance.nc, raw: c.instance.raw}, flow{&c.watch, c.silence()})
+	c.received, c.sent = up, down
 	switch {
 	case !c.watch.rest():
 		c.problem = "both ends were silent"

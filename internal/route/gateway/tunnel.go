@@ -3,9 +3,8 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"naru/internal/route/h1"
@@ -70,7 +69,10 @@ func (c *conn) join(x *exchange, u *upstream, early []byte) error {
 		client.early = append([]byte(nil), c.in[c.r:c.w]...)
 		c.r = c.w
 	}
-	return tunnel(x, &client, &end{nc: u.nc, raw: u.raw})
+	up, down, err := c.g.tunnel(c.bottom, &client, &end{nc: u.nc, raw: u.raw}, flow{x.watch, x.entry.silence()})
+	x.upload.received.Add(up)
+	x.sent += down
+	return err
 }
 
 // end is one side of a tunnel. raw may be nil.
@@ -80,109 +82,50 @@ type end struct {
 	early []byte
 }
 
-// tunnel moves bytes both ways.
-func tunnel(x *exchange, client, instance *end) error {
-	broken := sync.OnceFunc(func() { // the other direction has nobody left to speak to
-		_ = client.nc.Close()
-		_ = instance.nc.Close()
-	})
-	flow := flow{x.watch, x.entry.silence()}
-	flow.begin()
-	up := make(chan error, 1)
+// tunnel connects a client with an instance.
+type tunnel struct {
+	client, instance *end
+	flow             flow
+	hangups          *hangups
+	torn             atomic.Pointer[error] // why both directions are to end; nil: they are not
+}
+
+// tunnel moves bytes both ways until each end has ended its direction, or one of
+// them breaks. bottom is the client's connection.
+func (g *Gateway) tunnel(bottom *socket, client, instance *end, f flow) (up, down int64, err error) {
+	t := &tunnel{client: client, instance: instance, flow: f, hangups: &g.hangups}
+	bottom.tunnel.Store(t)
+	f.begin()
+	there, back := &mover{t: t, src: client, dst: instance}, &mover{t: t, src: instance, dst: client}
+	ended := make(chan struct{})
 	go func() {
-		n, err := move(instance, client, flow)
-		x.upload.received.Add(n)
-		if err != nil {
-			broken()
-		}
-		up <- err
+		defer close(ended)
+		t.move(there)
 	}()
-	n, err := move(client, instance, flow)
-	x.sent += n
-	if err != nil {
-		broken()
+	t.move(back)
+	<-ended
+	if why := t.torn.Load(); why != nil {
+		err = *why
 	}
-	if uerr := <-up; err == nil {
-		err = uerr
-	}
-	return err
+	return there.n, back.n, err
 }
 
-// move copies one direction and passes its end on.
-func move(dst, src *end, f flow) (int64, error) {
-	m := &mover{dst: dst.nc, flow: f}
-	err := m.put(src.early)
-	if err == nil {
-		if direct && src.raw != nil {
-			if err = src.raw.Read(m.step); err == nil {
-				err = m.err
-			}
-		} else {
-			err = m.copy(src.nc)
-		}
-	}
-	if err != io.EOF {
-		return m.n, err
-	}
-	if half, ok := dst.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		return m.n, nil
-	}
-	// No way to end one direction: end both, as the peer expects its end to be seen.
-	return m.n, dst.nc.Close()
-}
-
-// mover is one direction of a tunnel. A silent one holds no buffer.
-type mover struct {
-	dst  net.Conn
-	flow flow
-	n    int64
-	err  error
-}
-
-func (m *mover) put(b []byte) error {
-	if len(b) == 0 {
-		return nil
-	}
-	m.n += int64(len(b))
-	m.flow.goes()
-	_, err := m.dst.Write(b)
-	return err
-}
-
-// step is called whenever something may have come; false waits for more.
-func (m *mover) step(fd uintptr) bool {
-	buf := getLarge()
-	defer larges.Put(buf)
-	for {
-		n, err := receive(fd, buf[:])
-		if err == errAgain {
-			return false
-		}
-		if err == nil {
-			err = m.put(buf[:n])
-		}
-		if err != nil {
-			m.err = err
-			return true
-		}
-		// On until there is nothing: the end may have been told together with the
-		// bytes before it, and is not told again.
+// move moves one direction. Where it breaks, the other one has nobody left to
+// speak to.
+func (t *tunnel) move(m *mover) {
+	if err := m.move(); err != nil {
+		t.interrupt(err) // a connection can be closed only when nobody is at it any more
+		_ = t.client.nc.Close()
+		_ = t.instance.nc.Close()
 	}
 }
 
-// copy is for connections that are not read directly.
-func (m *mover) copy(src net.Conn) error {
-	buf := getSmall()
-	defer smalls.Put(buf)
-	for {
-		n, err := src.Read(buf[:])
-		if n > 0 {
-			if werr := m.put(buf[:n]); werr != nil {
-				return werr
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
+// interrupt ends the waits of both directions. Any goroutine may call it.
+func (t *tunnel) interrupt(why error) {
+	t.torn.CompareAndSwap(nil, &why)
+	_ = t.client.nc.SetDeadline(past)
+	_ = t.instance.nc.SetDeadline(past)
 }
+
+// over reports whether both directions are to end.
+func (t *tunnel) over() bool { return t.torn.Load() != nil || t.flow.watch.over() }
