@@ -83,9 +83,10 @@ func dash(s string) string {
 type Counter struct {
 	Route   string        `json:"route"` // "" for hosts nobody mapped
 	Group   string        `json:"group"`
-	Classes [6]uint64     `json:"classes"` // ended requests by status / 100; 0: no answer was sent
-	Took    time.Duration `json:"took"`    // sum over all ended requests
-	Sent    int64         `json:"sent"`    // bytes of answers' bodies
+	Name    string        `json:"name,omitempty"` // of the group, for whoever does not know it any more
+	Classes [6]uint64     `json:"classes"`        // ended requests by status / 100; 0: no answer was sent
+	Took    time.Duration `json:"took"`           // sum over all ended requests
+	Sent    int64         `json:"sent"`           // bytes of answers' bodies
 
 	Received  int64                          `json:"received,omitempty"`  // bytes of requests' bodies
 	Active    int64                          `json:"active,omitempty"`    // requests in flight now

@@ -61,6 +61,9 @@ func (g *gateways) round(at time.Time, totals []route.Counter, dir meter.Directo
 		had, there := g.last[key]
 		now := seen{total: totals[i], of: had.of, group: had.group, named: had.named, changed: had.changed}
 		place, known := dir(key[0], key[1])
+		if name := totals[i].Name; !known && name != "" {
+			place.Group = name
+		}
 		if known && !had.named || !there {
 			now.of, now.group, now.named = pairLabels(place, named[strings.TrimSuffix(key[1], route.Copies)], known)
 		}

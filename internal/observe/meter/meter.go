@@ -55,6 +55,7 @@ type series struct {
 	changed time.Time
 	place   Place // as it was last found
 	named   bool
+	said    string // the group's name, by a gateway
 }
 
 // New makes a meter.
@@ -74,6 +75,9 @@ func at(l Limits, now func() time.Time) *Meter {
 	}
 }
 
+// maxName bounds a group's name that a gateway says.
+const maxName = 200
+
 // settled is how long after our start a gateway that we first hear of may be one
 // that was there before us: those that are there dial again and again.
 const settled = 30 * time.Second
@@ -89,11 +93,15 @@ func (m *Meter) Counters(gateway string, counters []route.Counter) {
 		p.last = make(map[key]route.Counter, len(counters))
 	}
 	for _, c := range counters {
-		k := key{c.Route, c.Group}
+		k, said := key{c.Route, c.Group}, c.Name
+		c.Name = ""
 		had := p.last[k]
 		p.last[k] = c
 		more := since(c, had)
 		s := m.of(k)
+		if said != "" && len(said) <= maxName && m.series[k] == s {
+			s.said = said
+		}
 		add(&s.total, more)
 		s.total.Active += c.Active - had.Active
 		s.changed = now

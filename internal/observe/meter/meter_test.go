@@ -233,6 +233,25 @@ func TestAGroupThatWentUnnamed(t *testing.T) {
 	if got := value(t, scrape(t, m, Listed(shop, homes), reader), "naru_gateway_requests_total", "space=default/dev", "app=shop", "route=shop.test", "group=g0"); got != 3 {
 		t.Errorf("%v requests, want 3", got)
 	}
+	// Gateways know its name longer than the table does.
+	said := count("r1", "g0", 2, 4)
+	said.Name = "shop-v007"
+	m.Counters("g", []route.Counter{said})
+	if got := value(t, scrape(t, m, Listed(shop, homes), reader), "naru_gateway_requests_total", "space=default/dev", "app=shop", "route=shop.test", "group=shop-v007"); got != 4 {
+		t.Errorf("%v requests under its name, want 4", got)
+	}
+	for _, c := range m.Totals() {
+		if c.Name != "shop-v007" {
+			t.Errorf("totals of %q", c.Name)
+		}
+	}
+	// The table knows better.
+	renamed := count("r1", "g1", 2, 1)
+	renamed.Name = "old name"
+	m.Counters("g", []route.Counter{renamed})
+	if got := value(t, scrape(t, m, Listed(shop, homes), reader), "naru_gateway_requests_total", "route=shop.test", "group=shop-v001"); got != 1 {
+		t.Errorf("%v requests of a group of the table, want 1", got)
+	}
 }
 
 func TestTheNumberOfSeriesIsBounded(t *testing.T) {

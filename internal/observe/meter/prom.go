@@ -78,6 +78,8 @@ func (m *Meter) snapshot(dir Directory, r Reader) snapshot {
 			one.place, one.named = place, true
 		case one.named:
 			place = one.place
+		case one.said != "": // it was gone before we were there
+			place.Group = one.said
 		}
 		sum(pairs, place, one.total)
 		place.Route = ""

@@ -15,7 +15,7 @@ func (m *Meter) Totals() []route.Counter {
 		if s.before != nil {
 			c = since(c, *s.before)
 		}
-		c.Route, c.Group = k.route, k.group
+		c.Route, c.Group, c.Name = k.route, k.group, s.said
 		out = append(out, c)
 	}
 	return out

@@ -42,6 +42,19 @@ func (t *tables) entryOf(host string) *entry {
 	return e
 }
 
+// A counter says its group's name, also when the group has left the table.
+func TestCountersKeepTheirGroupsName(t *testing.T) {
+	ts := tablesWith(t, Config{}, groupOf("g1", 100, 1))
+	ts.entryOf("shop.test").groups[0].count.ended(200, time.Millisecond, 1, 1)
+	if err := ts.apply(oneRoute(groupOf("g2", 100, 1))); err != nil {
+		t.Fatal(err)
+	}
+	all := ts.reports.totals(map[counterKey]route.Counter{})
+	if len(all) != 1 || all[0].Group != "g1" || all[0].Name != "g1" {
+		t.Errorf("%+v", all)
+	}
+}
+
 func TestPickFollowsWeights(t *testing.T) {
 	ts := tablesWith(t, Config{}, groupOf("g1", 90, 2), groupOf("g2", 10, 1), groupOf("g3", 0, 1), groupOf("g4", 100, 0))
 	e := ts.entryOf("shop.test")

@@ -17,9 +17,18 @@ type counter struct {
 	active    atomic.Int64
 	retries   atomic.Uint64
 	ejections atomic.Uint64
-	budget    atomic.Int32  // of retries: see earn
-	round     atomic.Uint64 // of the last table that named it
-	used      atomic.Int64  // unix seconds of that
+	budget    atomic.Int32           // of retries: see earn
+	round     atomic.Uint64          // of the last table that named it
+	used      atomic.Int64           // unix seconds of that
+	name      atomic.Pointer[string] // of the group; nil: none was said
+}
+
+// named notes the name of the counter's group.
+func (c *counter) named(name string) *counter {
+	if had := c.name.Load(); had == nil || *had != name {
+		c.name.Store(&name)
+	}
+	return c
 }
 
 // ended counts a request that has ended. Status 0 is one that was not answered.
@@ -39,6 +48,9 @@ func (c *counter) total(key counterKey) route.Counter {
 	out := route.Counter{
 		Route: key.route, Group: key.group, Took: time.Duration(c.took.Load()), Sent: c.sent.Load(), Received: c.received.Load(),
 		Active: c.active.Load(), Retries: c.retries.Load(), Ejections: c.ejections.Load(),
+	}
+	if name := c.name.Load(); name != nil {
+		out.Name = *name
 	}
 	for i := range c.classes {
 		out.Classes[i] = c.classes[i].Load()

@@ -172,7 +172,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		if g.App != nil {
 			app = *g.App
 		}
-		made := &group{id: g.ID, name: g.Name, app: app, weight: weights[i], until: total, seed: hashOf(g.ID), backends: backends, count: t.reports.counter(spec.ID, g.ID), match: g.Match}
+		made := &group{id: g.ID, name: g.Name, app: app, weight: weights[i], until: total, seed: hashOf(g.ID), backends: backends, count: t.reports.counter(spec.ID, g.ID).named(g.Name), match: g.Match}
 		made.compared.watch, made.compared.side, made.compared.share = t.guards.Of(spec, i)
 		if made.compared.watch == nil { // else the guard judges, and silence would look like success to it
 			made.breaker = e.policy.breaker(spec.ID, g.ID, before, t.reports)
