@@ -59,6 +59,7 @@ func Default(uid int, getenv func(string) string) Config {
 		Logs:    Logs{Spool: 128 * MiB, Rate: 8 * MiB, LineBytes: 64 * KiB, Days: 7, Bytes: 10 * GiB, Search: 10 * GiB, Process: 16 * MiB},
 		Keep:    Keep{Releases: 20},
 		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"},
+		Domains: Domains{Check: "auto", Timeout: 5 * time.Second},
 		Rollout: Rollout{Strategy: "rolling", Watch: 5 * time.Minute, Second: "queue", Patience: 10 * time.Minute, FalseAlarms: 0.01},
 		Reserve: Reserve{MemoryPercent: 10, MemoryOvercommit: 1, DiskPercent: 10},
 		Tokens:  Tokens{Access: 10 * time.Minute, Refresh: 30 * 24 * time.Hour},
