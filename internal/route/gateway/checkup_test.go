@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
-	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +20,7 @@ func clinic(t *testing.T) (*Gateway, *ward) {
 		t.Fatal(err)
 	}
 	w := &ward{tables: g.tables, ill: map[string]bool{}, asked: map[string]int{}}
-	g.tables.probers.ask = w.answer
+	g.tables.asking = w.answer
 	return g, w
 }
 
@@ -38,7 +37,7 @@ func examined(t *testing.T, table *route.Table, turns []turn) (trips []route.Tri
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			g.tables.probers.run(ctx)
+			g.tables.prober.Run(ctx)
 		}()
 		for _, turn := range turns {
 			for _, id := range turn.change {
@@ -138,16 +137,5 @@ func TestWhatBreaksBothIsNobodysFault(t *testing.T) {
 		if len(trips) != 0 {
 			t.Errorf("broken for %s: %s", length, trips[0].Reason())
 		}
-	}
-}
-
-func TestTheCourseOfAnswers(t *testing.T) {
-	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
-	var c course
-	c.add(at(0), at(1), 0, "")
-	c.add(at(10), at(11), 1, "first")
-	c.add(at(20), at(21), 2, "second")
-	if want := (course{ill: at(10), failed: at(21), passed: at(0), said: "second"}); !reflect.DeepEqual(c, want) {
-		t.Errorf("%+v", c)
 	}
 }

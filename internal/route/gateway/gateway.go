@@ -55,7 +55,7 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, log: log, generation: id.New(), conns: newConns()}
 	g.reports = newReports(cfg)
 	g.tables = newTables(cfg, g.reports)
-	g.tables.probers.told = g.examine
+	g.tables.prober.Told = g.examine
 	g.tables.translator = newTranslator(cfg, log)
 	g.logins = password.NewDesk(runtime.GOMAXPROCS(0) / 2) // requests want processors, too
 	g.exchanges.New = func() any { return &exchange{g: g} }
@@ -95,7 +95,7 @@ func (g *Gateway) Run(ctx context.Context, listeners []net.Listener) error {
 		group.Go(func() error { return g.watch(background) })
 	}
 	group.Go(func() error {
-		g.tables.probers.run(background)
+		g.tables.prober.Run(background)
 		return nil
 	})
 	group.Go(func() error {

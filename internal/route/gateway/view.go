@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"naru/internal/route"
 	"naru/internal/route/breaker"
 	"naru/internal/route/guard"
+	"naru/internal/route/prober"
 )
 
 // view is a table made ready to serve from. It is built whole and then only
@@ -22,9 +24,9 @@ type view struct {
 	byPort   map[int]*passage
 	bySNI    *route.Index[*passage] // nil where there are none
 	backends map[backendKey]*backend
-	asked    map[question]struct{} // about instances; nil: none
-	trials   []trial               // guarded groups whose instances are asked
-	waiting  bool                  // the table is of another boot, or there is none yet: no address may be trusted
+	asked    map[prober.Question]struct{} // about instances; nil: none
+	trials   []trial                      // guarded groups whose instances are asked
+	waiting  bool                         // the table is of another boot, or there is none yet: no address may be trusted
 }
 
 type backendKey struct {
@@ -69,7 +71,8 @@ type group struct {
 type tables struct {
 	cfg        Config
 	reports    *reports
-	probers    *probers
+	prober     *prober.Prober
+	asking     func(context.Context, *backend, route.Probe) error // asks an instance how it is
 	translator *translator
 	copies     *copies
 	guards     guard.Set
@@ -80,7 +83,7 @@ type tables struct {
 }
 
 func newTables(cfg Config, r *reports) *tables {
-	t := &tables{cfg: cfg, reports: r, probers: newProbers(r), copies: newCopies(cfg.UpstreamIdle), leaving: map[backendKey]*backend{}}
+	t := &tables{cfg: cfg, reports: r, prober: prober.New(r.ejected), asking: newAsking(), copies: newCopies(cfg.UpstreamIdle), leaving: map[backendKey]*backend{}}
 	t.now.Store(&view{table: &route.Table{}, index: route.NewIndex[*entry](), waiting: true})
 	return t
 }
@@ -122,7 +125,7 @@ func (t *tables) put(table *route.Table) {
 	if next.waiting { // its addresses may be anybody's
 		next.asked, next.trials = nil, nil
 	}
-	t.probers.want(next.asked)
+	t.prober.Want(next.asked)
 	for id, e := range old.byID {
 		if now := next.byID[id]; now != nil {
 			e.policy.retire(now.policy)

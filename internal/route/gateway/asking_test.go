@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,15 +26,15 @@ type ward struct {
 func newWard(t *testing.T, cfg Config) *ward {
 	cfg = cfg.withDefaults()
 	w := &ward{tables: newTables(cfg, newReports(cfg)), ill: map[string]bool{}, asked: map[string]int{}}
-	w.probers.ask = w.answer
+	w.asking = w.answer
 	return w
 }
 
-func (w *ward) answer(_ context.Context, q question) error {
+func (w *ward) answer(_ context.Context, b *backend, p route.Probe) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.asked[q.back.instance.ID+q.probe.Path]++
-	if w.ill[q.back.instance.ID] {
+	w.asked[b.instance.ID+p.Path]++
+	if w.ill[b.instance.ID] {
 		return errors.New("status 500")
 	}
 	return nil
@@ -73,7 +72,7 @@ func TestWhoIsUnwellGetsNoRequests(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			w.probers.run(ctx)
+			w.prober.Run(ctx)
 		}()
 		picked := func() map[string]int {
 			t.Helper()
@@ -139,39 +138,6 @@ func TestWhoIsUnwellGetsNoRequests(t *testing.T) {
 	})
 }
 
-func TestProbesAtOnceAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWard(t, Config{})
-		var now, most, asked atomic.Int64
-		w.probers.ask = func(ctx context.Context, _ question) error {
-			asked.Add(1)
-			n := now.Add(1)
-			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
-			}
-			<-ctx.Done()
-			now.Add(-1)
-			return ctx.Err()
-		}
-		probe := &route.Probe{Path: "/up"}
-		w.use(t, [2]*route.Probe{probe, nil}, groupOf("g", 1, 500))
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			w.probers.run(ctx)
-		}()
-		time.Sleep(time.Minute)
-		stop()
-		<-done
-		if most.Load() != probesAtOnce {
-			t.Errorf("%d at once, want %d", most.Load(), probesAtOnce)
-		}
-		if n := asked.Load(); n < 500 {
-			t.Errorf("%d were asked in a minute", n)
-		}
-	})
-}
-
 func TestHowInstancesAreAsked(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answer http.HandlerFunc
@@ -195,13 +161,13 @@ func TestHowInstancesAreAsked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(tc.answer)
 			defer srv.Close()
-			q := questionOf(&backend{instance: route.Instance{Address: strings.TrimPrefix(srv.URL, "http://")}}, route.Probe{Path: "/up?deep=1", Timeout: app.Duration(50 * time.Millisecond)})
-			ctx, cancel := context.WithTimeout(t.Context(), q.probe.Timeout.Std())
+			b, p := &backend{instance: route.Instance{Address: strings.TrimPrefix(srv.URL, "http://")}}, route.Probe{Path: "/up?deep=1", Timeout: app.Duration(50 * time.Millisecond)}
+			ctx, cancel := context.WithTimeout(t.Context(), p.Timeout.Std())
 			defer cancel()
 			if tc.want != "no answer in 50ms" {
 				ctx = t.Context()
 			}
-			err := newAsking()(ctx, q)
+			err := newAsking()(ctx, b, p)
 			if err == nil && tc.want != "" || err != nil && err.Error() != tc.want {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
@@ -218,7 +184,7 @@ func TestNobodyIsAskedAtAddressesOfAnotherBoot(t *testing.T) {
 		if err := w.apply(table); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(w.probers.all); n != want {
+		if n := len(w.view().asked); n != want {
 			t.Errorf("boot %s: %d are asked, want %d", boot, n, want)
 		}
 	}
