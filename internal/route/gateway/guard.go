@@ -11,7 +11,6 @@ import (
 	"naru/internal/atomicfile"
 	"naru/internal/route"
 	"naru/internal/route/guard"
-	"naru/internal/route/h1"
 )
 
 // compared is what a group's requests are compared by; the zero value is that
@@ -113,73 +112,4 @@ func (r *reports) takeTrips() []route.Trip {
 	trips := r.trips
 	r.trips = nil
 	return trips
-}
-
-// matched returns the group that a request belongs to whatever the weights say;
-// nil where it is none's.
-func (e *entry) matched(req *h1.Request) *group {
-	if len(e.matches) == 0 || req == nil {
-		return nil
-	}
-	for _, g := range e.matches {
-		if fits(req, g.match) {
-			return g
-		}
-	}
-	return nil
-}
-
-// fits reports whether a request has a match's header or cookie.
-func fits(req *h1.Request, m *route.Match) bool {
-	for i := range req.Fields {
-		name, value := req.Name(&req.Fields[i]), req.Value(&req.Fields[i])
-		switch {
-		case m.Header != "" && equalFold(name, m.Header) && (m.Value == "" || string(value) == m.Value):
-			return true
-		case m.Cookie != "" && equalFold(name, "Cookie") && hasCookie(value, m.Cookie, m.Value):
-			return true
-		}
-	}
-	return false
-}
-
-// hasCookie looks for NAME=VALUE in a Cookie header.
-func hasCookie(list []byte, name, value string) bool {
-	for len(list) > 0 {
-		end := 0
-		for end < len(list) && list[end] != ';' {
-			end++
-		}
-		one := list[:end]
-		for len(one) > 0 && one[0] == ' ' {
-			one = one[1:]
-		}
-		if len(one) > len(name) && one[len(name)] == '=' && string(one[:len(name)]) == name && (value == "" || string(one[len(name)+1:]) == value) {
-			return true
-		}
-		if end == len(list) {
-			break
-		}
-		list = list[end+1:]
-	}
-	return false
-}
-
-func equalFold(a []byte, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		x, y := a[i], b[i]
-		if 'A' <= x && x <= 'Z' {
-			x += 'a' - 'A'
-		}
-		if 'A' <= y && y <= 'Z' {
-			y += 'a' - 'A'
-		}
-		if x != y {
-			return false
-		}
-	}
-	return true
 }

@@ -9,7 +9,6 @@ import (
 	"naru/internal/fault"
 	"naru/internal/route"
 	"naru/internal/route/bucket"
-	"naru/internal/route/h1"
 )
 
 // rate lets in as many requests as a route says, of all or of each visitor or
@@ -92,49 +91,3 @@ func (r *rate) client(x *exchange) []byte {
 func (r *rate) header(x *exchange) []byte { return headerOf(x.req, r.name) }
 
 func (r *rate) cookie(x *exchange) []byte { return cookieOf(x.req, r.name) }
-
-// headerOf is the first value of a header field; nil where there is none.
-func headerOf(req *h1.Request, name string) []byte {
-	for i := range req.Fields {
-		if f := &req.Fields[i]; equalFold(req.Name(f), name) {
-			return req.Value(f)
-		}
-	}
-	return nil
-}
-
-// cookieOf is the first value of a cookie; nil where there is none.
-func cookieOf(req *h1.Request, name string) (value []byte) {
-	cookiesOf(req, name, func(v []byte) bool {
-		value = v
-		return false
-	})
-	return value
-}
-
-// cookiesOf calls yield for the values of a cookie until that returns false: one
-// name may come from several paths.
-func cookiesOf(req *h1.Request, name string, yield func(value []byte) bool) {
-	for i := range req.Fields {
-		f := &req.Fields[i]
-		if !equalFold(req.Name(f), "Cookie") {
-			continue
-		}
-		for list := req.Value(f); len(list) > 0; {
-			one := list
-			end := 0
-			for end < len(list) && list[end] != ';' {
-				end++
-			}
-			if one, list = list[:end], list[min(end+1, len(list)):]; len(one) == 0 {
-				continue
-			}
-			for len(one) > 0 && one[0] == ' ' {
-				one = one[1:]
-			}
-			if len(one) > len(name) && one[len(name)] == '=' && string(one[:len(name)]) == name && !yield(one[len(name)+1:]) {
-				return
-			}
-		}
-	}
-}
