@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"naru/internal/route/rendezvous"
 )
 
 // stickyCookie is the name of the cookie where a route gives none.
@@ -76,7 +78,7 @@ func (s *sticky) pick(x *exchange, matched *group, cfg *Config) (g *group, b *ba
 		if len(value) == 0 {
 			return nil, nil
 		}
-		key := hashOf(value)
+		key := rendezvous.Hash(value)
 		if matched != nil {
 			return matched, matched.prefer(key, cfg, x.tried, &now)
 		}
@@ -98,17 +100,14 @@ func (s *sticky) pick(x *exchange, matched *group, cfg *Config) (g *group, b *ba
 }
 
 // prefer is pick for a value that is to be sent to the same group each time, as
-// far as weights allow: each group has a score that rises with its weight, and
-// the best one wins. Where a weight rises values move to its group only, and
+// far as weights allow. Where a weight rises values move to its group only, and
 // where one falls only from it.
 func (e *entry) prefer(key uint64, cfg *Config, skip tried, now *int64) (*group, *backend) {
 	for limit := math.Inf(1); ; {
 		var best *group
 		score := math.Inf(-1)
 		for _, g := range e.groups {
-			// The logarithm of an even number between 0 and 1.
-			even := (float64(mix(key^g.seed)>>11) + 0.5) / (1 << 53)
-			if s := float64(g.weight) / -math.Log(even); s > score && s < limit {
+			if s := rendezvous.Weighted(key, g.seed, g.weight); s > score && s < limit {
 				best, score = g, s
 			}
 		}
@@ -132,7 +131,7 @@ func (g *group) prefer(key uint64, cfg *Config, skip tried, now *int64) *backend
 		var best *backend
 		score := uint64(0)
 		for _, b := range g.backends {
-			if s := mix(key ^ b.seed); s >= score && (!more || s < limit) {
+			if s := rendezvous.Score(key, b.seed); s >= score && (!more || s < limit) {
 				best, score = b, s
 			}
 		}
@@ -147,22 +146,6 @@ func (g *group) prefer(key uint64, cfg *Config, skip tried, now *int64) *backend
 		}
 		limit = score
 	}
-}
-
-// hashOf is the same for equal bytes in every process (FNV-1a).
-func hashOf[T string | []byte](b T) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(b) {
-		h = (h ^ uint64(b[i])) * 1099511628211
-	}
-	return h
-}
-
-// mix spreads a hash over all bits (the end of splitmix64).
-func mix(h uint64) uint64 {
-	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
-	h = (h ^ h>>27) * 0x94d049bb133111eb
-	return h ^ h>>31
 }
 
 // stays is what Set-Cookie says to have the visitor come back to the instance

@@ -12,6 +12,7 @@ import (
 	"naru/internal/route/breaker"
 	"naru/internal/route/guard"
 	"naru/internal/route/prober"
+	"naru/internal/route/rendezvous"
 )
 
 // view is a table made ready to serve from. It is built whole and then only
@@ -175,7 +176,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		if g.App != nil {
 			app = *g.App
 		}
-		made := &group{id: g.ID, name: g.Name, app: app, weight: weights[i], until: total, seed: hashOf(g.ID), backends: backends, count: t.reports.counter(spec.ID, g.ID).named(g.Name), match: g.Match}
+		made := &group{id: g.ID, name: g.Name, app: app, weight: weights[i], until: total, seed: rendezvous.Hash(g.ID), backends: backends, count: t.reports.counter(spec.ID, g.ID).named(g.Name), match: g.Match}
 		made.compared.watch, made.compared.side, made.compared.share = t.guards.Of(spec, i)
 		if made.compared.watch == nil { // else the guard judges, and silence would look like success to it
 			made.breaker = e.policy.breaker(spec.ID, g.ID, before, t.reports)
@@ -220,7 +221,7 @@ func (t *tables) backend(in route.Instance, http2 bool, old, next *view) *backen
 		delete(t.leaving, key)
 	}
 	if b == nil {
-		b = &backend{instance: in, http2: http2, seed: hashOf(in.ID), tables: t}
+		b = &backend{instance: in, http2: http2, seed: rendezvous.Hash(in.ID), tables: t}
 	}
 	next.backends[key] = b
 	return b
