@@ -35,6 +35,7 @@ type Config struct {
 	Build       Build    `key:"build"`
 	Instance    Instance `key:"instance"`
 	Logs        Logs     `key:"logs"`
+	Metrics     Metrics  `key:"metrics"`
 	Keep        Keep     `key:"keep"`
 	Rollout     Rollout  `key:"rollout"`
 	Reserve     Reserve  `key:"reserve"`
@@ -66,6 +67,7 @@ type Listen struct {
 	Registry string `key:"registry" doc:"image registry"`
 	Apps     string `key:"apps" doc:"gateway, plain HTTP: all apps"`
 	AppsTLS  string `key:"apps_tls" doc:"gateway, HTTPS with HTTP/1.1 and HTTP/2: all apps, with certificates of naru's own authority (naru ca prints it); empty serves none"`
+	Metrics  string `key:"prometheus" doc:"HTTP API of a Prometheus server over naru's metrics; empty serves it only at the name prometheus.PLATFORM_DOMAIN"`
 	TCPPorts string `key:"tcp" doc:"gateway, TCP routes: ports that routes may have, as HOST:FIRST-LAST, at most 200; empty offers none"`
 }
 
@@ -177,6 +179,19 @@ type Logs struct {
 	Process   Bytes `key:"process" doc:"log file of each of naru's own processes; two are kept"`
 }
 
+// Metrics bounds what is measured and kept.
+type Metrics struct {
+	Interval     time.Duration `key:"interval" doc:"how often gateways, instances and apps are asked for metrics"`
+	Retention    time.Duration `key:"retention" doc:"how long metrics are kept"`
+	Bytes        Bytes         `key:"retention_bytes" doc:"size of all metrics on disk; the oldest go first, a block of hours or days at a time"`
+	OutOfOrder   time.Duration `key:"out_of_order" doc:"how late a sample may come, and how far the clock may be set back without loss"`
+	Series       int           `key:"series" doc:"series of all apps that had samples in the last hours; more are refused, naru's own only beyond a quarter more"`
+	SeriesPerApp int           `key:"series_per_app" doc:"series that one app makes itself; more are refused, and its log says so"`
+	QuerySamples int           `key:"query_samples" doc:"samples that one query may have in memory, 16 bytes each"`
+	QueryTimeout time.Duration `key:"query_timeout" doc:"time for one query"`
+	Queries      int           `key:"queries" doc:"queries answered at the same time"`
+}
+
 // Keep says how much of the past stays.
 type Keep struct {
 	Releases int `key:"releases" doc:"releases kept of an app, the running ones always"`
@@ -261,6 +276,9 @@ func (c Config) RegistryDir() string { return filepath.Join(c.DataDir, "registry
 
 // GatewayDir is the only folder that the gateway reads and writes.
 func (c Config) GatewayDir() string { return filepath.Join(c.DataDir, "gateway") }
+
+// MetricsDir has the time series.
+func (c Config) MetricsDir() string { return filepath.Join(c.DataDir, "metrics") }
 
 // LogDir has one file for each of naru's own processes; spool/ beside them
 // belongs to the instances.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"naru/internal/app"
 )
@@ -76,6 +77,7 @@ func (c Config) complaints() []error {
 		list = append(list, fmt.Errorf("instance.max_memory: must not be below instance.memory, %v (got %v)", c.Instance.Memory, c.Instance.MaxMemory))
 	}
 	list = append(list, c.Rollout.complaints()...)
+	list = append(list, c.Metrics.complaints()...)
 	if c.ACME.Agree {
 		list = append(list, webURL("acme.directory", c.ACME.Directory))
 	}
@@ -93,6 +95,21 @@ func (a AccessLog) complaints() []error {
 	}
 	return []error{
 		oneOf("gateway.access_log.format", a.Format, "off", "json", "cf"), factor("gateway.access_log.sample", a.Sample, 1), path,
+	}
+}
+
+func (m Metrics) complaints() []error {
+	between := func(key string, got, low, high time.Duration) error {
+		if got < low || got > high {
+			return fmt.Errorf("%s: must be from %s to %s (got %s)", key, shortDuration(low), shortDuration(high), shortDuration(got))
+		}
+		return nil
+	}
+	return []error{
+		between("metrics.interval", m.Interval, time.Second, 5*time.Minute),
+		between("metrics.retention", m.Retention, 2*time.Hour, 10*365*24*time.Hour),
+		between("metrics.out_of_order", m.OutOfOrder, time.Minute, 24*time.Hour),
+		notBelow("metrics.retention_bytes", m.Bytes, 64*MiB),
 	}
 }
 
@@ -121,6 +138,7 @@ func (l Listen) complaints() []error {
 		{"listen.registry", l.Registry, false},
 		{"listen.apps", l.Apps, false},
 		{"listen.apps_tls", l.AppsTLS, true},
+		{"listen.prometheus", l.Metrics, true},
 	} {
 		if at.addr == "" && at.optional {
 			continue

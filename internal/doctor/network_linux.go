@@ -24,8 +24,10 @@ func checkPorts(ctx context.Context, env Env) Finding {
 	}
 	mine := leftRunning(env.Config)
 	addrs := []string{env.Config.Listen.API, env.Config.Listen.Registry, env.Config.Listen.Apps}
-	if tls := env.Config.Listen.AppsTLS; tls != "" {
-		addrs = append(addrs, tls)
+	for _, more := range []string{env.Config.Listen.AppsTLS, env.Config.Listen.Metrics} {
+		if more != "" {
+			addrs = append(addrs, more)
+		}
 	}
 	said := strings.Join(addrs, ", ")
 	if ports, err := env.Config.Listen.TCP(); err == nil && ports.First > 0 {

@@ -28,7 +28,7 @@ func ownRoutes(cfg config.Config, via string) []route.Entry {
 			}},
 		}
 	}
-	return []route.Entry{entry("api", cfg.Listen.API), entry("registry", cfg.Listen.Registry)}
+	return []route.Entry{entry("api", cfg.Listen.API), entry("registry", cfg.Listen.Registry), entry("prometheus", cfg.Listen.API)}
 }
 
 // dialable is where a listening address is reached from its own machine.

@@ -191,6 +191,9 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	commands.tasks = oneOff
 
+	seen := newObserved(cfg, st, counts, driver, book, diskReserve(cfg), log)
+	asked := seen.door(cfg, people, via)
+
 	// Doors.
 	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
 		{"store", st.Ping},
@@ -204,6 +207,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
 	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)
+	if err != nil {
+		return err
+	}
+	metricsLn, err := seen.listen(ctx, cfg, o.Sockets)
 	if err != nil {
 		return err
 	}
@@ -228,6 +235,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "certificates", Run: certificates.Run},
 		serve.Part{Name: "acme", Run: hosts.Run},
 		serve.Part{Name: "metrics", Run: counts.Run},
+		serve.Part{Name: "series", Run: seen.store.Run},
+		serve.Part{Name: "observe", Run: seen.rounds.Run},
 		serve.Part{Name: "traffic", Run: traffic.Run},
 		serve.Part{Name: "keeper", Run: keeper.Run},
 		serve.Part{Name: "tasks", Run: oneOff.Run},
@@ -235,7 +244,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "watch", Run: delivery.Watch},
 		serve.Part{Name: "upkeep", Run: care.Run},
 		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver}).serve(loginLn)},
-		serve.Part{Name: "api", Run: web(apiLn, handler, 10*time.Second)},
+		serve.Part{Name: "api", Run: web(apiLn, named(cfg, asked, handler), 10*time.Second)},
+		serve.Part{Name: "prometheus", Run: served(metricsLn, asked)},
 		serve.Part{Name: "ready", Run: func(ctx context.Context) error { return sayReady(ctx, o.Notify, gateways, cfg) }},
 	)
 }

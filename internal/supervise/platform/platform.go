@@ -84,6 +84,9 @@ func sockets(c config.Config) []supervise.Socket {
 	if c.Listen.AppsTLS != "" {
 		all = append(all, supervise.Socket{Name: "apps-tls", Addr: c.Listen.AppsTLS})
 	}
+	if c.Listen.Metrics != "" {
+		all = append(all, supervise.Socket{Name: "prometheus", Addr: c.Listen.Metrics})
+	}
 	return append(all, tcpSockets(c)...)
 }
 
