@@ -140,7 +140,10 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	g := gateway.Config{
 		Connections: cfg.Gateway.Connections, AddressConnections: cfg.Gateway.PerAddress, HeaderBytes: int(cfg.Gateway.HeaderBytes), HeaderTimeout: cfg.Gateway.HeaderTimeout,
 		IdleTimeout: cfg.Gateway.IdleTimeout, Drain: cfg.Gateway.DrainTimeout, DrainUpgrade: cfg.Gateway.DrainUpgrade,
-		TCPIdle: cfg.Gateway.TCPIdle,
+		TCPIdle: cfg.Gateway.TCPIdle, EmptyFrames: cfg.Gateway.EmptyFrames, BodyRate: int(cfg.Gateway.BodyRate),
+	}
+	if g.BodyRate == 0 {
+		g.BodyRate = -1
 	}
 	var err error
 	if g.Balancers, err = cfg.Gateway.Balancers(); err != nil {

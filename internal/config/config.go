@@ -95,6 +95,8 @@ type Gateway struct {
 	TrustedProxy  []string      `key:"trusted_proxies" doc:"addresses and networks of proxies in front of the gateway whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed; empty believes nobody"`
 	Connections   int           `key:"connections" doc:"most client connections at once"`
 	PerAddress    int           `key:"connections_per_address" doc:"most of them from one address (IPv6: one /64), so that nobody takes all places; trusted proxies and balancers are not counted"`
+	EmptyFrames   int           `key:"http2_empty_frames" doc:"frames at once on a connection of HTTP/2 that carry nothing of a request (settings, pings, windows, resets, empty data); ten seconds, requests and answers make up for them; a client that sends more is disconnected"`
+	BodyRate      Bytes         `key:"body_min_rate" doc:"bytes a second that a client has to send of a body, or to take of an answer, on an average of a minute in which it is waited for; streams in which nobody has anything to say are not concerned; 0 lets it take as long as it likes"`
 	AccessLog     AccessLog     `key:"access_log"`
 }
 

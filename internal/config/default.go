@@ -31,6 +31,8 @@ func Default(uid int, getenv func(string) string) Config {
 			TCPIdle:       time.Hour,
 			Connections:   20_000,
 			PerAddress:    10_000,
+			EmptyFrames:   1000,
+			BodyRate:      100,
 			AccessLog:     AccessLog{Format: "off", Sample: 1, Bytes: 128 * MiB},
 		},
 		Upload: Upload{Bytes: GiB, Unpacked: 4 * GiB, Files: 200_000},

@@ -51,6 +51,8 @@ var wired = map[string][2]string{
 	"gateway.access_log.bytes":        {"cmd/naru/accesslog_linux.go", "c.Bytes"},
 	"gateway.connections":             {"cmd/naru/roles_linux.go", ".Gateway.Connections"},
 	"gateway.connections_per_address": {"cmd/naru/roles_linux.go", ".Gateway.PerAddress"},
+	"gateway.http2_empty_frames":      {"cmd/naru/roles_linux.go", ".Gateway.EmptyFrames"},
+	"gateway.body_min_rate":           {"cmd/naru/roles_linux.go", ".Gateway.BodyRate"},
 	"gateway.tcp_idle_timeout":        {"cmd/naru/roles_linux.go", ".Gateway.TCPIdle"},
 	"gateway.trusted_proxies":         {"cmd/naru/roles_linux.go", "Gateway.TrustedProxies()"},
 	"gateway.proxy_protocol":          {"cmd/naru/roles_linux.go", "Gateway.Balancers()"},

@@ -42,6 +42,8 @@ type Config struct {
 	HeaderTimeout time.Duration // until a request's header is complete: 10s
 	IdleTimeout   time.Duration // a kept-alive connection without a request: 60s
 	BodyIdle      time.Duration // silence of a client inside a body: 60s
+	BodyRate      int           // bytes a second that a client has to move at least while a body waits for it; negative: none: 100
+	BodyWindow    time.Duration // of such waiting, over which that is counted: 1m
 	WriteIdle     time.Duration // a client that reads nothing of its answer: 120s
 	Handshake     time.Duration // TLS: 10s
 	Streams       int           // HTTP/2 requests at once on a connection: 250
@@ -72,6 +74,8 @@ func (c Config) withDefaults() Config {
 	or(&c.HeaderTimeout, 10*time.Second)
 	or(&c.IdleTimeout, time.Minute)
 	or(&c.BodyIdle, time.Minute)
+	or(&c.BodyRate, 100)
+	or(&c.BodyWindow, time.Minute)
 	or(&c.WriteIdle, 2*time.Minute)
 	or(&c.Handshake, 10*time.Second)
 	or(&c.Streams, 250)
@@ -111,7 +115,7 @@ func (c Config) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"header-timeout", c.HeaderTimeout}, {"idle-timeout", c.IdleTimeout}, {"body-idle", c.BodyIdle},
+		{"header-timeout", c.HeaderTimeout}, {"idle-timeout", c.IdleTimeout}, {"body-idle", c.BodyIdle}, {"body-window", c.BodyWindow},
 		{"write-idle", c.WriteIdle}, {"handshake", c.Handshake}, {"connect", c.Connect}, {"response", c.Response},
 		{"upstream-idle", c.UpstreamIdle}, {"eject-first", c.EjectFirst}, {"eject-max", c.EjectMax},
 		{"retry-after", c.RetryAfter}, {"drain", c.Drain}, {"drain-upgrade", c.DrainUpgrade}, {"report", c.Report}, {"poll", c.Poll}, {"tcp-idle", c.TCPIdle},

@@ -80,8 +80,11 @@ func (x *exchange) failed(err, client error) (whole bool) {
 	switch {
 	case errors.Is(client, errTooLarge):
 		return x.page(x.tooLarge())
-	case interrupted(client):
+	case interrupted(client), errors.Is(client, errSlow):
 		x.problem = "the client stopped sending"
+		if errors.Is(client, errSlow) {
+			x.problem = "the client sends too slowly"
+		}
 		return x.page(&page{
 			status: http.StatusRequestTimeout, kind: fault.Invalid, title: "Too slow", message: "The request's body did not arrive in time.",
 		})
@@ -124,6 +127,8 @@ func (x *exchange) brokeOff(err error) {
 		x.problem = "the client left"
 	case x.overdue():
 		x.problem = "the answer took longer than the route allows"
+	case errors.Is(err, errSlow):
+		x.problem = "the client reads too slowly"
 	case errors.Is(cause, errSlowAnswer) && !errors.Is(err, errLeft):
 		x.problem = "the instance fell silent inside its answer"
 	}

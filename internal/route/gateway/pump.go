@@ -11,6 +11,7 @@ type pump struct {
 	x       *exchange
 	u       *upstream
 	watch   watch // for the client's bytes; the exchange's own is for the answer
+	pace    pace
 	stopped chan struct{}
 	err     atomic.Pointer[error] // why the client's side failed
 	sent    bool                  // all of it; read after stopped
@@ -24,6 +25,7 @@ func (t *trip) start(x *exchange) {
 	if calls(x.req) {
 		x.streams()
 	}
+	x.upload.talk.Store(x.talks())
 	x.g.watcher.add(&p.watch)
 	go p.run()
 }
@@ -33,11 +35,13 @@ func (p *pump) run() {
 	defer p.x.g.watcher.remove(&p.watch)
 	in := getLarge()
 	defer larges.Put(in)
-	up, cfg := &p.x.upload, &p.x.g.cfg
+	up, cfg, pause := &p.x.upload, &p.x.g.cfg, p.x.pause()
 	for !up.done.Load() {
-		p.watch.begin(onClient, now(), cfg.BodyIdle)
+		begun := now()
+		p.watch.begin(onClient, begun, pause)
 		n, rerr := p.x.client.receive(in[room : len(in)-spare])
 		p.watch.rest()
+		slow := p.pace.slow(cfg, since(begun), n)
 		p.x.watch.extend(onAnswer, now(), p.x.entry.response(cfg))
 		out, used, err := up.pass(in[:], room, room+n)
 		if err == nil && rerr == io.EOF && !up.done.Load() {
@@ -46,6 +50,9 @@ func (p *pump) run() {
 		}
 		if err == nil && rerr != nil && !up.done.Load() {
 			err = rerr
+		}
+		if err == nil && slow && !up.done.Load() && !up.talk.Load() {
+			err = errSlow
 		}
 		if err != nil {
 			p.fail(err)

@@ -15,6 +15,7 @@ type download struct {
 	chunks h1.Chunks
 	extra  bool // bytes came that nobody asked for
 	end    []byte
+	pace   pace
 	whole  bool // the body has been read to its end
 }
 
@@ -32,7 +33,10 @@ func (x *exchange) relay(u *upstream, buf []byte, from, to int) (clean bool, err
 		return false, err
 	}
 	x.answered(x.answer.Status)
-	x.watch.begin(onWrite, x.now, x.g.cfg.WriteIdle)
+	if !d.whole && !x.upload.done.Load() {
+		x.upload.talk.Store(true)
+	}
+	x.watch.begin(onWrite, x.g.watcher.now(), x.g.cfg.WriteIdle) // the answer may have taken longer than that
 	if err := x.client.respond(x, buf, from, to, d.over()); err != nil {
 		return false, errLeft
 	}
@@ -52,9 +56,13 @@ func (x *exchange) relay(u *upstream, buf []byte, from, to int) (clean bool, err
 			rerr = nil
 		}
 		if err == nil && (to > from || d.whole) {
-			x.watch.begin(onWrite, now(), x.g.cfg.WriteIdle)
+			begun := now()
+			x.watch.begin(onWrite, begun, x.g.cfg.WriteIdle)
 			if x.client.more(x, buf[from:to], d.over()) != nil {
 				return false, errLeft
+			}
+			if d.pace.slow(&x.g.cfg, since(begun), to-from) && !d.whole && !x.talks() {
+				return false, errSlow
 			}
 		}
 		if err = errors.Join(err, rerr); err != nil && !d.whole {

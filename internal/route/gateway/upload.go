@@ -25,6 +25,7 @@ type upload struct {
 	end      []byte // what ends it, to be sent after the last bytes
 	rest     []byte // came behind it, where somebody read that far
 	done     atomic.Bool
+	talk     atomic.Bool // it is one side of a conversation
 	received atomic.Int64
 }
 
