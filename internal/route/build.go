@@ -85,7 +85,10 @@ func entry(r Route, groups map[processKey][]GroupState, names map[app.ID]string)
 		Timeouts: r.Timeouts, Limits: r.Limits, Policy: r.Policy,
 	}
 	equal := !slices.ContainsFunc(r.Destinations, func(d Destination) bool { return d.Weight > 0 })
-	for _, d := range r.Destinations {
+	for i, d := range r.Destinations {
+		if slices.ContainsFunc(r.Destinations[i+1:], d.same) {
+			continue // what was stored when a process could be had at two ports; the gateways would refuse the whole table
+		}
 		share := d.Weight
 		if equal {
 			share = 100

@@ -33,6 +33,11 @@ func TestBuild(t *testing.T) {
 			[]route.GroupState{groupState("1", "a", "web", 100, instance("2", 1, true), instance("3", 2, false), instance("1", 0, true))},
 			`[{"id":"1","name":"shop-1","weight":100,"instances":[{"id":"1","address":"10.64.0.1:8080","index":0},{"id":"2","address":"10.64.0.2:8080","index":1}]}]`,
 		},
+		"two ports of a process, from long ago": {
+			[]route.Destination{dest("a", "", 9000, 30), dest("a", "web", 9001, 70)},
+			[]route.GroupState{groupState("1", "a", "web", 100, instance("1", 0, true))},
+			`[{"id":"1","name":"shop-1","weight":70,"instances":[{"id":"1","address":"10.64.0.1:9001","index":0}]}]`,
+		},
 		"group weights of a rollout": {
 			[]route.Destination{dest("a", "web", 0, 0)},
 			[]route.GroupState{groupState("2", "a", "web", 10), groupState("1", "a", "web", 90)},

@@ -129,7 +129,8 @@ func Name(host, path string) string {
 }
 
 // With returns a copy with the destination added, or put in the place of the
-// one for the same app, process and port. It is an error when the destination
+// one for the same app and process, whatever its port: a group can stand in an
+// entry of the table once. It is an error when the destination
 // is not valid or the route is full.
 func (r Route) With(d Destination) (Route, error) {
 	if err := d.Check("destination"); err != nil {
@@ -165,7 +166,7 @@ func (r Route) Without(a app.ID) (out Route, gone bool) {
 }
 
 func (d Destination) same(o Destination) bool {
-	return d.App == o.App && d.process() == o.process() && d.Port == o.Port
+	return d.App == o.App && d.process() == o.process()
 }
 
 func (d Destination) process() string {

@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,10 @@ func TestRouteWithAndWithout(t *testing.T) {
 	if _, err := one.With(route.NewDestination("b", "", 70000, 1)); !fault.Is(err, fault.Invalid) {
 		t.Errorf("port 70000: %v", err)
 	}
+	moved, err := again.With(route.NewDestination("a", "", 9000, 0))
+	if err != nil || len(moved.Destinations) != 1 || moved.Destinations[0].Port != 9000 {
+		t.Errorf("another port of the same process: %+v, %v", moved.Destinations, err)
+	}
 	two, err := again.With(route.NewDestination("b", "api", 9000, 0))
 	if err != nil || len(two.Destinations) != 2 {
 		t.Fatalf("With = %+v, %v", two, err)
@@ -110,7 +115,7 @@ func TestRouteWithAndWithout(t *testing.T) {
 	}
 	full := r
 	for i := range route.MaxDestinations {
-		full, err = full.With(route.NewDestination("a", "", i+1, 0))
+		full, err = full.With(route.NewDestination(app.ID(fmt.Sprint("a", i)), "", 0, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
