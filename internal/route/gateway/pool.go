@@ -27,7 +27,7 @@ func (p *pool) take(now int64, limit time.Duration) *upstream {
 	n := len(p.idle) - 1
 	if n < 0 || now-p.idle[n].since > limit.Milliseconds() {
 		p.mu.Unlock()
-		p.age(now, limit)
+		p.age(now, limit, 0)
 		return nil
 	}
 	u := p.idle[n]
@@ -38,11 +38,19 @@ func (p *pool) take(now int64, limit time.Duration) *upstream {
 	return u
 }
 
-// put keeps a connection for the next exchange, at most so many.
+// Of many requests at once, all connections are kept at first: who asks as often
+// does so again, and connecting costs more than the request.
+const (
+	surge   = 16   // times as many are kept
+	surging = 1000 // for so many milliseconds
+)
+
+// put keeps a connection for the next exchange. In the long run there are at most
+// so many.
 func (p *pool) put(u *upstream, now int64, most int) {
 	u.since, u.served = now, true
 	p.mu.Lock()
-	if p.closed || len(p.idle) >= most {
+	if p.closed || len(p.idle) >= most*surge {
 		p.mu.Unlock()
 		u.close()
 		return
@@ -52,15 +60,18 @@ func (p *pool) put(u *upstream, now int64, most int) {
 	p.mu.Unlock()
 }
 
-// age closes what was unused for too long.
-func (p *pool) age(now int64, limit time.Duration) {
+// age closes what was unused for too long, which is sooner for more than so many.
+func (p *pool) age(now int64, limit time.Duration, most int) {
 	if p.kept.Load() == 0 {
 		return
 	}
 	p.mu.Lock()
 	old := 0
-	for old < len(p.idle) && now-p.idle[old].since > limit.Milliseconds() {
-		old++
+	for ; old < len(p.idle); old++ {
+		unused := now - p.idle[old].since
+		if unused <= limit.Milliseconds() && (len(p.idle)-old <= most || unused <= surging) {
+			break
+		}
 	}
 	doomed := append([]*upstream(nil), p.idle[:old]...)
 	kept := copy(p.idle, p.idle[old:])

@@ -122,7 +122,7 @@ func (g *Gateway) age(now int64) {
 	}
 	g.aging = now + time.Second.Milliseconds()
 	for _, b := range g.tables.view().backends {
-		b.pool.age(now, g.cfg.UpstreamIdle)
+		b.pool.age(now, g.cfg.UpstreamIdle, g.cfg.UpstreamKept)
 	}
 }
 
