@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -33,14 +34,18 @@ func newTranslator(cfg Config, log *slog.Logger) *translator {
 		DialContext: (&net.Dialer{KeepAlive: -1}).DialContext, // the context has the limit
 	}
 	t.server = &http.Server{
-		Handler: t, MaxHeaderBytes: 2*cfg.HeaderBytes + 64<<10, // the gateway adds to what it has let in
+		Handler: t, DisableGeneralOptionsHandler: true, MaxHeaderBytes: 2*cfg.HeaderBytes + 64<<10, // the gateway adds to what it has let in
 		ReadHeaderTimeout: 0, // who sends here is the gateway itself
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, legKey{}, c)
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
-			if l, ok := c.(*leg); ok && state == http.StateClosed {
+			l, ok := c.(*leg)
+			switch {
+			case ok && state == http.StateIdle:
+				l.rests()
+			case ok && state == http.StateClosed:
 				_ = l.beyond.Close()
 			}
 		},
@@ -61,6 +66,36 @@ func (t *translator) run(ctx context.Context) error {
 type leg struct {
 	net.Conn
 	beyond *http.ClientConn
+
+	mu    sync.Mutex // guards what follows
+	busy  bool       // with a request
+	ended bool       // the instance takes no further ones
+}
+
+// works begins a request.
+func (l *leg) works() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy = true
+}
+
+// rests is told that the answer is through.
+func (l *leg) rests() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy = false; l.ended {
+		_ = l.Close()
+	}
+}
+
+// ends is told that the instance takes no further requests. The one it has may
+// still be answered.
+func (l *leg) ends() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended = true; !l.busy {
+		_ = l.Close()
+	}
 }
 
 type legKey struct{}
@@ -77,10 +112,10 @@ func (t *translator) dial(limit time.Duration, address string) (duplex, error) {
 	if err != nil {
 		return nil, errors.Join(err, beyond.Close())
 	}
-	l := &leg{far, beyond}
+	l := &leg{Conn: far, beyond: beyond}
 	beyond.SetStateHook(func(c *http.ClientConn) {
-		if c.Err() != nil { // the instance ended it: so does the upstream side see
-			_ = far.Close()
+		if c.Err() != nil { // as the upstream side is to see
+			l.ends()
 		}
 	})
 	t.intake.give(l)
@@ -90,11 +125,14 @@ func (t *translator) dial(limit time.Duration, address string) (duplex, error) {
 // ServeHTTP carries one request over.
 func (t *translator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l, _ := r.Context().Value(legKey{}).(*leg)
+	l.works()
 	rc := http.NewResponseController(w)
 	if err := rc.EnableFullDuplex(); err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	res, err := l.beyond.RoundTrip(outgoing(w, r))
+	before := &interims{w: w}
+	defer before.end()
+	res, err := l.beyond.RoundTrip(outgoing(r, before))
 	if err != nil {
 		panic(http.ErrAbortHandler) // without an answer: the upstream side knows what that means
 	}
@@ -126,20 +164,43 @@ func (t *translator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// interims passes the answers before the answer on. net/http tells of them in a
+// goroutine of the connection, which may be late: then nobody is there any more.
+type interims struct {
+	mu sync.Mutex
+	w  http.ResponseWriter // nil: it is over
+}
+
+// errSwitched is an instance that switches protocols, which HTTP/2 cannot.
+var errSwitched = errors.New("the instance switched protocols inside HTTP/2")
+
+func (i *interims) pass(code int, fields textproto.MIMEHeader) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case code == http.StatusSwitchingProtocols: // else it would be taken for the answer
+		return errSwitched
+	case code == http.StatusContinue || i.w == nil:
+		return nil
+	}
+	h := i.w.Header()
+	for name, values := range fields {
+		h[name] = values
+	}
+	i.w.WriteHeader(code)
+	clear(h)
+	return nil
+}
+
+func (i *interims) end() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.w = nil
+}
+
 // outgoing makes the request for the instance.
-func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
-	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-		Got1xxResponse: func(code int, fields textproto.MIMEHeader) error {
-			if code != http.StatusContinue {
-				for name, values := range fields {
-					w.Header()[name] = values
-				}
-				w.WriteHeader(code)
-				clear(w.Header())
-			}
-			return nil
-		},
-	})
+func outgoing(r *http.Request, before *interims) *http.Request {
+	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: before.pass})
 	out := r.WithContext(ctx)
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", r.Host, ""
 	out.Header = r.Header.Clone()
