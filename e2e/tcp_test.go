@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -189,4 +191,45 @@ func TestConnectionsOfAnyProtocol(t *testing.T) {
 	})
 	p.admin.do(t, "unmap-route", "lines", fmt.Sprintf("tcp:%d", first))
 	nobody(first)
+}
+
+// A manifest names TCP routes. The same push again keeps the ports it was given,
+// and what the platform refuses is named with its line.
+func TestConnectionsOfAManifest(t *testing.T) {
+	first := neighbouring(t, 3)
+	p := start(t, fmt.Sprintf("NARU_LISTEN_TCP=127.0.0.1:%d-%d", first, first+2))
+	dir := compiled(t, "lines")
+	push := func(refused bool, routes ...string) string {
+		t.Helper()
+		text := "applications:\n- name: lines\n  memory: 64M\n  health-check-type: port\n  env: {RELEASE: one}\n  routes:\n"
+		for _, r := range routes {
+			text += "  - {route: \"" + r + "\"}\n"
+		}
+		if err := os.WriteFile(filepath.Join(dir, "manifest.yml"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if refused {
+			return ""
+		}
+		return p.admin.do(t, "push", "lines", "--path", dir)
+	}
+	named := fmt.Sprintf("tcp:%d", first)
+	for range 2 {
+		if out, want := push(false, "tcp:any", named), fmt.Sprintf("tcp://localhost:%d tcp://localhost:%d", first, first+1); !strings.Contains(out, want) {
+			t.Fatalf("push says %q, want %q", out, want)
+		}
+		for port := first; port < first+2; port++ {
+			c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
+			visit := talk(t, c, err)
+			visit.hears(t, "hello", "one hello")
+			_ = visit.Close() // or deleting would wait for it
+		}
+	}
+	push(true, "tcp:any", "tcp:9")
+	p.admin.refused(t, []string{"push", "lines", "--path", dir}, "manifest.yml:8: routes[1].port: port 9 is not one that TCP routes may have", strconv.Itoa(first))
+	push(false, named) // what leaves the manifest stays
+	if out := p.admin.do(t, "routes", "lines"); !strings.Contains(out, fmt.Sprintf("tcp:%d ", first+1)) {
+		t.Errorf("routes:\n%s", out)
+	}
+	p.admin.do(t, "delete", "lines", "--yes")
 }

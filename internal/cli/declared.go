@@ -30,6 +30,22 @@ type declaredApp struct {
 	client.Push
 	dir    string // a folder or a file
 	random bool   // a route of its own where it has none
+	file   string // that declares it; "": none
+	lines  []int  // of the file's routes
+}
+
+// routeAt says where in its file a route stands that the server does not take.
+func (a declaredApp) routeAt(err error) error {
+	f := fault.Of(err)
+	rest, ok := strings.CutPrefix(f.Field, "routes[")
+	number, _, closed := strings.Cut(rest, "]")
+	i, bad := strconv.Atoi(number)
+	if !ok || !closed || bad != nil || i < 0 || i >= len(a.lines) {
+		return err
+	}
+	named := *f
+	named.Field = fmt.Sprintf("%s:%d: %s", a.file, a.lines[i], f.Field)
+	return &named
 }
 
 // declared finds what is to be pushed.
@@ -96,7 +112,12 @@ func (c *cmd) manifest(f pushFlags, from string) (declaration, error) {
 		if err != nil {
 			return d, fault.Wrap(fault.Invalid, fmt.Sprintf("%s:%d", name, a.Line), err)
 		}
-		one.dir = filepath.Join(filepath.Dir(file), filepath.FromSlash(a.Path))
+		one.file, one.dir = name, filepath.Join(filepath.Dir(file), filepath.FromSlash(a.Path))
+		if !a.NoRoute && !f.noRoute { // else the command line's are the first
+			for _, r := range a.Routes {
+				one.lines = append(one.lines, r.Line)
+			}
+		}
 		if f.manifest != "" && f.path != "" {
 			one.dir = from
 		}
@@ -132,11 +153,15 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 		}}
 	}
 	for _, r := range a.Routes {
-		if err := addRoutes(&p.Routes, []string{r.Name}); err != nil {
+		if t := r.TCP; t != nil {
+			p.Routes = append(p.Routes, client.NewRoute{Host: t.Host, TCP: &client.TCP{
+				Port: t.Port, Proxy: t.Proxy, Connect: client.Duration(t.Connect), Idle: client.Duration(t.Idle), Connections: t.Connections,
+			}})
+		} else if err := addRoutes(&p.Routes, []string{r.Name}); err != nil {
 			return declaredApp{}, err
 		}
 		last := &p.Routes[len(p.Routes)-1]
-		last.When, last.TermsChange, last.Protocol = r.When, r.Terms, r.Protocol
+		last.When, last.TermsChange, last.Protocol, last.Process, last.Port = r.When, r.Terms, r.Protocol, r.Process, r.Port
 	}
 	return declaredApp{Push: p, random: a.RandomRoute && len(a.Routes) == 0 && !a.NoRoute}, nil
 }

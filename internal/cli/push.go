@@ -161,7 +161,7 @@ func (c *cmd) pushOne(ctx context.Context, cl *client.Client, in *client.InSpace
 	}
 	op, err := in.Push(ctx, req.Push)
 	if err != nil {
-		return err
+		return req.routeAt(err)
 	}
 	if f.detach {
 		return c.detached(op)

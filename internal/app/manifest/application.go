@@ -108,17 +108,20 @@ func or[T comparable](a, b T) T {
 func (r *reader) process(at string, entry *yaml.Node) Process {
 	var p Process
 	keys := r.processKeys(&p)
-	keys["type"] = func(k string, v *yaml.Node) {
-		p.Type = r.text(k, v)
-		if err := app.CheckProcessType(k, p.Type); p.Type != "" && err != nil {
-			r.bad(v, k, "%q is not a process type", p.Type).retry("use a-z, 0-9 and -, starting with a letter")
-		}
-	}
+	keys["type"] = func(k string, v *yaml.Node) { p.Type = r.processType(k, v) }
 	r.mapping(entry, at, keys)
 	if p.Type == "" {
 		r.faultAt(entry.Line, at+".type", "the process has no type")
 	}
 	return p
+}
+
+func (r *reader) processType(key string, v *yaml.Node) string {
+	text := r.text(key, v)
+	if err := app.CheckProcessType(key, text); text != "" && err != nil {
+		r.bad(v, key, "%q is not a process type", text).retry("use a-z, 0-9 and -, starting with a letter")
+	}
+	return text
 }
 
 // processKeys are the keys that an application and a process share.

@@ -12,11 +12,14 @@ import (
 
 // Route is one entry of routes.
 type Route struct {
-	Name string // "shop.example.com/path"
+	Name string // "shop.example.com/path", "tcp:20005", "tcp:any", "sni:mail.example.com"
 	Line int    // where the entry begins
 
+	Process  string `json:",omitempty"` // that answers; "": web
+	Port     int    `json:",omitempty"` // at which it does; 0: its own
 	Protocol string `json:",omitempty"` // what the app speaks: "" for HTTP/1.1, "http2"
 
+	TCP   *TCP               `json:",omitempty"` // nil: a route of requests
 	When  *client.When       `json:",omitempty"` // nil: all requests
 	Terms client.TermsChange `json:",omitzero"`  // what is to be different about what the route asks
 }
@@ -24,8 +27,7 @@ type Route struct {
 func (r *reader) route(at string, entry *yaml.Node) Route {
 	out := Route{Line: entry.Line}
 	change := rule.Over(client.Terms{})
-	r.mapping(entry, at, map[string]func(string, *yaml.Node){
-		"route": func(k string, v *yaml.Node) { out.Name = r.text(k, v) },
+	requests := map[string]func(string, *yaml.Node){
 		"protocol": func(k string, v *yaml.Node) {
 			switch text := r.text(k, v); text {
 			case "http1", "":
@@ -41,7 +43,43 @@ func (r *reader) route(at string, entry *yaml.Node) Route {
 			r.rules(change, k, "", v, &left)
 		},
 		"when": func(k string, v *yaml.Node) { out.When = r.when(k, v) },
-	})
+	}
+	var tcp TCP
+	connections := r.streamKeys(&tcp)
+	keys := map[string]func(string, *yaml.Node){
+		"route": func(k string, v *yaml.Node) {
+			if out.Name = r.text(k, v); out.Name != "" {
+				out.TCP = r.stream(k, v, out.Name)
+			}
+		},
+		"process":  func(k string, v *yaml.Node) { out.Process = r.processType(k, v) },
+		"app-port": func(k string, v *yaml.Node) { out.Port, _ = r.number(k, v, 1, 65535) },
+	}
+	type said struct {
+		key   string
+		value *yaml.Node
+	}
+	var later []said // what only one kind of route has: the kind may be told behind it
+	for _, kind := range []map[string]func(string, *yaml.Node){requests, connections} {
+		for name := range kind {
+			keys[name] = func(k string, v *yaml.Node) { later = append(later, said{k, v}) }
+		}
+	}
+	r.mapping(entry, at, keys)
+	of, other, wrong := requests, connections, "it is about connections, and "+out.Name+" has requests"
+	if out.TCP != nil {
+		tcp.Host, tcp.Port = out.TCP.Host, out.TCP.Port
+		out.TCP = &tcp
+		of, other, wrong = connections, requests, "it is about requests, and "+out.Name+" has connections"
+	}
+	for _, s := range later {
+		name := strings.TrimPrefix(s.key, at+".")
+		if other[name] != nil {
+			r.bad(s.value, s.key, "%s", wrong)
+			continue
+		}
+		of[name](s.key, s.value)
+	}
 	var err error
 	if out.Terms, err = change.Patch(); err != nil {
 		r.bad(entry, at, "%s", err)

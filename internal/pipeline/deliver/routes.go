@@ -229,17 +229,23 @@ func (s *Service) unmapAll(ctx context.Context, actor string, a app.App) (int, e
 // mapPushed maps what a push names, and the default route where there would be
 // none. A host that another space has is refused before anything is built.
 func (s *Service) mapPushed(ctx context.Context, by operation.Ask, a app.App, mappings []mapping, noRoute bool) error {
-	for i, w := range mappings {
-		if _, err := s.mapRoute(ctx, by.Actor, a, w); err != nil {
-			return ofRoute(i, err)
+	had, err := s.store.RoutesOf(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	kept := keptPorts(a.ID, mappings, had)
+	for _, free := range []bool{false, true} { // who wants any port takes none that another one names
+		for i, w := range kept {
+			if w.anyPort() != free {
+				continue
+			}
+			if _, err := s.mapRoute(ctx, by.Actor, a, w); err != nil {
+				return ofRoute(i, err)
+			}
 		}
 	}
-	if noRoute {
+	if noRoute || len(mappings)+len(had) > 0 {
 		return nil
-	}
-	routes, err := s.store.RoutesOf(ctx, a.ID)
-	if err != nil || len(routes) > 0 {
-		return err
 	}
 	_, err = s.mapRoute(ctx, by.Actor, a, mapping{host: a.Slug, path: "/", to: route.Destination{Process: app.Web}})
 	return err
@@ -266,7 +272,7 @@ func mappingsOf(routes []client.NewRoute) ([]mapping, error) {
 // ofRoute says which route of a push an error is about.
 func ofRoute(i int, err error) error {
 	f := fault.Of(err)
-	if f.Kind != fault.Invalid && f.Kind != fault.TooLarge {
+	if !slices.Contains([]fault.Kind{fault.Invalid, fault.TooLarge, fault.Conflict, fault.Unsupported}, f.Kind) {
 		return err
 	}
 	named := *f

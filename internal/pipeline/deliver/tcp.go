@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"naru/internal/app"
@@ -107,6 +108,38 @@ func (s *Service) newTCP(ctx context.Context, a app.App, w mapping) (route.Route
 			WithTry("name one from %d to %d, or none", ports.First, ports.Last)
 	}
 	return route.NewTCP(a.Space, "", tcp, now)
+}
+
+// anyPort reports that a mapping wants some port of the gateway.
+func (w mapping) anyPort() bool { return w.tcp != nil && w.tcp.Port == 0 && w.host == "" }
+
+// keptPorts gives the TCP routes of a push that name no port the ones that the app
+// has: the same push again makes no new route.
+func keptPorts(a app.ID, mappings []mapping, had []route.Route) []mapping {
+	named := map[int]bool{}
+	for _, w := range mappings {
+		if w.tcp != nil {
+			named[w.tcp.Port] = true
+		}
+	}
+	out := slices.Clone(mappings)
+	for i, w := range out {
+		if !w.anyPort() {
+			continue
+		}
+		to := route.NewDestination(a, w.to.Process, w.to.Port, 0)
+		same := func(d route.Destination) bool { return d.App == a && d.Process == to.Process && d.Port == to.Port }
+		for _, r := range had {
+			if r.TCP == nil || r.TCP.Port == 0 || named[r.TCP.Port] || !slices.ContainsFunc(r.Destinations, same) {
+				continue
+			}
+			tcp := *w.tcp
+			tcp.Port = r.TCP.Port
+			out[i].tcp, named[tcp.Port] = &tcp, true
+			break
+		}
+	}
+	return out
 }
 
 // freePort is the lowest port that no route has.

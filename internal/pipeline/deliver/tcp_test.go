@@ -2,12 +2,55 @@ package deliver_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"naru/internal/client"
 	"naru/internal/fault"
 	"naru/internal/route"
 )
+
+// A push that names TCP routes may be repeated: it keeps the ports it was given,
+// and changes what it asks of them.
+func TestPushedTCPRoutesAreMappedOnce(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	asked := func(any client.TCP, appPort int) client.Push {
+		in := push("serve")
+		in.Routes = []client.NewRoute{{TCP: &any}, {Host: "shop", TCP: &client.TCP{}}, {TCP: &client.TCP{Port: 20000}, Port: appPort}}
+		return in
+	}
+	for i, in := range []client.Push{asked(client.TCP{}, 7000), asked(client.TCP{Idle: client.Duration(time.Minute)}, 7001)} {
+		op, err := p.Push(t.Context(), by, w.space, in)
+		p.done(t, op, err)
+		table, err := w.gateway.Table(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(table.Routes) != 0 || len(table.TCP) != 3 || table.TCP[0].SNI != "shop.apps.test" || table.TCP[1].Port != 20000 || table.TCP[2].Port != 20001 {
+			t.Fatalf("push %d: the gateway has %+v and %+v", i+1, table.Routes, table.TCP)
+		}
+		if table.TCP[2].Timeouts != nil != (i == 1) {
+			t.Errorf("push %d: times %+v", i+1, table.TCP[2].Timeouts)
+		}
+		if at := table.TCP[1].Groups[0].Instances[0].Address; !strings.HasSuffix(at, fmt.Sprint(":", 7000+i)) {
+			t.Errorf("push %d: connections go to %s", i+1, at)
+		}
+	}
+	in := asked(client.TCP{}, 0)
+	in.Routes[2].TCP.Port = 9
+	_, err := p.Push(t.Context(), by, w.space, in)
+	if f := fault.Of(err); f.Kind != fault.Invalid || f.Field != "routes[2].port" {
+		t.Errorf("a port out of the range: %v of %s", err, f.Field)
+	}
+	in.Routes[2].TCP.Port, in.Routes[2].Port = 20001, 7002 // the one that the first keeps
+	op, err := p.Push(t.Context(), by, w.space, in)
+	if f := fault.Of(err); f.Kind != fault.Conflict || f.Field != "routes[0].port" {
+		t.Errorf("no port is left: %v of %s, operation %v", err, f.Field, op.ID)
+	}
+}
 
 // TCP routes are with the gateways when the call returns, with ports from the
 // platform's range.
