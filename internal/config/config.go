@@ -55,10 +55,22 @@ type Domains struct {
 // ACME is the public authority that is asked for certificates of hosts outside
 // the apps domain, where HTTPS is served.
 type ACME struct {
-	Agree     bool   `key:"agree" doc:"ask the authority for certificates of mapped hosts outside the apps domain, and agree to its terms of service"`
-	Directory string `key:"directory" doc:"URL of the authority's ACME directory"`
-	Email     string `key:"email" doc:"where the authority may write to about certificates; empty gives it none"`
-	CABundle  string `key:"ca_bundle" doc:"PEM file of certificate authorities that the connection to an authority of one's own is trusted with; empty means ca_bundle"`
+	Agree     bool    `key:"agree" doc:"ask the authority for certificates of mapped hosts outside the apps domain, and agree to its terms of service"`
+	Directory string  `key:"directory" doc:"URL of the authority's ACME directory"`
+	Email     string  `key:"email" doc:"where the authority may write to about certificates; empty gives it none"`
+	CABundle  string  `key:"ca_bundle" doc:"PEM file of certificate authorities that the connection to an authority of one's own is trusted with; empty means ca_bundle"`
+	DNS       ACMEDNS `key:"dns"`
+}
+
+// ACMEDNS is a zone in which the authority is answered, for wildcards and for
+// hosts that it cannot reach. It takes dynamic updates (RFC 2136).
+type ACMEDNS struct {
+	Server     string   `key:"server" doc:"primary name server of the zone, as IP:PORT; empty: no authority is answered in DNS"`
+	Zone       string   `key:"zone" doc:"zone that can be changed: hosts in it, and those whose _acme-challenge is a CNAME of one in it"`
+	KeyName    string   `key:"key_name" doc:"name of the TSIG key that signs the updates"`
+	Algorithm  string   `key:"algorithm" doc:"its algorithm: hmac-sha256, hmac-sha384, hmac-sha512, hmac-sha224 or hmac-sha1"`
+	SecretFile string   `key:"secret_file" doc:"file with the key in base64, alone or as tsig-keygen writes it"`
+	Servers    []string `key:"servers" doc:"name servers, as IP:PORT, that have to show a change before the authority is told; empty means acme.dns.server"`
 }
 
 // Listen has the addresses that naru up holds open, as HOST:PORT.

@@ -65,7 +65,7 @@ func Default(uid int, getenv func(string) string) Config {
 			QuerySamples: 5_000_000, QueryTimeout: 30 * time.Second, Queries: 4,
 		},
 		Keep:    Keep{Releases: 20},
-		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"},
+		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", DNS: ACMEDNS{Algorithm: "hmac-sha256"}},
 		Domains: Domains{Check: "auto", Timeout: 5 * time.Second},
 		Rollout: Rollout{Strategy: "rolling", Watch: 5 * time.Minute, Second: "queue", Patience: 10 * time.Minute, FalseAlarms: 0.01},
 		Reserve: Reserve{MemoryPercent: 10, MemoryOvercommit: 1, DiskPercent: 10},

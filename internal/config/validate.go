@@ -60,7 +60,7 @@ func (c Config) complaints() []error {
 	if len(c.RunDir) > maxRunDir {
 		list = append(list, fmt.Errorf("run_dir: must be at most %d bytes long, or its sockets cannot be opened (got %d)", maxRunDir, len(c.RunDir)))
 	}
-	for _, file := range []struct{ key, path string }{{"ca_bundle", c.CABundle}, {"key_file", c.KeyFile}, {"mirrors.keyring", c.Mirrors.Keyring}, {"acme.ca_bundle", c.ACME.CABundle}} {
+	for _, file := range []struct{ key, path string }{{"ca_bundle", c.CABundle}, {"key_file", c.KeyFile}, {"mirrors.keyring", c.Mirrors.Keyring}, {"acme.ca_bundle", c.ACME.CABundle}, {"acme.dns.secret_file", c.ACME.DNS.SecretFile}} {
 		if file.path != "" {
 			list = append(list, absolute(file.key, file.path))
 		}
@@ -80,6 +80,7 @@ func (c Config) complaints() []error {
 	list = append(list, c.Metrics.complaints()...)
 	if c.ACME.Agree {
 		list = append(list, webURL("acme.directory", c.ACME.Directory))
+		list = append(list, c.ACME.DNS.complaints()...)
 	}
 	list = append(list, c.Domains.complaints()...)
 	list = append(list, c.Gateway.AccessLog.complaints()...)

@@ -21,6 +21,7 @@ import (
 	"naru/internal/route"
 	"naru/internal/route/acme"
 	"naru/internal/route/certificate"
+	"naru/internal/route/domain"
 )
 
 // hostRoutes finds the hosts of a space.
@@ -30,7 +31,7 @@ type hostRoutes interface {
 
 // ask has an authority asked for certificates of the hosts of all tables, where
 // the operator wants that.
-func (h *hosts) ask(cfg config.Config, routes hostRoutes, trusted trust, log *slog.Logger) error {
+func (h *hosts) ask(cfg config.Config, routes hostRoutes, domains *domain.Desk, trusted trust, log *slog.Logger) error {
 	if !cfg.ACME.Agree || !h.https {
 		return nil
 	}
@@ -45,9 +46,14 @@ func (h *hosts) ask(cfg config.Config, routes hostRoutes, trusted trust, log *sl
 		own.Proxy, own.TLSClientConfig = trusted.proxy, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 		transport = own
 	}
-	h.routes = routes
+	dns, err := newZone(cfg.ACME.DNS, domains)
+	if err != nil {
+		return err
+	}
+	h.routes, h.wildcards = routes, dns != nil
 	h.keeper = acme.New(acme.Config{
 		Directory: cfg.ACME.Directory, Email: cfg.ACME.Email, Dir: cfg.ACMEDir(), Transport: transport,
+		DNS: dns, Proved: domains.Proved, Clock: h.clock,
 	}, h.served, func() { h.served.refresh(context.Background()) }, log)
 	brought := h.served.brought
 	h.served.brought = func(ctx context.Context) ([]certificate.Pair, error) {
@@ -78,7 +84,7 @@ func (h *hosts) Run(ctx context.Context) error {
 }
 
 // outside are the hosts of a table that are not the platform's. An authority
-// gives a wildcard only for a proof in DNS, so those are left out.
+// gives a wildcard only for a proof in DNS, so without a zone those are left out.
 func (h *hosts) outside(t route.Table) []string {
 	all, own := map[string]bool{}, map[string]bool{}
 	if p := h.own.Load(); p != nil {
@@ -90,7 +96,10 @@ func (h *hosts) outside(t route.Table) []string {
 		if own[host] || own["*."+parent] { // somebody brought one
 			continue
 		}
-		if strings.Contains(host, ".") && !strings.HasPrefix(host, "*.") && !h.OfPlatform(host) && !strings.HasSuffix(host, "."+h.domains[0]) {
+		if strings.HasPrefix(host, "*.") && !h.wildcards {
+			continue
+		}
+		if strings.Contains(host, ".") && !h.OfPlatform(host) && !strings.HasSuffix(host, "."+h.domains[0]) {
 			all[host] = true
 		}
 	}

@@ -5,31 +5,32 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"naru/internal/app"
+	"naru/internal/auth"
 	"naru/internal/client"
+	"naru/internal/config"
 	"naru/internal/id"
 	"naru/internal/route"
 	"naru/internal/route/authority"
+	"naru/internal/route/domain"
+	"naru/internal/route/domain/dnstest"
 )
 
-// pebble starts the test authority, which asks hosts at the ports given, and
-// returns its directory and the file of who signs that.
-func pebble(t *testing.T, plain, safe int) (directory, bundle string) {
+// pebble starts the test authority, which asks hosts at the ports given and the
+// name server at dns, and returns its directory, the file of who signs that, and
+// what ends it.
+func pebble(t *testing.T, plain, safe int, dns string) (directory, bundle string, end func()) {
 	t.Helper()
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "pebble")
@@ -55,10 +56,11 @@ func pebble(t *testing.T, plain, safe int) (directory, bundle string) {
 	ok(t, err)
 	ok(t, os.WriteFile(filepath.Join(dir, "config.json"), text, 0o600))
 	ctx, stop := context.WithCancel(context.Background())
-	run := exec.CommandContext(ctx, bin, "-config", filepath.Join(dir, "config.json"), "-dnsserver", names(t))
-	run.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0")
+	run := exec.CommandContext(ctx, bin, "-config", filepath.Join(dir, "config.json"), "-dnsserver", dns)
+	run.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0")
 	ok(t, run.Start())
-	t.Cleanup(func() { stop(); _ = run.Wait() })
+	end = sync.OnceFunc(func() { stop(); _ = run.Wait() })
+	t.Cleanup(end)
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		c, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(t.Context(), "tcp", at)
@@ -72,7 +74,7 @@ func pebble(t *testing.T, plain, safe int) (directory, bundle string) {
 	}
 	_, port, err := net.SplitHostPort(at)
 	ok(t, err)
-	return "https://localhost:" + port + "/dir", bundle
+	return "https://localhost:" + port + "/dir", bundle, end
 }
 
 func free(t *testing.T) string {
@@ -83,54 +85,49 @@ func free(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// names is a name server, over TCP, for which every name is this machine.
-func names(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	ok(t, err)
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go resolve(conn)
-		}
-	}()
-	return ln.Addr().String()
+// asked is an authority that a front asks, and the DNS that it believes.
+type asked struct {
+	dns     *dnstest.Server
+	desk    *domain.Desk
+	trusted trust
+	end     func() // of the authority
 }
 
-func resolve(conn net.Conn) {
-	defer func() { _ = conn.Close() }()
-	for {
-		var size [2]byte
-		if _, err := io.ReadFull(conn, size[:]); err != nil {
-			return
-		}
-		buf := make([]byte, binary.BigEndian.Uint16(size[:]))
-		if _, err := io.ReadFull(conn, buf); err != nil {
-			return
-		}
-		var m dnsmessage.Message
-		if m.Unpack(buf) != nil || len(m.Questions) == 0 {
-			return
-		}
-		q := m.Questions[0]
-		a := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, Authoritative: true}, Questions: m.Questions[:1]}
-		if q.Type == dnsmessage.TypeA {
-			a.Answers = []dnsmessage.Resource{{
-				Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
-			}}
-		}
-		out, err := a.Pack()
-		if err != nil {
-			return
-		}
-		if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...)); err != nil {
-			return
-		}
-	}
+// authority has the front ask one, until the test ends. All names lead to this
+// machine, which proves them; zone.example takes updates.
+func (f *front) authority(t *testing.T, plain, safe int) *asked {
+	t.Helper()
+	const key = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlYw=="
+	a := &asked{dns: dnstest.NewPrimary(t, "zone.example", "naru-key", key)}
+	a.dns.Set(t, "*. 60 IN A 127.0.0.1")
+	file := filepath.Join(t.TempDir(), "tsig")
+	ok(t, os.WriteFile(file, []byte(key), 0o600))
+	f.cfg.ACME.Agree = true
+	f.cfg.ACME.DNS = config.ACMEDNS{Server: a.dns.Addr, Zone: "zone.example", KeyName: "naru-key", Algorithm: "hmac-sha256", SecretFile: file}
+	f.cfg.Domains = config.Domains{Check: "required", Addresses: []string{"127.0.0.1"}, Resolver: a.dns.Addr, Timeout: time.Minute}
+	f.cfg.ACME.Directory, f.cfg.ACME.CABundle, a.end = pebble(t, plain, safe, a.dns.Addr)
+	login, err := auth.NewKey()
+	ok(t, err)
+	a.desk, err = newDomains(f.cfg, login, f.store)
+	ok(t, err)
+	a.trusted, err = newTrust(f.cfg)
+	ok(t, err)
+	ok(t, f.ask(f.cfg, f.store, a.desk, a.trusted, slog.New(slog.NewTextHandler(t.Output(), nil))))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	t.Cleanup(func() { stop(); ok(t, <-ended) })
+	return a
+}
+
+// mapped stores a route and publishes a table with it.
+func (f *front) mapped(t *testing.T, space app.SpaceID, host string) {
+	t.Helper()
+	_, err := f.store.SetRoute(t.Context(), route.Route{ID: route.ID(id.New()), Space: space, Host: host, Path: "/"})
+	ok(t, err)
+	f.served.Publish(route.Table{Routes: []route.Entry{
+		{ID: "r1", Host: host, Path: "/", Groups: []route.Group{}}, {ID: "r2", Host: "x.localhost", Path: "/", Groups: []route.Group{}},
+	}})
 }
 
 func TestAnAuthorityGivesCertificates(t *testing.T) {
@@ -147,24 +144,14 @@ func TestAnAuthorityGivesCertificates(t *testing.T) {
 			}
 			_, space, err := f.store.Bootstrap(t.Context())
 			ok(t, err)
-			f.cfg.ACME.Agree = true
 			f.cfg.ACME.Email = "ops@example.com"
-			f.cfg.ACME.Directory, f.cfg.ACME.CABundle = pebble(t, plain, safe)
-			trusted, err := newTrust(f.cfg)
-			ok(t, err)
-			ok(t, f.ask(f.cfg, f.store, trusted, slog.New(slog.NewTextHandler(t.Output(), nil))))
-			ctx, stop := context.WithCancel(t.Context())
-			ended := make(chan error, 1)
-			go func() { ended <- f.Run(ctx) }()
-			defer func() { stop(); ok(t, <-ended) }()
+			a := f.authority(t, plain, safe)
 
 			open, err := f.dial(t, "localhost")
 			ok(t, err)
 			host := "shop.example.com"
-			_, err = f.store.SetRoute(t.Context(), route.Route{ID: route.ID(id.New()), Space: space.ID, Host: host, Path: "/"})
-			ok(t, err)
-			f.served.Publish(route.Table{Routes: []route.Entry{{ID: "r1", Host: host, Path: "/", Groups: []route.Group{}}, {ID: "r2", Host: "x.localhost", Path: "/", Groups: []route.Group{}}}})
-			got := f.until(t, space.ID, client.CertificateActive)
+			f.mapped(t, space.ID, host)
+			got := f.until(t, space.ID, active)
 			if got.Host != host || got.Source != "acme" || got.Detail != "" || got.Until.Before(time.Now()) {
 				t.Errorf("listed as %+v", got)
 			}
@@ -189,7 +176,7 @@ func TestAnAuthorityGivesCertificates(t *testing.T) {
 			// A new keeper finds what was kept, and asks nobody.
 			again := newHosts(f.cfg, f.vault, f.served)
 			f.cfg.ACME.Directory = "https://localhost:1/dir"
-			ok(t, again.ask(f.cfg, f.store, trusted, slog.New(slog.NewTextHandler(t.Output(), nil))))
+			ok(t, again.ask(f.cfg, f.store, a.desk, a.trusted, slog.New(slog.NewTextHandler(t.Output(), nil))))
 			again.keeper.Want([]string{host})
 			if s := again.keeper.States(); len(s) != 1 || s[0].Chain == nil || s[0].Asking {
 				t.Errorf("after a start: %+v", s)
@@ -202,42 +189,33 @@ func TestARefusalIsSaid(t *testing.T) {
 	f := newFront(t, "127.0.0.1:0", "127.0.0.1:0")
 	_, space, err := f.store.Bootstrap(t.Context())
 	ok(t, err)
-	f.cfg.ACME.Agree = true
 	dead, err := net.ResolveTCPAddr("tcp", free(t))
 	ok(t, err)
-	f.cfg.ACME.Directory, f.cfg.ACME.CABundle = pebble(t, dead.Port, dead.Port)
-	trusted, err := newTrust(f.cfg)
-	ok(t, err)
-	ok(t, f.ask(f.cfg, f.store, trusted, slog.New(slog.NewTextHandler(t.Output(), nil))))
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- f.Run(ctx) }()
-	defer func() { stop(); ok(t, <-ended) }()
-	_, err = f.store.SetRoute(t.Context(), route.Route{ID: route.ID(id.New()), Space: space.ID, Host: "gone.example.com", Path: "/"})
-	ok(t, err)
-	f.served.Publish(route.Table{Routes: []route.Entry{{ID: "r1", Host: "gone.example.com", Path: "/", Groups: []route.Group{}}}})
-	got := f.until(t, space.ID, client.CertificateFailed)
+	f.authority(t, dead.Port, dead.Port)
+	f.mapped(t, space.ID, "gone.example.com")
+	got := f.until(t, space.ID, failed)
 	if got.Detail == "" || time.Until(got.Next) <= 0 || time.Until(got.Next) > 15*time.Minute {
 		t.Errorf("listed as %+v", got)
 	}
 }
 
-// until waits until the space's first certificate is in a state.
-func (f *front) until(t *testing.T, space app.SpaceID, state string) client.Certificate {
+func active(c client.Certificate) bool { return c.State == client.CertificateActive }
+func failed(c client.Certificate) bool { return c.State == client.CertificateFailed }
+
+// until waits until the space's first certificate is like that.
+func (f *front) until(t *testing.T, space app.SpaceID, like func(client.Certificate) bool) client.Certificate {
 	t.Helper()
-	deadline, tick := time.After(25*time.Second), time.NewTicker(50*time.Millisecond)
+	deadline, tick := time.After(2*time.Minute), time.NewTicker(20*time.Millisecond)
 	defer tick.Stop()
-	last := ""
 	for {
 		all, err := f.HostCertificates(t.Context(), space)
 		ok(t, err)
-		if len(all) > 0 && all[0].State == state {
+		if len(all) > 0 && like(all[0]) {
 			return all[0]
 		}
-		last = fmt.Sprintf("%+v", all)
 		select {
 		case <-deadline:
-			t.Fatalf("still %s", last)
+			t.Fatalf("still %+v", all)
 		case <-tick.C:
 		}
 	}

@@ -26,9 +26,11 @@ type hosts struct {
 	https   bool
 	domains []string // of the platform
 
-	keeper *acme.Keeper // nil: no authority is asked
-	routes hostRoutes
-	own    atomic.Pointer[map[string]bool] // hosts with a certificate that people brought
+	keeper    *acme.Keeper // nil: no authority is asked
+	routes    hostRoutes
+	clock     func() time.Time                // of the keeper; nil: time.Now
+	wildcards bool                            // the authority gives them, too
+	own       atomic.Pointer[map[string]bool] // hosts with a certificate that people brought
 }
 
 func newHosts(cfg config.Config, v *vault.Vault, served *certified) *hosts {

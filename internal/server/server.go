@@ -128,7 +128,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	counts.gateways = gateways
 	certificates := newCertified(cfg, gateways, log)
 	hosts := newHosts(cfg, safe, certificates)
-	if err := hosts.ask(cfg, st, trust, log); err != nil {
+	domains, err := newDomains(cfg, key, st)
+	if err != nil {
+		return err
+	}
+	if err := hosts.ask(cfg, st, domains, trust, log); err != nil {
 		return err
 	}
 	via := newVia()
@@ -166,10 +170,6 @@ func Run(ctx context.Context, o Options) (err error) {
 	tcpPorts, err := cfg.Listen.TCP()
 	if err != nil {
 		return fmt.Errorf("listen.tcp: %w", err) // validated before
-	}
-	domains, err := newDomains(cfg, key, st)
-	if err != nil {
-		return err
 	}
 	delivery := deliver.New(deliver.Parts{
 		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},

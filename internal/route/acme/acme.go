@@ -4,26 +4,11 @@ package acme
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/mholt/acmez/v3"
-	"github.com/mholt/acmez/v3/acme"
-
-	"naru/internal/atomicfile"
 	"naru/internal/route/certificate"
 )
 
@@ -33,6 +18,11 @@ type Config struct {
 	Email     string            // where the authority writes to; "": nowhere
 	Dir       string            // keys and certificates, mode 0600
 	Transport http.RoundTripper // to the authority; nil: the usual one
+	DNS       DNS               // changes a zone, for DNS-01; nil: there is none
+	// Proved is nil for a host that the authority may be asked about; else its error
+	// is for people. A nil func: it may be for all.
+	Proved func(ctx context.Context, host string) error
+	Clock  func() time.Time // nil: time.Now
 }
 
 // Presenter has gateways answer the authority's questions. Present returns when
@@ -57,6 +47,7 @@ type Keeper struct {
 	served  func() // called after certificates changed
 	log     *slog.Logger
 	wake    chan struct{}
+	left    []change // of the zone, that are still to be undone; of Run's goroutine alone
 
 	mu    sync.Mutex // guards what follows
 	hosts map[string]*entry
@@ -73,6 +64,9 @@ type entry struct {
 // New wires a keeper; Run does the work. served is called, on Run's goroutine,
 // after a certificate came.
 func New(cfg Config, present Presenter, served func(), log *slog.Logger) *Keeper {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	return &Keeper{cfg: cfg, present: present, served: served, log: log, wake: make(chan struct{}, 1), hosts: map[string]*entry{}}
 }
 
@@ -113,8 +107,10 @@ func (k *Keeper) Pairs() (all []certificate.Pair) {
 
 // Run asks for what is missing or ends soon, one host at a time, until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
+	k.left = k.changes()
 	for {
-		host, wait := k.next(time.Now())
+		k.undo(ctx)
+		host, wait := k.next(k.cfg.Clock())
 		if host != "" {
 			k.try(ctx, host)
 			if ctx.Err() != nil {
@@ -134,11 +130,18 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
+// try gets a host its certificate, or says why there is none.
 func (k *Keeper) try(ctx context.Context, host string) {
+	if k.cfg.Proved != nil {
+		if err := k.cfg.Proved(ctx, host); err != nil {
+			k.unproved(ctx, host, err)
+			return
+		}
+	}
 	pair, err := k.obtain(ctx, host)
 	var facts certificate.Facts
 	if err == nil {
-		facts, err = certificate.Check(pair, host, time.Now())
+		facts, err = certificate.Check(pair, host, k.cfg.Clock())
 	}
 	if err == nil {
 		if err := k.keep(host, pair); err != nil {
@@ -151,7 +154,7 @@ func (k *Keeper) try(ctx context.Context, host string) {
 	k.mu.Lock()
 	e := k.hosts[host]
 	if e != nil && err != nil {
-		e.failure, e.next = reason(err), time.Now().Add(pause(e.failures))
+		e.failure, e.next = reason(err), k.cfg.Clock().Add(pause(e.failures))
 		e.failures++
 		k.log.WarnContext(ctx, "no certificate", "host", host, "error", err, "next", e.next)
 	} else if e != nil {
@@ -164,137 +167,17 @@ func (k *Keeper) try(ctx context.Context, host string) {
 	}
 }
 
-// obtain asks the authority, and lets it look the other way where the first leads
-// nowhere: one port may end elsewhere.
-func (k *Keeper) obtain(ctx context.Context, host string) (certificate.Pair, error) {
-	pair, err := k.by(ctx, host, acme.ChallengeTypeHTTP01)
-	if err == nil || ctx.Err() != nil || !errors.As(err, new(acme.Problem)) {
-		return pair, err
+// unproved puts a host off that the authority may not be asked about. It hears
+// nothing, so the pause is short, and the longer ones after failures stay.
+func (k *Keeper) unproved(ctx context.Context, host string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e := k.hosts[host]
+	if e == nil || ctx.Err() != nil {
+		return
 	}
-	pair, second := k.by(ctx, host, acme.ChallengeTypeTLSALPN01)
-	if second != nil {
-		return pair, fmt.Errorf("%w (with TLS-ALPN-01: %s)", err, reason(second))
+	if e.failure != reason(err) {
+		k.log.WarnContext(ctx, "no certificate", "host", host, "error", err)
 	}
-	return pair, nil
-}
-
-// by asks with one kind of challenge.
-func (k *Keeper) by(ctx context.Context, host, challenge string) (certificate.Pair, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
-	client := acmez.Client{
-		Client: &acme.Client{
-			Directory: k.cfg.Directory, UserAgent: "naru", Logger: slog.New(slog.DiscardHandler),
-			HTTPClient: &http.Client{Transport: k.cfg.Transport, Timeout: 30 * time.Second},
-		},
-		ChallengeSolvers: map[string]acmez.Solver{challenge: solver{k}},
-	}
-	key, err := k.accountKey()
-	if err != nil {
-		return certificate.Pair{}, err
-	}
-	account := acme.Account{TermsOfServiceAgreed: true, PrivateKey: key}
-	if k.cfg.Email != "" {
-		account.Contact = []string{"mailto:" + k.cfg.Email}
-	}
-	// An authority answers a known key with its account.
-	if account, err = client.NewAccount(ctx, account); err != nil {
-		return certificate.Pair{}, fmt.Errorf("open account: %w", err)
-	}
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return certificate.Pair{}, fmt.Errorf("make key: %w", err)
-	}
-	chains, err := client.ObtainCertificateForSANs(ctx, account, private, []string{host})
-	if err != nil {
-		return certificate.Pair{}, err
-	}
-	if len(chains) == 0 {
-		return certificate.Pair{}, errors.New("the authority gave no certificate")
-	}
-	text, err := keyPEM(private)
-	return certificate.Pair{Chain: chains[0].ChainPEM, Key: text, Names: []string{host}}, err
-}
-
-// accountKey reads the key of the account, or makes it.
-func (k *Keeper) accountKey() (crypto.Signer, error) {
-	path := filepath.Join(k.cfg.Dir, "account.pem")
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			return nil, fmt.Errorf("make account key: %w", err)
-		}
-		if text, err = keyPEM(key); err != nil {
-			return nil, err
-		}
-		return key, write(path, text)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read account key: %w", err)
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("read account key %s: it is not in PEM form", path)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	signer, ok := key.(crypto.Signer)
-	if err != nil || !ok {
-		return nil, fmt.Errorf("read account key %s: %w", path, err)
-	}
-	return signer, nil
-}
-
-// kept is what the disk has for a host.
-func (k *Keeper) kept(host string) *entry {
-	text, err := os.ReadFile(k.path(host))
-	if err != nil {
-		return &entry{}
-	}
-	var p certificate.Pair
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type == "CERTIFICATE" {
-			p.Chain = append(p.Chain, pem.EncodeToMemory(block)...)
-		} else {
-			p.Key = pem.EncodeToMemory(block)
-		}
-	}
-	p.Names = []string{host}
-	facts, err := certificate.Check(p, host, time.Now())
-	if err != nil {
-		return &entry{} // it is asked for anew
-	}
-	return &entry{pair: p, facts: facts}
-}
-
-func (k *Keeper) keep(host string, p certificate.Pair) error {
-	return write(k.path(host), append(append([]byte(nil), p.Key...), p.Chain...))
-}
-
-// path is where a host's certificate is kept; a host in the table's form is a
-// good name of a file.
-func (k *Keeper) path(host string) string { return filepath.Join(k.cfg.Dir, "hosts", host+".pem") }
-
-func write(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return atomicfile.Write(path, text, 0o600)
-}
-
-func keyPEM(key *ecdsa.PrivateKey) ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("encode key: %w", err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
-}
-
-// reason is what people are told of a failure.
-func reason(err error) string {
-	var p acme.Problem
-	if errors.As(err, &p) && p.Detail != "" {
-		return p.Detail
-	}
-	return err.Error()
+	e.failure, e.next = reason(err), k.cfg.Clock().Add(prove)
 }

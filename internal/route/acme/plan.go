@@ -17,10 +17,21 @@ func pause(failures int) time.Duration {
 	return pauses[min(failures, len(pauses)-1)]
 }
 
+// prove is how long a host without a proof is left alone.
+const prove = 5 * time.Minute
+
 // due reports whether a certificate is missing or has less than a third of its
 // life left.
 func (e *entry) due(now time.Time) bool {
-	return e.pair.Chain == nil || e.facts.Until.Sub(now) < e.facts.Until.Sub(e.facts.From)/3
+	return !now.Before(e.renewal())
+}
+
+// renewal is from when on a certificate is asked for.
+func (e *entry) renewal() time.Time {
+	if e.pair.Chain == nil {
+		return time.Time{}
+	}
+	return e.facts.Until.Add(-e.facts.Until.Sub(e.facts.From) / 3)
 }
 
 // next is the host to ask for, or how long there is none.
@@ -32,6 +43,7 @@ func (k *Keeper) next(now time.Time) (host string, wait time.Duration) {
 		e := k.hosts[h]
 		switch {
 		case !e.due(now):
+			wait = min(wait, e.renewal().Sub(now))
 		case !now.Before(e.next):
 			return h, 0
 		default:
@@ -45,7 +57,7 @@ func (k *Keeper) next(now time.Time) (host string, wait time.Duration) {
 func (k *Keeper) States() []State {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
+	now := k.cfg.Clock()
 	out := make([]State, 0, len(k.hosts))
 	for _, h := range slices.Sorted(maps.Keys(k.hosts)) {
 		e := k.hosts[h]

@@ -12,6 +12,13 @@ import (
 	"naru/internal/route/certificate"
 )
 
+func (k *Keeper) solver(challenge string) acmez.Solver {
+	if challenge == acme.ChallengeTypeDNS01 {
+		return zoneSolver{k}
+	}
+	return solver{k}
+}
+
 // solver answers HTTP-01 and TLS-ALPN-01 through the gateways. One host is asked
 // for at a time, so that there is one question at a time.
 type solver struct{ k *Keeper }

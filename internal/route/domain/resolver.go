@@ -27,6 +27,9 @@ type Seen struct {
 // a third.
 const attempt = 2 * time.Second
 
+// aliases is how many CNAME records are followed.
+const aliases = 8
+
 // see asks for tokens and addresses at once.
 func (d *Desk) see(ctx context.Context, s Standing) (seen Seen) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
@@ -162,4 +165,25 @@ func (r resolver) servers() ([]string, error) {
 		servers = append(servers, net.JoinHostPort(server, conf.Port))
 	}
 	return servers, nil
+}
+
+// Alias is where CNAME records lead from a name, without the final dot; the name
+// itself where there are none.
+func (d *Desk) Alias(ctx context.Context, name string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+	defer cancel()
+	for range aliases {
+		records, err := d.dns.ask(ctx, name, dns.TypeCNAME)
+		if err != nil {
+			return "", err
+		}
+		i := slices.IndexFunc(records, func(r dns.RR) bool {
+			return r.Header().Rrtype == dns.TypeCNAME && strings.EqualFold(r.Header().Name, dns.Fqdn(name))
+		})
+		if i < 0 {
+			return name, nil
+		}
+		name = strings.TrimSuffix(dns.CanonicalName(records[i].(*dns.CNAME).Target), ".")
+	}
+	return "", fmt.Errorf("more than %d CNAME records lead on from %s", aliases, name)
 }

@@ -21,25 +21,34 @@ type Server struct {
 	records map[string][]dns.RR
 	broken  map[string]bool
 	asked   int
+	updates []string // that were carried out
+	zone    string   // that takes signed updates; "": none does
 }
 
 // New starts a server that ends with the test.
 func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{records: map[string][]dns.RR{}, broken: map[string]bool{}}
-	s.Addr = Serve(t, s, nil)
+	s.Addr = s.serve(t, nil)
 	return s
 }
 
-// Serve has a handler answer over UDP and TCP at one address, which it returns,
-// until the test ends. keys are secrets of TSIG by name.
-func Serve(t testing.TB, h dns.Handler, keys map[string]string) string {
+// NewPrimary starts a server that takes updates of a zone which are signed with a
+// key, whose secret is in base64.
+func NewPrimary(t testing.TB, zone, key, secret string) *Server {
+	t.Helper()
+	s := &Server{records: map[string][]dns.RR{}, broken: map[string]bool{}, zone: dns.CanonicalName(zone)}
+	s.Addr = s.serve(t, map[string]string{dns.CanonicalName(key): secret})
+	return s
+}
+
+func (s *Server) serve(t testing.TB, keys map[string]string) string {
 	t.Helper()
 	packets, stream := listen(t)
 	accept := func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept } // updates, too
 	for _, srv := range []*dns.Server{
-		{PacketConn: packets, Handler: h, TsigSecret: keys, MsgAcceptFunc: accept},
-		{Listener: stream, Handler: h, TsigSecret: keys, MsgAcceptFunc: accept},
+		{PacketConn: packets, Handler: s, TsigSecret: keys, MsgAcceptFunc: accept},
+		{Listener: stream, Handler: s, TsigSecret: keys, MsgAcceptFunc: accept},
 	} {
 		begun, ended := make(chan struct{}), make(chan error, 1)
 		srv.NotifyStartedFunc = func() { close(begun) }
@@ -74,7 +83,8 @@ func listen(t testing.TB) (net.PacketConn, net.Listener) {
 	return nil, nil
 }
 
-// Set puts records, as in a zone file, in place of those of their names.
+// Set puts records, as in a zone file, in place of those of their names. Those of
+// "*." are for all other names.
 func (s *Server) Set(t testing.TB, lines ...string) {
 	t.Helper()
 	s.mu.Lock()
@@ -118,6 +128,10 @@ func (s *Server) Asked() int {
 
 // ServeDNS answers, over UDP only as much as the client takes.
 func (s *Server) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
+	if r.Opcode == dns.OpcodeUpdate {
+		_ = w.WriteMsg(s.update(w, r))
+		return
+	}
 	m := s.answer(r)
 	if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
 		size := dns.MinMsgSize
@@ -142,6 +156,9 @@ func (s *Server) answer(r *dns.Msg) *dns.Msg {
 	}
 	for range 8 { // CNAMEs
 		records := s.records[name]
+		if len(records) == 0 {
+			records = s.records["*."]
+		}
 		if len(records) == 0 {
 			m.Rcode = dns.RcodeNameError
 		}
