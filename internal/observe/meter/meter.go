@@ -43,8 +43,9 @@ type trip struct{ key, group string }
 
 // process is one gateway process that lives.
 type process struct {
-	last map[key]route.Counter // as it said them; nil before the first time
-	load route.Load
+	last  map[key]route.Counter // as it said them; nil before the first time
+	heard time.Time             // first
+	load  route.Load
 }
 
 // series is one pair's sum. Active is that of the processes that live.
@@ -82,12 +83,18 @@ const maxName = 200
 // that was there before us: those that are there dial again and again.
 const settled = 30 * time.Second
 
+// reports is in what time a gateway that was there reports, once it has connected.
+const reports = 3 * time.Second
+
 // Counters takes totals of a gateway process since its start. Totals that are
 // lower than before mean that it began anew with them.
 func (m *Meter) Counters(gateway string, counters []route.Counter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, p := m.now(), m.process(gateway)
+	if counters == nil {
+		return // it has connected
+	}
 	first := p.last == nil // what happened before we looked is no rate
 	if first {
 		p.last = make(map[key]route.Counter, len(counters))
@@ -107,7 +114,7 @@ func (m *Meter) Counters(gateway string, counters []route.Counter) {
 		s.changed = now
 		if !first {
 			s.recent.add(now, more)
-		} else if now.Sub(m.began) < settled && more != (route.Counter{Route: c.Route, Group: c.Group, Active: c.Active}) {
+		} else if now.Sub(m.began) < settled && now.Sub(p.heard) < reports && more != (route.Counter{Route: c.Route, Group: c.Group, Active: c.Active}) {
 			if s.before == nil {
 				s.before = &route.Counter{}
 			}
@@ -190,7 +197,7 @@ func (m *Meter) Living(gateways ...string) {
 func (m *Meter) process(gateway string) *process {
 	p := m.processes[gateway]
 	if p == nil {
-		p = &process{}
+		p = &process{heard: m.now()}
 		m.processes[gateway] = p
 	}
 	return p

@@ -28,11 +28,15 @@ func TestTotalsBeginWithTheMeter(t *testing.T) {
 	is("with a gateway that was there", 0)
 	m.Counters("old", []route.Counter{count("r1", "g1", 2, 1007)})
 	is("after seven requests", 7)
+	m.Counters("fresh", nil) // it connects, and somebody comes a little later
+	now.now = now.now.Add(reports)
+	m.Counters("fresh", []route.Counter{count("r1", "g1", 2, 3)})
+	is("with one that began to count", 10)
 	now.now = now.now.Add(settled)
 	m.Counters("new", []route.Counter{count("r1", "g1", 2, 5)})
-	is("with a gateway that came later", 12)
+	is("with a gateway that came later", 15)
 	m.Living("new")
-	is("after the old one ended", 12)
+	is("after the others ended", 15)
 	if got := Grown(count("r1", "g1", 2, 12), count("r1", "g1", 2, 5)); got.Requests() != 7 {
 		t.Errorf("grown by %d", got.Requests())
 	}

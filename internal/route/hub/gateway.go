@@ -66,6 +66,9 @@ func (h *Hub) serve(parent context.Context, conn net.Conn) {
 		h.part(parent, g)
 		return
 	}
+	if h.cfg.Observer != nil {
+		h.cfg.Observer.Counters(g.hello.Generation, nil)
+	}
 	h.log.InfoContext(ctx, "gateway connected", "gateway", g.name(), "version", g.hello.Version)
 
 	wrote := make(chan error, 1)

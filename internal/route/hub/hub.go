@@ -46,6 +46,8 @@ func (c Config) withDefaults() Config {
 // gateway and must not block for long: the gateway's acknowledgements wait
 // behind them.
 type Observer interface {
+	// Counters has none when a gateway has connected and is still to report; one
+	// that counted before does so at once.
 	Counters(gateway string, counters []route.Counter)
 	Load(gateway string, l route.Load)
 	Access(gateway string, records []route.Access, dropped uint64)
