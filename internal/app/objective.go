@@ -229,7 +229,7 @@ func (o Objective) checkSource(bad complain) {
 }
 
 func (o Objective) checkQueries(bad complain) {
-	for key, q := range map[string]string{".query": o.Query, ".good": o.GoodQuery, ".bad": o.BadQuery, ".total": o.TotalQuery} {
+	for key, q := range map[string]string{".query": o.Query, ".good_query": o.GoodQuery, ".bad_query": o.BadQuery, ".total_query": o.TotalQuery} {
 		if len(q) > MaxQuery {
 			bad(key, "record it under a name of its own", "the query has %d bytes, at most %d are read", len(q), MaxQuery)
 		}
@@ -243,11 +243,11 @@ func (o Objective) checkQueries(bad complain) {
 	}
 	switch {
 	case sources != 1:
-		bad(".query", "query with at_most or at_least; good (or bad) and total; or probe", "it names %d sources of events, want one", sources)
+		bad(".query", "query with at_most or at_least; good_query (or bad_query) and total_query; or probe", "it names %d sources of events, want one", sources)
 	case counted && (o.TotalQuery == "" || (o.GoodQuery == "") == (o.BadQuery == "")):
-		bad(".total", "good: sum(increase(jobs_ok_total[$window]))", "events are counted by total and one of good and bad")
+		bad(".total_query", "good_query: sum(increase(jobs_ok_total[$window]))", "events are counted by total_query and one of good_query and bad_query")
 	case counted && !(strings.Contains(o.TotalQuery, WindowVariable) && strings.Contains(o.GoodQuery+o.BadQuery, WindowVariable)):
-		bad(".total", "total: sum(increase(jobs_total[$window]))", "a query that counts must say over which time: %s is replaced by it", WindowVariable)
+		bad(".total_query", "total_query: sum(increase(jobs_total[$window]))", "a query that counts must say over which time: %s is replaced by it", WindowVariable)
 	case (o.Query != "") != (o.Bound != nil):
 		bad(".at_most", "at_most: 60", "a query of one value and a bound belong together")
 	case len(o.Journeys) > 0:
