@@ -103,6 +103,7 @@ func (t target) open(rate, conns int, long time.Duration) error {
 		failed  error
 	)
 	begin := time.Now().Add(100 * time.Millisecond)
+	due, enough := int64(long)*int64(rate)/int64(time.Second), begin.Add(2*long) // who cannot keep up is not waited for
 	step := time.Second * time.Duration(conns) / time.Duration(rate)
 	for i := range conns {
 		c, err := t.dial()
@@ -113,10 +114,10 @@ func (t target) open(rate, conns int, long time.Duration) error {
 		sending.Go(func() {
 			var mine []time.Duration
 			var err error
-			for due := begin.Add(step * time.Duration(i) / time.Duration(conns)); err == nil && due.Before(begin.Add(long)); due = due.Add(step) {
-				time.Sleep(time.Until(due))
+			for at := begin.Add(step * time.Duration(i) / time.Duration(conns)); err == nil && at.Before(begin.Add(long)) && time.Now().Before(enough); at = at.Add(step) {
+				time.Sleep(time.Until(at))
 				err = c.ask()
-				mine = append(mine, time.Since(due))
+				mine = append(mine, time.Since(at))
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -128,11 +129,14 @@ func (t target) open(rate, conns int, long time.Duration) error {
 	if failed != nil {
 		return failed
 	}
+	if len(took) == 0 {
+		return errors.New("it was too short for a single request")
+	}
 	slices.Sort(took)
 	at := func(q float64) float64 {
 		return float64(took[min(len(took)-1, int(q*float64(len(took))))].Microseconds()) / 1000
 	}
-	fmt.Printf("%d requests  p50 %.2f ms  p99 %.2f ms  p99.9 %.2f ms\n", len(took), at(0.5), at(0.99), at(0.999))
+	fmt.Printf("%d requests  p50 %.2f ms  p99 %.2f ms  p99.9 %.2f ms  of %d\n", len(took), at(0.5), at(0.99), at(0.999), due)
 	return nil
 }
 
