@@ -86,6 +86,7 @@ type Page struct {
 	Next  Cursor    // behind all that was looked at: where the next query goes on
 	More  bool      // Limit or Bytes ended it: there may be more
 	Bytes int64     // of text that was looked through
+	Gap   int64     // lines after After that are not kept any more, as far as they can be counted
 	Back  time.Time // of a Tail that Bytes ended: how far back it looked
 }
 

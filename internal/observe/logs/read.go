@@ -28,6 +28,9 @@ func (b *Book) Read(ctx context.Context, q Query) (Page, error) {
 		}
 	}
 	p.Lines, p.More, p.Bytes = s.lines, s.done(), s.bytes
+	if q.Since.IsZero() && q.Until.IsZero() { // else blocks are left out
+		p.Gap = s.gap
+	}
 	if q.After.before(s.seen) {
 		p.Next = s.seen
 	}
@@ -136,6 +139,7 @@ type place struct {
 	bytes          int64
 	oldest, newest int64
 	filter         filter
+	gap            int64 // lines before it that are not there
 }
 
 // listed is how many places are read at once.

@@ -27,6 +27,7 @@ type seeker struct {
 	seen  Cursor    // forward: behind all that was looked at
 	back  time.Time // backward: the oldest that was looked at
 	bytes int64     // looked through
+	gap   int64     // forward: lines that should be there and are not
 	wave  int       // blocks at once
 }
 
@@ -64,10 +65,13 @@ func (s *seeker) day(ctx context.Context, tx *sql.Tx, number int, backward bool)
 		if err != nil || len(all) == 0 {
 			return err
 		}
-		if last := all[len(all)-1]; backward {
-			from = last.first
-		} else {
-			from = last.first + last.lines
+		for i := range all {
+			if backward {
+				from = all[i].first
+				continue
+			}
+			all[i].gap = max(0, all[i].first-from)
+			from = all[i].first + all[i].lines
 		}
 		for len(all) > 0 && !s.done() {
 			if all, err = s.some(ctx, tx, number, all, backward); err != nil {
@@ -88,6 +92,7 @@ func (s *seeker) some(ctx context.Context, tx *sql.Tx, number int, all []place, 
 			now = append(now, all[0])
 		} else {
 			s.pass(number, all[0])
+			s.gap += all[0].gap
 		}
 		all = all[1:]
 	}
@@ -114,6 +119,7 @@ func (s *seeker) some(ctx context.Context, tx *sql.Tx, number int, all []place, 
 			return nil, nil
 		}
 		s.bytes += p.bytes
+		s.gap += p.gap
 		if len(found[i]) >= room {
 			s.lines = append(s.lines, found[i][:room]...)
 			s.seen = s.lines[len(s.lines)-1].Cursor

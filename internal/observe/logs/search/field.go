@@ -56,11 +56,21 @@ func (f field) of(l *Line) (string, bool) {
 		v := l.Meta(f.name)
 		return v, v != ""
 	}
-	if at := bytes.IndexByte(l.Text, '{'); at >= 0 && len(bytes.TrimSpace(l.Text[:at])) == 0 {
-		r := gjson.GetBytes(l.Text, f.path)
+	return inText(l.Text, f.name, f.path)
+}
+
+// Field is the value of a field of a line's text; "" where there is none.
+func Field(text []byte, name string) string {
+	v, _ := inText(text, name, path(name))
+	return v
+}
+
+func inText(text []byte, name, path string) (string, bool) {
+	if at := bytes.IndexByte(text, '{'); at >= 0 && len(bytes.TrimSpace(text[:at])) == 0 {
+		r := gjson.GetBytes(text, path)
 		return r.String(), r.Exists()
 	}
-	return pair(l.Text, f.name)
+	return pair(text, name)
 }
 
 // needs of a comparison are the words of what must stand in the line: the last

@@ -1,0 +1,60 @@
+package drain
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"naru/internal/fault"
+)
+
+// Way is how receivers are reached.
+type Way struct {
+	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	Roots *x509.CertPool // nil: the machine's
+}
+
+// Outside is a way to receivers that are not this machine: whoever may name a
+// receiver could otherwise have naru speak to what listens here for nobody else.
+// local lifts that.
+func Outside(local bool, roots *x509.CertPool) Way {
+	d := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		ip := at.Addr().Unmap()
+		if !local && (ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast()) {
+			return fault.New(fault.Denied, "url", "%s is this machine or its link, where lines are not drained", ip).WithTry("an address of another machine, or logs.drain_local=true")
+		}
+		return nil
+	}}
+	return Way{d.DialContext, roots}
+}
+
+func (w Way) dialTLS(name string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		plain, err := w.Dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		c := tls.Client(plain, &tls.Config{ServerName: name, RootCAs: w.Roots, MinVersion: tls.VersionTLS12})
+		if err := c.HandshakeContext(ctx); err != nil {
+			_ = plain.Close() // the handshake's error says more
+			return nil, err
+		}
+		return c, nil
+	}
+}
+
+func (w Way) transport() http.RoundTripper {
+	return &http.Transport{
+		DialContext: w.Dial, TLSClientConfig: &tls.Config{RootCAs: w.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+		MaxIdleConns: 2, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
+	}
+}
