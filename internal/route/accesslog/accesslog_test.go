@@ -30,6 +30,9 @@ var requests = []struct {
 	{"quotes, line breaks and what is no UTF-8", ordinary(func(a *route.Access) {
 		a.Agent, a.Referer, a.URI, a.Host = "a \"b\"\n200 OK", "http://x/\x00\xff", "/?q=%22\u00fc", "shop.test\n"
 	})},
+	{"control characters of eight bits and other directions", ordinary(func(a *route.Access) {
+		a.Agent, a.Referer, a.URI = "\u009b2J\u0085", "http://x/\u202eevil\u2028\U000e0001", "/\u00fc/\U0001f600"
+	})},
 	{"nothing said by the client", ordinary(func(a *route.Access) { a.Agent, a.Referer = "", "" })},
 	{"the client left", ordinary(func(a *route.Access) { a.Status, a.Header, a.Sent, a.Problem = 0, 0, 0, "the client left" })},
 	{"no such host", ordinary(func(a *route.Access) {

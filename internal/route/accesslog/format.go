@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"naru/internal/route"
 )
@@ -54,8 +56,36 @@ func AppendJSON(b []byte, a route.Access) []byte {
 	if err != nil { // numbers and texts always can
 		return b
 	}
-	return append(b, text...)
+	return printable(b, text)
 }
+
+// printable appends JSON with what is not printable in it escaped: terminals take
+// control characters of eight bits for orders, and readers cannot see letters that
+// change the direction of others.
+func printable(b, text []byte) []byte {
+	for len(text) > 0 {
+		plain := 0
+		for plain < len(text) && text[plain] < 0x7f {
+			plain++
+		}
+		b = append(b, text[:plain]...)
+		if text = text[plain:]; len(text) == 0 {
+			break
+		}
+		r, n := utf8.DecodeRune(text)
+		if strconv.IsPrint(r) {
+			b = append(b, text[:n]...)
+		} else {
+			for _, unit := range utf16.AppendRune(nil, r) {
+				b = append(b, '\\', 'u', hexDigits[unit>>12], hexDigits[unit>>8&15], hexDigits[unit>>4&15], hexDigits[unit&15])
+			}
+		}
+		text = text[n:]
+	}
+	return b
+}
+
+const hexDigits = "0123456789abcdef"
 
 // AppendCF appends a request as gorouter writes it, without a line break:
 // whatever reads those reads these.

@@ -78,7 +78,8 @@ func (x *exchange) behalf() (client, proto string) {
 	var chain []byte
 	for i := range x.req.Fields {
 		if f := &x.req.Fields[i]; f.Kind == h1.ForwardedFor && len(x.req.Value(f)) > 0 && len(chain) < maxText {
-			chain = append(append(chain, x.req.Value(f)...), ", "...)
+			said := x.req.Value(f)
+			chain = append(append(chain, said[:min(len(said), maxText)]...), ", "...)
 		}
 	}
 	return string(chain) + client, proto
