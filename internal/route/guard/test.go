@@ -46,24 +46,29 @@ func (t *test) restart() {
 // do with each other.
 func (t *test) pair(own, share float64) {
 	share = min(max(share, 1e-6), 1-1e-6)
-	odds := t.ratio * share / (1 - share)
-	for i, b := range bets {
-		// q = odds/(1+odds), and the bet says times*odds/(1+times*odds).
-		t.logs[i] += math.Log((1+odds)/(1+b.times*odds)) + own*math.Log(b.times)
-	}
-	t.moved = true
+	t.bet(t.ratio*share/(1-share), own, 1)
 }
 
 // alone bets on bad requests of the group among good ones, where at most limit
 // of its requests are allowed to be bad. Requests that have to do with each other
 // are told as parts of one.
 func (t *test) alone(limit, bad, good float64) {
-	odds := limit / (1 - limit)
+	t.bet(limit/(1-limit), bad, good+bad)
+}
+
+func (t *test) bet(odds, own, all float64) {
 	for i, b := range bets {
-		miss := math.Log((1 + odds) / (1 + b.times*odds)) // of each request, good or bad
-		t.logs[i] += (good+bad)*miss + bad*math.Log(b.times)
+		t.logs[i] += Gain(b.times, odds, own, all)
 	}
 	t.moved = true
+}
+
+// Gain is the logarithm of what a bet gains by own hits among all tries, each a
+// hit at the given odds at most (times above 1) or at least (times below 1). The
+// bet says that the odds are times as high: the likelihood of odds/(1+odds)
+// against that of times*odds/(1+times*odds). Numbers may be parts.
+func Gain(times, odds, own, all float64) float64 {
+	return own*math.Log(times) + all*math.Log((1+odds)/(1+times*odds))
 }
 
 // capital is the logarithm of what all bets have together.
