@@ -91,23 +91,30 @@ func (m *mover) read() error {
 	m.careful = !told
 	for turn := m.step; ; {
 		err := m.src.raw.Read(turn)
+		if interrupted(err) && m.alerted() {
+			continue
+		}
 		if err == nil {
 			err = m.err
 		}
 		if err == nil {
 			err = m.flush()
 		}
-		if err == nil {
-			continue
-		}
-		if !interrupted(err) || m.t.over() {
-			return err
-		}
-		m.careful = true // it was alert
-		if _ = m.src.nc.SetReadDeadline(time.Time{}); m.t.over() {
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// alerted reports whether it was alert that ended a wait, and reads on until
+// there is nothing from now on.
+func (m *mover) alerted() bool {
+	if m.t.over() {
+		return false
+	}
+	m.careful = true
+	_ = m.src.nc.SetReadDeadline(time.Time{})
+	return !m.t.over() // who interrupts says so first
 }
 
 // alert has the reader look for what else than bytes has come. Any goroutine may
