@@ -1,0 +1,57 @@
+package judge
+
+import "naru/internal/judge/sequential"
+
+// Kind is what is compared of a metric.
+type Kind string
+
+// The kinds.
+const (
+	Failed   Kind = "failed"   // requests that failed, of all
+	Slow     Kind = "slow"     // requests that took longer than a part of the baseline's do, of those with an answer
+	Restarts Kind = "restarts" // restarts of instances, by the time they ran
+	CPU      Kind = "cpu"      // CPU time per request
+	Memory   Kind = "memory"   // memory per instance
+)
+
+// Metric is one thing that canary and baseline are compared by.
+type Metric struct {
+	Name string `json:"name"`
+	Kind Kind   `json:"kind"`
+	// Quantile is, for Slow, the part of the baseline's requests that is faster
+	// than what counts as slow, as nearly as the bounds of the histogram allow: 0.95.
+	Quantile float64 `json:"quantile,omitempty"`
+	// Weight is the metric's part of the false alarms that are allowed, over the
+	// sum of all weights.
+	Weight float64 `json:"weight"`
+	// Matters is how many times the baseline's figure begins to matter, and Floor,
+	// for Failed, Slow and Restarts, a share that is harmless in any case.
+	Matters float64 `json:"matters"`
+	Floor   float64 `json:"floor,omitempty"`
+	// Required metrics must be known to be harmless before a canary passes; the
+	// others only say when they are worse.
+	Required bool `json:"required,omitempty"`
+}
+
+// Defaults are the metrics of an app that declares none. Half of all false
+// alarms are left to what visitors notice most.
+func Defaults() []Metric {
+	return []Metric{
+		{Name: "errors", Kind: Failed, Weight: 50, Matters: 1.5, Floor: 0.001, Required: true},
+		{Name: "latency_p50", Kind: Slow, Quantile: 0.50, Weight: 5, Matters: 1.5},
+		{Name: "latency_p95", Kind: Slow, Quantile: 0.95, Weight: 15, Matters: 2, Required: true},
+		{Name: "latency_p99", Kind: Slow, Quantile: 0.99, Weight: 10, Matters: 2},
+		{Name: "cpu", Kind: CPU, Weight: 5, Matters: 1.3},
+		{Name: "memory", Kind: Memory, Weight: 5, Matters: 1.3},
+		{Name: "restarts", Kind: Restarts, Weight: 10, Matters: 2},
+	}
+}
+
+// limits of a metric when all metrics together may call a canary that is like
+// its baseline worse at rate alpha, at all looks: each has its part of it, which
+// holds whatever the metrics have to do with each other (Bonferroni, weighted).
+// That one is called harmless by mistake needs no sharing out: all that are
+// required must be harmless for a canary to pass.
+func (m Metric) limits(alpha, weights float64) sequential.Limits {
+	return sequential.Limits{Alpha: alpha * m.Weight / weights, Matters: m.Matters, Floor: m.Floor}
+}
