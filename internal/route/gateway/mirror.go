@@ -53,7 +53,7 @@ func (t *tables) newMirror(e *entry, before *policy, next *view) *mirror {
 		}
 		// A group of its own: what becomes of copies is no evidence for guards and
 		// breakers.
-		made := &group{id: g.ID, name: g.Name, app: e.spec.App, count: t.reports.counter(e.spec.ID, g.ID+route.Copies).named(g.Name+route.Copies)}
+		made := &group{id: g.ID, name: g.Name, app: e.spec.App, count: t.reports.counter(e.spec.ID, g.ID+route.Copies).named(g.Name + route.Copies)}
 		for _, in := range g.Instances {
 			made.backends = append(made.backends, next.backends[backendKey{in.ID, in.Address, g.Protocol == route.HTTP2}])
 		}
