@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"naru/internal/app"
@@ -282,6 +283,17 @@ func nextOf(ro rollout.Rollout) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// ofApp writes an app's name where an error's way out says APP.
+func ofApp(err error, name string) error {
+	f := fault.Of(err)
+	if f.Kind != fault.Conflict {
+		return err
+	}
+	named := *f
+	named.Try = strings.ReplaceAll(f.Try, "APP", name)
+	return &named
+}
+
 // steer makes the handler of an action on a rollout.
 func (s *server) steer(action rollout.Action) func(ctx context.Context, in *rolloutPath) (client.Rollout, error) {
 	return func(ctx context.Context, in *rolloutPath) (client.Rollout, error) {
@@ -290,7 +302,7 @@ func (s *server) steer(action rollout.Action) func(ctx context.Context, in *roll
 			return client.Rollout{}, err
 		}
 		if ro, err = s.Rollouts.SteerRollout(ctx, ro.ID, action, requestOf(ctx).by().Actor); err != nil {
-			return client.Rollout{}, err
+			return client.Rollout{}, ofApp(err, at(ctx).app.Name)
 		}
 		return s.rollout(ctx, ro)
 	}

@@ -143,7 +143,9 @@ func (s Strategy) Check(field string) error {
 			bad(".steps", "--strategy rings --match header:NAME=VALUE", "a step of 0%% is for rings: it gets matched requests only")
 		}
 	}
-	if s.Kind == Rings {
+	if s.Kind == Rings && s.Match == "" {
+		bad(".match", "--match header:X-Internal=yes", "rings begin with the requests that match something, and it says nothing")
+	} else if s.Kind == Rings {
 		if _, _, _, err := ParseMatch(s.Match); err != nil {
 			errs = append(errs, fault.Wrap(fault.Invalid, field+".match", err))
 		}

@@ -163,6 +163,7 @@ func (c *cmd) pushOne(ctx context.Context, cl *client.Client, in *client.InSpace
 	if err != nil {
 		return req.routeAt(err)
 	}
+	c.turn(ctx, in, req.App, op)
 	if f.detach {
 		return c.detached(op)
 	}

@@ -55,9 +55,9 @@ func (c *cmd) rollout() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.showRollout(r)
+				return c.showRollout(r, args[0])
 			}
-			return c.watchRollout(cc.Context(), in)
+			return c.watchRollout(cc.Context(), in, args[0])
 		},
 	}
 	command.Flags().BoolVarP(&watch, "watch", "w", false, "stay and show every change until it has ended")
@@ -79,6 +79,9 @@ func (c *cmd) rollout() *cobra.Command {
 					return err
 				}
 				said := one.said
+				if r.State == "failed" { // it went back already
+					said = "stopped on its way back, and the rest is yours; see: naru groups %s"
+				}
 				if strings.Contains(said, "%s") {
 					said = fmt.Sprintf(said, args[0])
 				}
@@ -90,13 +93,19 @@ func (c *cmd) rollout() *cobra.Command {
 }
 
 // showRollout shows a rollout and its groups.
-func (c *cmd) showRollout(r client.Rollout) error {
+func (c *cmd) showRollout(r client.Rollout, app string) error {
 	if c.screen.json {
 		return c.screen.data(r)
 	}
 	c.screen.say("%s", c.rolloutLine(r))
 	if r.Requests != nil {
 		c.screen.say("requests  %d answered by the new release so far", *r.Requests)
+	}
+	switch r.State {
+	case "paused":
+		c.screen.say("try       naru rollout resume %s, or promote, or abort", app)
+	case "watching":
+		c.screen.say("try       naru rollback %s, or naru rollout promote %s to let the old instances go", app, app)
 	}
 	if r.Trip != nil {
 		c.screen.say("guard     %s", r.Trip.Text)
@@ -128,7 +137,7 @@ func (c *cmd) rolloutLine(r client.Rollout) string {
 
 // watchRollout shows every change of the newest rollout until it has ended. One
 // that went back is an error.
-func (c *cmd) watchRollout(ctx context.Context, in *client.InApp) error {
+func (c *cmd) watchRollout(ctx context.Context, in *client.InApp, app string) error {
 	r, err := in.Rollout(ctx, "current")
 	last := ""
 	tick := time.NewTicker(500 * time.Millisecond)
@@ -147,7 +156,7 @@ func (c *cmd) watchRollout(ctx context.Context, in *client.InApp) error {
 		case "done":
 			return nil
 		case "rolledback", "superseded", "failed":
-			return fault.New(fault.Failed, "", "%s is %s: %s", numbered(r.Release), r.State, r.Reason).WithTry("naru rollouts APP")
+			return fault.New(fault.Failed, "", "%s is %s: %s", numbered(r.Release), r.State, r.Reason).WithTry("naru rollouts %s", app)
 		}
 		select {
 		case <-ctx.Done():

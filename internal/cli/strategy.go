@@ -8,6 +8,7 @@ import (
 
 	"naru/internal/app"
 	"naru/internal/client"
+	"naru/internal/fault"
 )
 
 // strategyFlags are what a person may say about how what runs is replaced.
@@ -44,6 +45,12 @@ func (f strategyFlags) over(p *client.Push) error {
 		if from != "" {
 			*to = from
 		}
+	}
+	switch kind := app.StrategyKind(f.kind); {
+	case f.steps != "" && kind != "" && kind != app.Canary && kind != app.Rings:
+		return fault.New(fault.Invalid, "--steps", "%s has no steps", kind).WithTry("--strategy canary --steps %s", f.steps)
+	case f.match != "" && kind != "" && kind != app.Rings:
+		return fault.New(fault.Invalid, "--match", "%s sends nobody ahead", kind).WithTry("--strategy rings --match %s", f.match)
 	}
 	if f.steps != "" {
 		if _, err := app.ParseSteps(f.steps); err != nil {

@@ -252,7 +252,7 @@ func progressOf(ro rollout.Rollout, lanes []rollout.Lane) string {
 	case ro.State == rollout.Releasing:
 		text = "the release command runs"
 	case ro.State == rollout.Paused:
-		text = "paused: " + text
+		text = "paused until it is resumed: " + text
 	case ro.State == rollout.Aborting:
 		text = "going back (" + ro.Reason + "): " + text
 	case ro.Step < len(ro.Spec.Steps):

@@ -19,11 +19,13 @@ const (
 	Abort   Action = "abort"   // go back; on the way back: stop and leave the rest to a person
 )
 
+var done = map[Action]string{Pause: "paused", Resume: "resumed", Promote: "promoted", Abort: "aborted"}
+
 // Steer returns the rollout as it is after an action; actor is named in the
 // reason. What is so already is no error, what cannot be is a Conflict.
 func (ro Rollout) Steer(a Action, actor string, now time.Time) (Rollout, error) {
 	refuse := func(try string) (Rollout, error) {
-		return ro, fault.New(fault.Conflict, "rollout", "the rollout is %s: it cannot %s", ro.State, a).WithTry("%s", try)
+		return ro, fault.New(fault.Conflict, "rollout", "the rollout is %s: it cannot be %s", ro.State, done[a]).WithTry("%s", try)
 	}
 	to := func(s State) Rollout {
 		ro.State, ro.Moved = s, now
