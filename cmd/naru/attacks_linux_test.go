@@ -274,3 +274,87 @@ func TestMalformedPROXYHeadersEndTheirConnection(t *testing.T) {
 		}
 	})
 }
+
+// A group that requests are copied to may be gone, or answer without end or sense:
+// nobody else sees it. Copies have no more than the request has at its instance.
+func TestCopiesHurtNobody(t *testing.T) {
+	app := appAt(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "app")
+	})
+	copied := make(chan http.Header, 1)
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	must(t, gone.Close())
+	for name, to := range map[string]string{
+		"gone": gone.Addr().String(),
+		"an answer without end": appAt(t, func(w http.ResponseWriter, _ *http.Request) {
+			for piece := make([]byte, 64<<10); ; {
+				if _, err := w.Write(piece); err != nil {
+					return
+				}
+			}
+		}),
+		"no HTTP":                  saying(t, "\x00\x01\x02\r\n\r\n"),
+		"a head without end":       saying(t, "HTTP/1.1 200 OK\r\n"+strings.Repeat("X: y\r\n", 1<<18)),
+		"answers before an answer": saying(t, strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 10_000)),
+		"two lengths":              saying(t, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+		"a switch":                 saying(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
+		"a redirect to the app":    saying(t, "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://"+app+"/\r\nContent-Length: 0\r\n\r\n"),
+		"in order": appAt(t, func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case copied <- r.Header:
+			default:
+			}
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := tableTo(map[string]string{"shop.test": app})
+			table.Routes[0].Groups = append(table.Routes[0].Groups, route.Group{ID: "copies", Name: "shop-v002", Instances: []route.Instance{{ID: "c", Address: to}}})
+			table.Routes[0].Policy = &route.Policy{Mirror: &route.Mirror{Group: "copies"}}
+			a := standAlone(t, table, "NARU_GATEWAY_ACCESS_LOG_FORMAT=json")
+			const ask = "POST /a HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-For: 6.6.6.6\r\nProxy-Authorization: evil\r\nX-Inner: evil\r\nTE: gzip\r\nContent-Length: 5\r\nConnection: X-Inner, close\r\n\r\nhello"
+			for range 100 {
+				if got := a.says(t, ask); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.HasSuffix(got, "app") {
+					t.Fatalf("answered %q", got)
+				}
+			}
+			if name == "in order" {
+				h := <-copied
+				for field, want := range map[string]string{"X-Naru-Mirror": "1", "X-Forwarded-For": "127.0.0.1", "Proxy-Authorization": "", "X-Inner": "", "Te": "", "Connection": ""} {
+					if got := h.Get(field); got != want {
+						t.Errorf("%s of the copy is %q, want %q", field, got, want)
+					}
+				}
+			}
+			if lines := a.stop(t); len(lines) != 100 {
+				t.Errorf("%d lines of 100 requests", len(lines))
+			}
+		})
+	}
+}
+
+// saying answers every connection with the same bytes once something has come, and
+// ends it.
+func saying(t *testing.T, text string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				_ = c.SetDeadline(time.Now().Add(patience))
+				if _, err := c.Read(make([]byte, 4096)); err == nil {
+					_, _ = io.WriteString(c, text)
+				}
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
