@@ -102,7 +102,8 @@ func plain(text string, prefix bool) [][]byte {
 	return p.needs(nil)
 }
 
-// pair finds name=value or name="value" in a line (logfmt).
+// pair finds name=value or name="value" in a line (logfmt), or the same with a
+// colon, as routers of Cloud Foundry write it.
 func pair(text []byte, name string) (string, bool) {
 	for rest := text; ; {
 		i := bytes.Index(rest, []byte(name))
@@ -110,7 +111,7 @@ func pair(text []byte, name string) (string, bool) {
 			return "", false
 		}
 		end := i + len(name)
-		if (i == 0 || rest[i-1] == ' ' || rest[i-1] == '\t' || rest[i-1] == '[' || rest[i-1] == ',') && end < len(rest) && rest[end] == '=' {
+		if (i == 0 || rest[i-1] == ' ' || rest[i-1] == '\t' || rest[i-1] == '[' || rest[i-1] == ',') && end < len(rest) && (rest[end] == '=' || rest[end] == ':') {
 			return value(rest[end+1:]), true
 		}
 		rest = rest[end:]

@@ -95,6 +95,8 @@ func TestMatch(t *testing.T) {
 		{`msg="no such ""order"""`, pairs, true},
 		{"took>11 took<13", pairs, true},
 		{"status=500", "x [status=500,took=3]", true},
+		{"response_time>0.2", `"GET / HTTP/1.1" 200 "10.0.0.1:8080" response_time:0.25 app_id:"a-1"`, true},
+		{"app_id=a-1", `"GET / HTTP/1.1" 200 "10.0.0.1:8080" response_time:0.25 app_id:"a-1"`, true},
 	} {
 		e, err := search.Parse(c.ask)
 		if err != nil {
