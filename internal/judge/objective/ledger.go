@@ -47,6 +47,23 @@ func (d Debit) String() string {
 	return fmt.Sprintf("%s: %s of the budget (%s)", name, Percent(d.Budget), Minutes(d.Time))
 }
 
+// MaxCauses bounds the causes of a ledger: each is asked for by itself.
+const MaxCauses = 200
+
+// bounded leaves out the earliest causes of the last precedence where there are too
+// many, and says how many.
+func bounded(causes []Cause, at Span) ([]Cause, int) {
+	kept := slices.DeleteFunc(slices.Clone(causes), func(c Cause) bool { return c.Within(at).Length() == 0 })
+	left := max(len(kept)-MaxCauses, 0)
+	if left > 0 {
+		slices.SortStableFunc(kept, func(a, b Cause) int {
+			return cmp.Or(cmp.Compare(slices.Index(precedence, a.Kind), slices.Index(precedence, b.Kind)), b.From.Compare(a.From))
+		})
+		kept = kept[:MaxCauses]
+	}
+	return kept, left
+}
+
 // claims cuts a span among causes, so that no moment has two: earlier kinds of the
 // precedence first, then who began first.
 func claims(causes []Cause, at Span) []Cause {

@@ -2,6 +2,7 @@ package objective_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,39 @@ func TestACutCauseIsOneLine(t *testing.T) {
 	)
 	if len(r.Ledger) != 2 || !near(r.Ledger[0].Time.Minutes(), 10, 1e-6) || !near(r.Ledger[1].Time.Minutes(), 20, 1e-6) || r.Ledger[1].Bad != 1200 {
 		t.Errorf("got %v", r.Ledger)
+	}
+}
+
+// An app that is deployed every few minutes has a ledger all the same.
+func TestTooManyCauses(t *testing.T) {
+	now := at(t, "2026-11-21T12:00:00Z")
+	begin := now.Add(-28 * day)
+	o := app.Objective{Name: "busy", Kind: app.Availability, Target: 0.999}
+	tally := objective.NewTally()
+	feed{60, []spell{{day, 10 * time.Minute, 1}, {27 * day, 10 * time.Minute, 1}}}.run(t, tally, sli(o, -1), begin, now)
+	causes := []objective.Cause{{Kind: objective.Incident, Name: "old", Span: objective.Span{From: begin.Add(day), To: begin.Add(day + 5*time.Minute)}}}
+	for i := range 4000 {
+		from := begin.Add(time.Duration(i) * 10 * time.Minute)
+		causes = append(causes, objective.Cause{Kind: objective.Rollout, Name: "v" + strconv.Itoa(i), Span: objective.Span{From: from, To: from.Add(10 * time.Minute)}})
+	}
+	r := judge(t, tally, o, begin, now, causes...)
+	spent := map[string]float64{}
+	for _, d := range r.Ledger {
+		if d.Budget > 0 {
+			spent[string(d.Kind)+" "+d.Name] = d.Time.Minutes()
+		}
+	}
+	want := map[string]float64{"incident old": 5, "rollout v3888": 10, "unexplained ": 5}
+	if len(spent) != len(want) {
+		t.Errorf("got %v, want %v", spent, want)
+	}
+	for name, minutes := range want {
+		if !near(spent[name], minutes, 1e-6) {
+			t.Errorf("%s spent %v min, want %v", name, spent[name], minutes)
+		}
+	}
+	if len(r.Notes) != 1 || r.Notes[0] != "the ledger names 200 causes; what 3801 earlier ones spent is among the unexplained" {
+		t.Errorf("got %q", r.Notes)
 	}
 }
 

@@ -83,7 +83,11 @@ func Judge(ctx context.Context, counts Counts, id app.ID, o app.Objective, since
 		price := prices(r.Parts, r.Whole, passed)
 		r.Used = Used(r.Target, 1-r.Ratio) * passed
 		r.Left = 1 - r.Used
-		if r.Ledger, err = s.ledger(ctx, seen, causes, r.Parts, price, r.Used); err != nil {
+		within, left := bounded(causes, seen)
+		if left > 0 {
+			r.Notes = append(r.Notes, fmt.Sprintf("the ledger names %d causes; what %d earlier ones spent is among the unexplained", MaxCauses, left))
+		}
+		if r.Ledger, err = s.ledger(ctx, seen, within, r.Parts, price, r.Used); err != nil {
 			return Report{}, err
 		}
 	}
