@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"naru/internal/fault"
 )
 
 // Web is the process type that gets routes unless told otherwise.
@@ -36,6 +38,36 @@ type Process struct {
 	PIDs      int      `json:"pids"`              // processes and threads
 	Health    Health   `json:"health"`            //
 	StopGrace Duration `json:"stop_grace"`        // between the stop signal and the kill
+	Metrics   Metrics  `json:"metrics,omitzero"`  // what it tells of itself
+}
+
+// Metrics says where a process shows metrics in Prometheus's format. The zero
+// Metrics shows none.
+type Metrics struct {
+	Path     string   `json:"path,omitempty"`     // of an HTTP GET
+	Port     int      `json:"port,omitempty"`     // 0: the process's own
+	Interval Duration `json:"interval,omitempty"` // 0: as the platform measures itself
+}
+
+// The bounds of how often metrics are asked for.
+const (
+	MinMetricsInterval = 5 * time.Second
+	MaxMetricsInterval = 5 * time.Minute
+)
+
+// Check refuses what cannot be asked. field is what it is called.
+func (m Metrics) Check(field string) error {
+	switch {
+	case m == Metrics{}:
+		return nil
+	case !strings.HasPrefix(m.Path, "/") || strings.ContainsAny(m.Path, " \r\n\t#"):
+		return fault.New(fault.Invalid, field+".path", "%q is no path", m.Path).WithTry("begin it with /")
+	case m.Port < 0 || m.Port > 65535:
+		return fault.New(fault.Invalid, field+".port", "%d is no port", m.Port)
+	case m.Interval != 0 && (m.Interval < Duration(MinMetricsInterval) || m.Interval > Duration(MaxMetricsInterval)):
+		return fault.New(fault.Invalid, field+".interval", "metrics are asked for every %s to %s (got %s)", MinMetricsInterval, MaxMetricsInterval, m.Interval)
+	}
+	return nil
 }
 
 // CheckType is how health is seen.
@@ -70,6 +102,7 @@ type Overrides struct {
 	Path         string    `json:"path,omitempty"`
 	StartTimeout Duration  `json:"start_timeout,omitempty"`
 	StopGrace    Duration  `json:"stop_grace,omitempty"`
+	Metrics      Metrics   `json:"metrics,omitzero"` // as one: none, or all of it
 }
 
 // Resolve fills a process with the overrides and the defaults.
@@ -103,6 +136,7 @@ func (p Process) Resolve(o Overrides) Process {
 	h.Interval = first(h.Interval, Duration(10*time.Second))
 	h.Timeout = first(h.Timeout, Duration(2*time.Second))
 	h.Failures = first(h.Failures, 3)
+	p.Metrics = first(o.Metrics, p.Metrics)
 	return p
 }
 

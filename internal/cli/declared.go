@@ -150,6 +150,7 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 		p.Processes[process.Type] = client.PushedProcess{Instances: process.Instances, ProcessSettings: client.ProcessSettings{
 			Command: o.Command, MemoryMiB: o.MemoryMiB, DiskMiB: o.DiskMiB, CPUMilli: o.CPUMilli,
 			Check: string(o.Check), Path: o.Path, StartTimeout: client.Duration(o.StartTimeout), StopGrace: client.Duration(o.StopGrace),
+			Metrics: client.MetricsOf(o.Metrics.Path, o.Metrics.Port, o.Metrics.Interval.Std()),
 		}}
 	}
 	for _, r := range a.Routes {

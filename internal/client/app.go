@@ -72,6 +72,14 @@ type ProcessSettings struct {
 	Path         string   `json:"path,omitempty" maxLength:"1024" doc:"of an http check"`
 	StartTimeout Duration `json:"start_timeout,omitempty" doc:"from start to the first success, such as 60s"`
 	StopGrace    Duration `json:"stop_grace,omitempty" doc:"between the stop signal and the kill"`
+	Metrics      *Metrics `json:"metrics,omitempty" doc:"where it shows metrics in Prometheus's format"`
+}
+
+// Metrics says where a process shows metrics.
+type Metrics struct {
+	Path     string   `json:"path" pattern:"^/" maxLength:"1024"`
+	Port     int      `json:"port,omitempty" minimum:"1" maximum:"65535" doc:"absent: the process's own"`
+	Interval Duration `json:"interval,omitempty" doc:"from 5s to 5m; absent: as the platform measures itself"`
 }
 
 // Group is a server group: one process type of one release.
@@ -230,4 +238,12 @@ func (a *InApp) Scale(ctx context.Context, processes map[string]int) (Operation,
 func (a *InApp) act(ctx context.Context, what string, in any) (o Operation, err error) {
 	err = a.c.post(ctx, a.path+"/"+what, in, &o)
 	return o, err
+}
+
+// MetricsOf says where metrics are; nil where the path is empty.
+func MetricsOf(path string, port int, interval time.Duration) *Metrics {
+	if path == "" {
+		return nil
+	}
+	return &Metrics{Path: path, Port: port, Interval: Duration(interval)}
 }

@@ -201,6 +201,7 @@ type Metrics struct {
 	OutOfOrder   time.Duration `key:"out_of_order" doc:"how late a sample may come, and how far the clock may be set back without loss"`
 	Series       int           `key:"series" doc:"series of all apps that had samples in the last hours; more are refused, naru's own only beyond a quarter more"`
 	SeriesPerApp int           `key:"series_per_app" doc:"series that one app makes itself; more are refused, and its log says so"`
+	ScrapeBytes  Bytes         `key:"scrape_bytes" doc:"largest answer of an instance that is asked for its app's metrics"`
 	QuerySamples int           `key:"query_samples" doc:"samples that one query may have in memory, 16 bytes each"`
 	QueryTimeout time.Duration `key:"query_timeout" doc:"time for one query"`
 	Queries      int           `key:"queries" doc:"queries answered at the same time"`

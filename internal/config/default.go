@@ -61,7 +61,7 @@ func Default(uid int, getenv func(string) string) Config {
 		Logs: Logs{Spool: 128 * MiB, Rate: 8 * MiB, LineBytes: 64 * KiB, Days: 7, Bytes: 10 * GiB, Search: 10 * GiB, Process: 16 * MiB},
 		// 28 days are what an objective looks back at, and then some.
 		Metrics: Metrics{
-			Interval: 15 * time.Second, Retention: 35 * 24 * time.Hour, Bytes: 4 * GiB, OutOfOrder: time.Hour, Series: 200_000, SeriesPerApp: 10_000,
+			Interval: 15 * time.Second, Retention: 35 * 24 * time.Hour, Bytes: 4 * GiB, OutOfOrder: time.Hour, Series: 200_000, SeriesPerApp: 10_000, ScrapeBytes: 4 * MiB,
 			QuerySamples: 5_000_000, QueryTimeout: 30 * time.Second, Queries: 4,
 		},
 		Keep:    Keep{Releases: 20},

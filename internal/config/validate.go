@@ -110,7 +110,7 @@ func (m Metrics) complaints() []error {
 		between("metrics.interval", m.Interval, time.Second, 5*time.Minute),
 		between("metrics.retention", m.Retention, 2*time.Hour, 10*365*24*time.Hour),
 		between("metrics.out_of_order", m.OutOfOrder, time.Minute, 24*time.Hour),
-		notBelow("metrics.retention_bytes", m.Bytes, 64*MiB),
+		notBelow("metrics.retention_bytes", m.Bytes, 64*MiB), notAbove("metrics.scrape_bytes", m.ScrapeBytes, 256*MiB),
 	}
 }
 

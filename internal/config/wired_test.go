@@ -111,6 +111,7 @@ var wired = map[string][2]string{
 	"metrics.out_of_order":            {"internal/server/observe.go", "m.OutOfOrder"},
 	"metrics.series":                  {"internal/server/observe.go", "m.Series"},
 	"metrics.series_per_app":          {"internal/server/observe.go", "m.SeriesPerApp"},
+	"metrics.scrape_bytes":            {"internal/server/observe_apps.go", "cfg.Metrics.ScrapeBytes"},
 	"metrics.query_samples":           {"internal/server/observe.go", "m.QuerySamples"},
 	"metrics.query_timeout":           {"internal/server/observe.go", "m.QueryTimeout"},
 	"metrics.queries":                 {"internal/server/observe.go", "m.Queries"},

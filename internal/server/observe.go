@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"naru/internal/app"
@@ -22,6 +23,8 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	timeseries "naru/internal/observe/metrics"
+	"naru/internal/observe/scrape"
+	"naru/internal/release"
 	"naru/internal/run"
 	"naru/internal/store"
 	"naru/internal/supervise/inherit"
@@ -38,6 +41,10 @@ type observed struct {
 
 	store  *timeseries.Store
 	rounds *collect.Collector
+	apps   *scrape.Scraper
+
+	mu    sync.Mutex                            // guards shown
+	shown map[release.ID]map[string]app.Metrics // what the processes of releases show
 }
 
 func newObserved(cfg config.Config, st *store.Store, counts *metrics, driver run.Driver, book *logs.Book, reserve disk.Reserve, log *slog.Logger) *observed {
@@ -51,6 +58,7 @@ func newObserved(cfg config.Config, st *store.Store, counts *metrics, driver run
 		Full: func() bool { return half.Check("metrics") != nil }, Limited: o.limited, Lost: o.lost,
 	}, log)
 	o.rounds = collect.New(o, o.store, m.Interval, log)
+	o.apps = newScraper(cfg, o)
 	return o
 }
 

@@ -237,6 +237,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "metrics", Run: counts.Run},
 		serve.Part{Name: "series", Run: seen.store.Run},
 		serve.Part{Name: "observe", Run: seen.rounds.Run},
+		serve.Part{Name: "scrape", Run: seen.apps.Run},
 		serve.Part{Name: "traffic", Run: traffic.Run},
 		serve.Part{Name: "keeper", Run: keeper.Run},
 		serve.Part{Name: "tasks", Run: oneOff.Run},

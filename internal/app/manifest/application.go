@@ -42,7 +42,7 @@ func (r *reader) application(at string, entry *yaml.Node) Application {
 		},
 		"buildpacks": func(k string, v *yaml.Node) { r.buildpacks(&a, k, r.list(k, v)) },
 		"buildpack":  func(k string, v *yaml.Node) { r.buildpacks(&a, k, []*yaml.Node{v}) },
-		"naru":       func(k string, v *yaml.Node) { r.own(&a, k, v) },
+		"naru":       func(k string, v *yaml.Node) { r.own(&a, &web, k, v) },
 		"services":   r.ignored("services are bound with naru, not by the manifest"),
 		"stack":      r.ignored("the foundation takes its place: naru.foundation"),
 		"metadata":   r.ignored("labels and annotations are not kept"),
@@ -94,6 +94,7 @@ func over(a, b app.Overrides) app.Overrides {
 	a.Path = or(b.Path, a.Path)
 	a.StartTimeout = or(b.StartTimeout, a.StartTimeout)
 	a.StopGrace = or(b.StopGrace, a.StopGrace)
+	a.Metrics = or(b.Metrics, a.Metrics)
 	return a
 }
 
@@ -109,6 +110,7 @@ func (r *reader) process(at string, entry *yaml.Node) Process {
 	var p Process
 	keys := r.processKeys(&p)
 	keys["type"] = func(k string, v *yaml.Node) { p.Type = r.processType(k, v) }
+	keys["metrics"] = func(k string, v *yaml.Node) { p.Overrides.Metrics = r.metrics(k, v) }
 	r.mapping(entry, at, keys)
 	if p.Type == "" {
 		r.faultAt(entry.Line, at+".type", "the process has no type")
@@ -208,7 +210,7 @@ var builders = map[string]string{
 }
 
 // own reads the keys below "naru:".
-func (r *reader) own(a *Application, key string, v *yaml.Node) {
+func (r *reader) own(a *Application, web *Process, key string, v *yaml.Node) {
 	r.mapping(v, key, map[string]func(string, *yaml.Node){
 		"builder":    func(k string, v *yaml.Node) { a.Build.Builder = r.text(k, v) },
 		"foundation": func(k string, v *yaml.Node) { a.Build.Foundation = r.text(k, v) },
@@ -216,6 +218,7 @@ func (r *reader) own(a *Application, key string, v *yaml.Node) {
 		"target":     func(k string, v *yaml.Node) { a.Build.Target = r.text(k, v) },
 		"args":       func(k string, v *yaml.Node) { a.Build.Args = r.environment(k, v) },
 		"strategy":   func(k string, v *yaml.Node) { a.Strategy = r.strategy(k, v) },
+		"metrics":    func(k string, v *yaml.Node) { web.Overrides.Metrics = r.metrics(k, v) },
 		"objectives": func(k string, v *yaml.Node) { a.Objectives = r.objectives(k, v) },
 		"release_command": func(k string, v *yaml.Node) {
 			if command := r.text(k, v); command != "" {

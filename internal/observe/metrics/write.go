@@ -115,6 +115,7 @@ func (s *Store) write(ctx context.Context, at time.Time, points []Point) (out Re
 type Source struct {
 	store *Store
 	round uint64
+	last  time.Time // round
 	live  []*Series
 }
 
@@ -124,6 +125,7 @@ func (s *Store) Source() *Source { return &Source{store: s} }
 // Write writes a round.
 func (s *Source) Write(ctx context.Context, at time.Time, points []Point) (Result, error) {
 	s.round++
+	s.last = at
 	live := make([]*Series, 0, len(points))
 	for i := range points {
 		points[i].round = s.round
@@ -144,6 +146,9 @@ func (s *Source) Write(ctx context.Context, at time.Time, points []Point) (Resul
 
 // End marks all series of the source as ended.
 func (s *Source) End(ctx context.Context, at time.Time) error {
+	if after := s.last.Add(time.Millisecond); at.Before(after) { // one millisecond has one sample
+		at = after
+	}
 	_, err := s.Write(ctx, at, nil)
 	return err
 }

@@ -98,7 +98,7 @@ func (s *Service) changed(ctx context.Context, w *operation.Work) (any, error) {
 func (s *Service) SetProcesses(ctx context.Context, by operation.Ask, id app.ID, processes map[string]app.Overrides) (app.App, error) {
 	for process, o := range processes {
 		field := "processes." + process
-		if err := errors.Join(app.CheckProcessType(field, process), s.checkMemory(field+".memory_mib", o.MemoryMiB)); err != nil {
+		if err := errors.Join(app.CheckProcessType(field, process), s.checkMemory(field+".memory_mib", o.MemoryMiB), o.Metrics.Check(field+".metrics")); err != nil {
 			return app.App{}, err
 		}
 	}

@@ -100,6 +100,9 @@ func (s *Service) checkPush(ctx context.Context, space app.SpaceID, in client.Pu
 		if err := s.checkMemory(field+".memory_mib", in.Processes[process].MemoryMiB); err != nil {
 			return err
 		}
+		if err := merge(app.Overrides{}, in.Processes[process].ProcessSettings).Metrics.Check(field + ".metrics"); err != nil {
+			return err
+		}
 		if n := in.Processes[process].Instances; n != nil {
 			if err := s.checkCount(field+".instances", *n); err != nil {
 				return err
@@ -288,6 +291,9 @@ func merge(o app.Overrides, p client.ProcessSettings) app.Overrides {
 	}
 	if p.StopGrace != 0 {
 		o.StopGrace = app.Duration(p.StopGrace)
+	}
+	if m := p.Metrics; m != nil {
+		o.Metrics = app.Metrics{Path: m.Path, Port: m.Port, Interval: app.Duration(m.Interval)}
 	}
 	return o
 }
