@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"os"
 	"path/filepath"
 	"time"
@@ -104,7 +106,8 @@ func Ask(ctx context.Context, c config.Config, path string, answer any) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode >= 300 {
-		return fmt.Errorf("%s: the server answered %s", path, res.Status)
+		why, _ := io.ReadAll(io.LimitReader(res.Body, 4096)) // its status is told in any case
+		return fmt.Errorf("%s: the server answered %s: %s", path, res.Status, strings.TrimSpace(string(why)))
 	}
 	if answer == nil {
 		return nil
