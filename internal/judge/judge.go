@@ -11,6 +11,7 @@ package judge
 import (
 	"math"
 	"slices"
+	"time"
 
 	"naru/internal/judge/sequential"
 	"naru/internal/route"
@@ -19,6 +20,10 @@ import (
 // Alpha is how often, at most, a canary that is like its baseline is taken back:
 // over all metrics and all looks of a comparison.
 const Alpha = 0.01
+
+// Cold is how long a group does other than it will: blocks within it, from the
+// first request of a new group on, are not to be added.
+const Cold = 30 * time.Second
 
 // Block is what both groups did in the same few seconds. Five are a good
 // length: bad requests that come together do so within one, mostly.

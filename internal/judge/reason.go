@@ -87,9 +87,9 @@ func unsure(r Reason, of string) string {
 	if r.Canary.Of == 0 || r.Baseline.Of == 0 {
 		return ": nothing to compare"
 	}
-	seen := "; nothing would show with so few"
+	seen := "; with so few nothing would have shown"
 	if r.Visible > 0 {
-		seen = fmt.Sprintf("; only %.2g times as much would show so far", math.Max(1, r.Visible))
+		seen = fmt.Sprintf("; only %.2g times as much would have shown by now", math.Max(1, r.Visible))
 	}
 	if r.Needed > 0 && r.Needed > float64(r.Canary.Of) {
 		seen += fmt.Sprintf(", %.3g times takes about %s %s", r.Matters, count(round(r.Needed)), of)

@@ -7,8 +7,8 @@ import (
 	"naru/internal/route/guard"
 )
 
-// Block is what ended within one slot of time. A second is a good one: long
-// enough for what has one cause, and a verdict takes a dozen of them at least.
+// Block is what ended within one slot of time. Five seconds are a good one: most
+// of what has one cause ends within it. A verdict takes some twenty of them at least.
 type Block struct {
 	Canary   route.Tally
 	Baseline route.Tally
@@ -39,7 +39,7 @@ type Counts struct {
 
 	canary, baseline route.Tally
 	own, all         float64 // bad requests in blocks that say something
-	expected, room   float64 // of own, and its variance, if both are alike
+	expected         float64 // of own, if both are alike
 	up, down         gains
 	rare             [most]float64 // what bets against the floor gained
 
@@ -64,9 +64,8 @@ func (c *Counts) Add(b Block) {
 		own, all = 0, 0 // only one side had requests
 	}
 	share := (low + high) / 2
-	expected, room := all*share, all*share*(1-share)
-	c.own, c.all, c.expected = c.own+own, c.all+all, c.expected+expected
-	c.spread.split.add(own-expected, room)
+	c.own, c.all, c.expected = c.own+own, c.all+all, c.expected+all*share
+	c.spread.split.add(own-all*share, all*share*(1-share))
 	var up, down [most]float64
 	if all > 0 {
 		for i, bet := range worse {
@@ -107,7 +106,7 @@ func sum(a, b route.Tally) route.Tally {
 // does, both bounds hold it, which only makes the bets more careful.
 func (c *Counts) shares(b Block) (low, high float64) {
 	own, all := float64(b.Canary.Requests), float64(b.Canary.Requests+b.Baseline.Requests)
-	if b.Share <= 0 {
+	if !(b.Share > 0 && b.Share < 1) {
 		return own / max(1, all), own / max(1, all)
 	}
 	if b.Share != c.share {

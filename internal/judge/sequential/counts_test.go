@@ -34,7 +34,7 @@ const (
 // requests a second, looked at after every block of five seconds. At most 1 % may
 // ever be called Worse.
 func TestFalseRollbacks(t *testing.T) {
-	rollouts := uint64(size(500))
+	rollouts := uint64(size(80))
 	for _, nature := range natures {
 		for _, share := range []float64{0.1, 0.5} {
 			t.Run(fmt.Sprintf("%s, canary %g %%", nature.name, share*100), func(t *testing.T) {
@@ -72,7 +72,7 @@ func tenMinutes(w *world) State {
 // TestMisses: a canary that is worse by exactly what matters is called NotWorse
 // in at most 5 % of all cases.
 func TestMisses(t *testing.T) {
-	rollouts := uint64(size(300))
+	rollouts := uint64(size(150))
 	for _, share := range []float64{0.1, 0.5} {
 		for _, base := range []float64{0.003, 0.05} {
 			t.Run(fmt.Sprintf("%g at %g", base, share), func(t *testing.T) {
@@ -144,6 +144,18 @@ func TestTooLittleTrafficIsUnsure(t *testing.T) {
 				t.Errorf("%+v, want unsure", l)
 			}
 		})
+	}
+}
+
+func TestAShareThatIsNoneIsNotUsed(t *testing.T) {
+	for _, share := range []float64{math.NaN(), -1, 1, 2, math.Inf(1)} {
+		c := NewCounts(Limits{})
+		for range 100 {
+			c.Add(Block{Canary: route.Tally{Requests: 1, Bad: 1}, Baseline: route.Tally{Requests: 1, Bad: 1}, Share: share})
+		}
+		if l := c.Look(); l.State != NotWorse || l.P != 1 {
+			t.Errorf("share %v: %+v of two that do alike", share, l)
+		}
 	}
 }
 

@@ -60,13 +60,13 @@ func (g *gains) capital(bets []bet, size float64, length int) float64 {
 	if l.all.n == 0 {
 		return 0
 	}
-	cap := max(1, 3*l.all.bad/l.all.n/size)
+	once := max(1, 3*l.all.bad/l.all.n/size)
 	sum := 0.0
 	for i, b := range bets {
 		gain := 0.0
 		for k := range l.by {
 			if c := &l.by[k]; c.n > 0 {
-				gain += c.sum[i] * min(1/size, cap*c.n/c.bad)
+				gain += c.sum[i] * min(1/size, once*c.n/c.bad)
 			}
 		}
 		sum += b.part * math.Exp(min(gain, 600))

@@ -36,7 +36,7 @@ func ended(l Limits, blocks int, next func() (canary, baseline Size)) (MeanLook,
 }
 
 func TestMeansFalseAlarms(t *testing.T) {
-	rollouts := uint64(size(1000))
+	rollouts := uint64(size(300))
 	for name, tc := range map[string]struct{ spread, memory float64 }{
 		"steady":                    {0.02, 0},
 		"varies by a fifth":         {0.2, 0},

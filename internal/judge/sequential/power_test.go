@@ -49,10 +49,10 @@ func TestPower(t *testing.T) {
 	for _, share := range []float64{0.5, 0.1} {
 		for _, base := range []float64{0.001, 0.003, 0.01, 0.05} {
 			for _, times := range []float64{1.5, 2, 5} {
-				if !full && (times < 5 || share < 0.5) && base < 0.05 {
+				if !full && (times < 2 || base < 0.01) {
 					continue // minutes of work together
 				}
-				runs := uint64(200)
+				runs := uint64(100)
 				if full {
 					runs = 1000
 				}
