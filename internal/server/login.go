@@ -8,9 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"naru/internal/auth"
