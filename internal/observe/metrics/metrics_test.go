@@ -375,7 +375,7 @@ func (r *rig) compact() (blocks int) {
 
 func TestTheOldestBlockGoesFirst(t *testing.T) {
 	full := false
-	r := start(t, Options{Retention: 20 * time.Hour, Full: func() bool { return full }})
+	r := start(t, Options{Retention: 10 * time.Hour, Full: func() bool { return full }})
 	s := series("__name__", "m")
 	r.hours(s, 0, 10)
 	before := r.compact()
@@ -389,9 +389,9 @@ func TestTheOldestBlockGoesFirst(t *testing.T) {
 		t.Errorf("kept from %d", r.db.Blocks()[0].MinTime())
 	}
 	full = false
-	r.hours(s, 12, 40)
+	r.hours(s, 12, 24)
 	r.compact()
-	if first := time.UnixMilli(r.db.Blocks()[0].MaxTime()); first.Before(began.Add(14 * time.Hour)) {
+	if first := time.UnixMilli(r.db.Blocks()[0].MaxTime()); first.Before(began.Add(10 * time.Hour)) {
 		t.Errorf("kept from %v", first)
 	}
 }
