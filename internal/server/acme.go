@@ -55,19 +55,11 @@ func (h *hosts) ask(cfg config.Config, routes hostRoutes, domains *domain.Desk, 
 		Directory: cfg.ACME.Directory, Email: cfg.ACME.Email, Dir: cfg.ACMEDir(), Transport: transport,
 		DNS: dns, Proved: domains.Proved, Clock: h.clock,
 	}, h.served, func() { h.served.refresh(context.Background()) }, log)
-	brought := h.served.brought
 	h.served.brought = func(ctx context.Context) ([]certificate.Pair, error) {
-		own, err := brought(ctx)
+		own, err := h.brought(ctx)
 		if own == nil && err != nil {
 			return nil, err
 		}
-		hosts := map[string]bool{}
-		for _, p := range own {
-			for _, name := range p.Names {
-				hosts[name] = true
-			}
-		}
-		h.own.Store(&hosts)
 		return append(own, h.keeper.Pairs()...), err
 	}
 	h.served.wanted = func(t route.Table) bool { return h.keeper.Want(h.outside(t)) }
@@ -86,17 +78,10 @@ func (h *hosts) Run(ctx context.Context) error {
 // outside are the hosts of a table that are not the platform's. An authority
 // gives a wildcard only for a proof in DNS, so without a zone those are left out.
 func (h *hosts) outside(t route.Table) []string {
-	all, own := map[string]bool{}, map[string]bool{}
-	if p := h.own.Load(); p != nil {
-		own = *p
-	}
+	all := map[string]bool{}
 	for i := range t.Routes {
 		host := strings.ToLower(t.Routes[i].Host)
-		_, parent, _ := strings.Cut(host, ".")
-		if own[host] || own["*."+parent] { // somebody brought one
-			continue
-		}
-		if strings.HasPrefix(host, "*.") && !h.wildcards {
+		if h.hasOwn(host) || strings.HasPrefix(host, "*.") && !h.wildcards {
 			continue
 		}
 		if strings.Contains(host, ".") && !h.OfPlatform(host) && !strings.HasSuffix(host, "."+h.domains[0]) {

@@ -174,7 +174,7 @@ func TestAnAuthorityGivesCertificates(t *testing.T) {
 				t.Error("a proof that nobody asked for is given")
 			}
 			// A new keeper finds what was kept, and asks nobody.
-			again := newHosts(f.cfg, f.vault, f.served)
+			again := newHosts(f.cfg, f.vault, f.store, f.served)
 			f.cfg.ACME.Directory = "https://localhost:1/dir"
 			ok(t, again.ask(f.cfg, f.store, a.desk, a.trusted, slog.New(slog.NewTextHandler(t.Output(), nil))))
 			again.keeper.Want([]string{host})

@@ -11,15 +11,19 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"naru/internal/app"
 	"naru/internal/auth/vault"
 	"naru/internal/client"
 	"naru/internal/config"
 	"naru/internal/fault"
+	"naru/internal/id"
 	"naru/internal/pipeline/operation"
+	"naru/internal/route"
 	"naru/internal/route/authority"
 	"naru/internal/route/certificate"
 	"naru/internal/route/gateway"
@@ -47,7 +51,7 @@ func newFront(t *testing.T, plain, safe string) *front {
 	f.cfg = config.Config{DataDir: dir, AppsDomain: "localhost", Listen: config.Listen{AppsTLS: safe}}
 	ring, err := secret.NewKeyring([]byte(strings.Repeat("k", secret.KeySize)))
 	ok(t, err)
-	f.hosts = newHosts(f.cfg, vault.New(f.store, func() *secret.Keyring { return ring }, nil), newCertified(f.cfg, f.gateways, log))
+	f.hosts = newHosts(f.cfg, vault.New(f.store, func() *secret.Keyring { return ring }, nil), f.store, newCertified(f.cfg, f.gateways, log))
 	control, err := hub.Listen(filepath.Join(dir, "control.sock"), 0)
 	ok(t, err)
 	shelf, err := certificate.Open(filepath.Join(dir, "certificates.json"))
@@ -171,7 +175,7 @@ func TestOwnCertificatesAreServedAtOnce(t *testing.T) {
 }
 
 func TestNoHTTPSNoCertificates(t *testing.T) {
-	h := newHosts(config.Config{AppsDomain: "apps.example"}, nil, newCertified(config.Config{}, nil, nil))
+	h := newHosts(config.Config{AppsDomain: "apps.example"}, nil, nil, newCertified(config.Config{}, nil, nil))
 	_, err := h.SetCertificate(t.Context(), operation.Ask{}, "", "x.example", client.NewCertificate{})
 	if !fault.Is(err, fault.Unsupported) || fault.Of(err).Try == "" {
 		t.Errorf("got %v", err)
@@ -179,7 +183,7 @@ func TestNoHTTPSNoCertificates(t *testing.T) {
 }
 
 func TestNamesOfThePlatform(t *testing.T) {
-	h := newHosts(config.Config{AppsDomain: "apps.example"}, nil, newCertified(config.Config{}, nil, nil))
+	h := newHosts(config.Config{AppsDomain: "apps.example"}, nil, nil, newCertified(config.Config{}, nil, nil))
 	for host, want := range map[string]bool{
 		"apps.example": true, "*.apps.example": true, "naru.apps.example": true, "api.naru.apps.example": true, "*.naru.apps.example": true,
 		"*.example": true, "shop.apps.example": false, "shop.example": false, "*.shop.example": false, "*.shop.apps.example": false,
@@ -187,5 +191,50 @@ func TestNamesOfThePlatform(t *testing.T) {
 		if got := h.OfPlatform(host); got != want {
 			t.Errorf("%s: %v", host, got)
 		}
+	}
+}
+
+// A certificate is for visitors of its space: not for those whom another space's
+// routes answer, whatever its names say.
+func TestCertificatesStayWithTheirVisitors(t *testing.T) {
+	f := newFront(t, "127.0.0.1:0", "127.0.0.1:0")
+	ctx, by := t.Context(), operation.Ask{Actor: "ada"}
+	org, mine, err := f.store.Bootstrap(ctx)
+	ok(t, err)
+	other, err := f.store.CreateSpace(ctx, org.ID, "other")
+	ok(t, err)
+	ca, _, err := authority.Load(filepath.Join(t.TempDir(), "ca.pem"), "example", time.Now())
+	ok(t, err)
+	add := func(space app.SpaceID, host string) error {
+		p, err := ca.Issue([]string{host}, time.Now())
+		ok(t, err)
+		_, err = f.SetCertificate(ctx, by, space, host, client.NewCertificate{Chain: string(p.Chain), Key: string(p.Key)})
+		return err
+	}
+	maps := func(space app.SpaceID, host string) {
+		_, err := f.store.SetRoute(ctx, route.Route{ID: route.ID(id.New()), Space: space, Host: host, Path: "/"})
+		ok(t, err)
+		f.served.refresh(ctx)
+		f.settle(t)
+	}
+	ok(t, add(mine.ID, "login.shop.example"))
+	maps(other.ID, "*.shop.example")
+	if f.serial(t, "login.shop.example") != "" {
+		t.Error("another space's visitors are shown a certificate of this one")
+	}
+	if err := add(mine.ID, "www.shop.example"); !fault.Is(err, fault.Conflict) || fault.Of(err).Try == "" {
+		t.Errorf("below another space's wildcard: %v", err)
+	}
+	ok(t, add(other.ID, "*.shop.example"))
+	f.settle(t)
+	wide := f.serial(t, "login.shop.example")
+	maps(mine.ID, "login.shop.example")
+	if got := f.serial(t, "login.shop.example"); got == "" || got == wide || wide == "" || f.serial(t, "www.shop.example") != wide {
+		t.Errorf("a host with routes of its own is served with %q, others with %q", got, wide)
+	}
+	table := route.Table{Routes: []route.Entry{{Host: "*.shop.example"}, {Host: "www.shop.example"}, {Host: "login.shop.example"}, {Host: "pay.shop.example"}}}
+	maps(mine.ID, "pay.shop.example")
+	if got := f.outside(table); !slices.Equal(got, []string{"pay.shop.example"}) {
+		t.Errorf("asked for is %v, want what no certificate of its own space covers", got)
 	}
 }

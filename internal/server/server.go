@@ -127,7 +127,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{Meter: counts.Meter, book: book, log: log}, Tripped: counts.tripped(st.TripRollouts)}, log)
 	counts.gateways = gateways
 	certificates := newCertified(cfg, gateways, log)
-	hosts := newHosts(cfg, safe, certificates)
+	hosts := newHosts(cfg, safe, st, certificates)
 	domains, err := newDomains(cfg, key, st)
 	if err != nil {
 		return err

@@ -63,6 +63,19 @@ func (v *Vault) DeleteCertificate(ctx context.Context, by operation.Ask, space a
 	return v.store.DeleteCertificate(ctx, space, host, event.Event{Kind: "certificate.deleted", Actor: by.Actor, Subject: host})
 }
 
+// Owners tells whose the certificates are that are to be served, by host.
+func (v *Vault) Owners(ctx context.Context) (map[string]app.SpaceID, error) {
+	all, _, err := v.store.ServedCertificates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	owners := make(map[string]app.SpaceID, len(all))
+	for _, c := range all {
+		owners[c.Host] = c.Space
+	}
+	return owners, nil
+}
+
 // Pairs opens all certificates that are to be served. Those whose key does not
 // open are left out, and the error says which.
 func (v *Vault) Pairs(ctx context.Context) (pairs []certificate.Pair, err error) {

@@ -76,3 +76,30 @@ func TestWhereTokensStand(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoAnswersAtAHost(t *testing.T) {
+	for _, c := range []struct {
+		host, holders string
+		want          bool
+	}{
+		{"www.shop.org", "", true},
+		{"www.shop.org", "www.shop.org:a", true},
+		{"www.shop.org", "www.shop.org:b", false},
+		{"www.shop.org", "www.shop.org:b www.shop.org:a", true},
+		{"www.shop.org", "*.shop.org:b", false},
+		{"www.shop.org", "*.shop.org:b www.shop.org:a", true},
+		{"www.shop.org", "*.org:b *.shop.org:a", true},
+		{"www.shop.org", "*.org:a *.shop.org:b", false},
+		{"*.www.shop.org", "*.shop.org:b", false},
+		{"*.shop.org", "*.shop.org:a *.org:b", true},
+	} {
+		var holders []route.Holder
+		for _, h := range strings.Fields(c.holders) {
+			host, space, _ := strings.Cut(h, ":")
+			holders = append(holders, route.Holder{Host: host, Space: app.SpaceID(space)})
+		}
+		if got := Answers(c.host, "a", holders); got != c.want {
+			t.Errorf("%s with %q: %v", c.host, c.holders, got)
+		}
+	}
+}
