@@ -35,11 +35,12 @@ func (c *cmd) showDomain(d client.Domain) error {
 	if c.screen.json {
 		return c.screen.data(d)
 	}
-	color := map[string]string{client.DomainUnproved: warn, client.DomainTaken: bad}[d.State]
-	if color == "" {
-		color = good
+	switch d.State {
+	case client.DomainUnproved, client.DomainTaken:
+		c.screen.say("%s", c.screen.paint(warn, tame(d.Text)))
+	default:
+		c.screen.say("%s is %s: %s", c.screen.paint(strong, d.Host), c.screen.paint(good, d.State), tame(d.Text))
 	}
-	c.screen.say("%s is %s: %s", c.screen.paint(strong, d.Host), c.screen.paint(color, d.State), tame(d.Text))
 	if len(d.Checks) > 0 {
 		c.screen.say("")
 		err := list(c.screen, d.Checks, "", []string{"RECORD", "NAME", "EXPECTED", "SEEN"}, func(k client.DomainCheck) []string {
