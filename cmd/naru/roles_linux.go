@@ -208,11 +208,13 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	address = ln.Addr().String()
 	all := listeners(ln)
 	if secure := own.address(cfg, table); secure != "" {
-		ln, err := sockets.Listen(ctx, "apps-tls", secure)
+		ln, err := sockets.ListenKept(ctx, "apps-tls", secure, notify.FromEnv(os.Getenv))
 		if err != nil {
 			return fault.New(fault.Conflict, "listen-tls", "cannot listen on %s: %s", secure, err).WithTry("another address for HTTPS")
 		}
 		all = append(all, gateway.Secure(ln, shelf.For))
+	} else if err := sockets.DropKept("apps-tls", nil, notify.FromEnv(os.Getenv)); err != nil {
+		return fmt.Errorf("let go of the address for HTTPS: %w", err)
 	}
 	ports, err := tcpListeners(ctx, cfg, sockets)
 	if err != nil {

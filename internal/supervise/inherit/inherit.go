@@ -22,7 +22,8 @@ const Handoff = "handoff"
 // descriptors: an os.File would put them into the poller and wake this process
 // for every connection that another one accepts.
 type Sockets struct {
-	fds map[string]int
+	fds     map[string]int
+	systemd bool // gave them: it also keeps what we open, see ListenKept
 }
 
 // Names lists what was given, sorted, without the handoff socket.

@@ -31,7 +31,7 @@ func Take() (*Sockets, error) {
 			return nil, fmt.Errorf("take sockets: %w", err)
 		}
 	}
-	s := &Sockets{fds: map[string]int{}}
+	s := &Sockets{fds: map[string]int{}, systemd: pid == strconv.Itoa(os.Getpid())}
 	// naru up cannot know the pid before it has started us; systemd can.
 	if count == "" || pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return s, nil
