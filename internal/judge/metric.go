@@ -1,6 +1,12 @@
 package judge
 
-import "naru/internal/judge/sequential"
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"naru/internal/judge/sequential"
+)
 
 // Kind is what is compared of a metric.
 type Kind string
@@ -45,6 +51,38 @@ func Defaults() []Metric {
 		{Name: "memory", Kind: Memory, Weight: 5, Matters: 1.3},
 		{Name: "restarts", Kind: Restarts, Weight: 10, Matters: 2},
 	}
+}
+
+// Problems lists all that is wrong with metrics somebody declared, each with
+// field, value and what is allowed.
+func Problems(metrics []Metric) []string {
+	var out []string
+	names := map[string]bool{}
+	for i, m := range metrics {
+		bad := func(field string, value any, allowed string) {
+			out = append(out, fmt.Sprintf("metrics[%d].%s %v: %s", i, field, value, allowed))
+		}
+		if m.Name == "" || names[m.Name] {
+			bad("name", fmt.Sprintf("%q", m.Name), "needs to be there, once")
+		}
+		names[m.Name] = true
+		if kinds := []Kind{Failed, Slow, Restarts, CPU, Memory}; !slices.Contains(kinds, m.Kind) {
+			bad("kind", fmt.Sprintf("%q", m.Kind), fmt.Sprint("one of ", kinds))
+		}
+		if m.Kind == Slow && !(m.Quantile > 0 && m.Quantile < 1) {
+			bad("quantile", m.Quantile, "above 0 and below 1")
+		}
+		if !(m.Weight > 0) || math.IsInf(m.Weight, 0) {
+			bad("weight", m.Weight, "above 0")
+		}
+		if !(m.Matters > 1) || math.IsInf(m.Matters, 0) {
+			bad("matters", m.Matters, "above 1: as good as the baseline would be too bad")
+		}
+		if !(m.Floor >= 0 && m.Floor < 1) {
+			bad("floor", m.Floor, "at least 0 and below 1")
+		}
+	}
+	return out
 }
 
 // limits of a metric when all metrics together may call a canary that is like
