@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/golang/snappy"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	promlabels "github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
@@ -144,7 +145,7 @@ func (d *Door) pointsV2(text []byte, place collect.Place) (points []metrics.Poin
 			return nil, err
 		}
 		if m := ts.Metadata; m.Type != 0 {
-			d.store.Describe(place.SpaceID, l.Get(promlabels.MetricName), metrics.Metadata{
+			d.store.Describe(place.SpaceID, l.Get(model.MetricNameLabel), metrics.Metadata{
 				Type: types[prompb.MetricMetadata_MetricType(m.Type)], Help: in.Symbols[m.HelpRef], Unit: in.Symbols[m.UnitRef],
 			})
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"naru/internal/event"
@@ -56,7 +57,7 @@ func (p Place) Labels() []labels.Label {
 
 // series makes a series of a metric.
 func series(name string, of []labels.Label, more ...string) *metrics.Series {
-	b := labels.NewBuilder(labels.FromStrings(append(more, labels.MetricName, name)...))
+	b := labels.NewBuilder(labels.FromStrings(append(more, model.MetricNameLabel, name)...))
 	for _, l := range of {
 		b.Set(l.Name, l.Value)
 	}

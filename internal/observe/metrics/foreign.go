@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -19,7 +20,7 @@ const (
 // ours to say: their labels of the same names become exported_NAME, and so do
 // their metrics that are named like naru's own.
 func Foreign(ours []labels.Label, theirs labels.Labels) (labels.Labels, error) {
-	name := theirs.Get(labels.MetricName)
+	name := theirs.Get(model.MetricNameLabel)
 	if name == "" {
 		return labels.EmptyLabels(), fmt.Errorf("a series without a name: %s", clip(theirs.String()))
 	}
@@ -39,7 +40,7 @@ func Foreign(ours []labels.Label, theirs labels.Labels) (labels.Labels, error) {
 			return fmt.Errorf("%s has a value of %s that is longer than %d bytes", clip(name), clip(l.Name), maxLabelValue)
 		case !utf8.ValidString(l.Name) || !utf8.ValidString(l.Value):
 			return fmt.Errorf("%s has a label that is no UTF-8", clip(name))
-		case l.Name == labels.MetricName:
+		case l.Name == model.MetricNameLabel:
 			if strings.HasPrefix(l.Value, Own) {
 				l.Value = exported + l.Value
 			}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 )
@@ -81,7 +82,7 @@ func (l *limits) PreCreation(series labels.Labels) error {
 	if !l.begun {
 		return nil
 	}
-	own, owner := strings.HasPrefix(series.Get(labels.MetricName), Own), ownerOf(series)
+	own, owner := strings.HasPrefix(series.Get(model.MetricNameLabel), Own), ownerOf(series)
 	switch {
 	case own && l.total >= l.all+l.all/4, !own && l.total >= l.all:
 		l.refuse(owner, "metrics.series", l.all)
@@ -114,7 +115,7 @@ func (l *limits) PostCreation(series labels.Labels) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total++
-	if !strings.HasPrefix(series.Get(labels.MetricName), Own) {
+	if !strings.HasPrefix(series.Get(model.MetricNameLabel), Own) {
 		l.owners[ownerOf(series)]++
 	}
 }
@@ -125,7 +126,7 @@ func (l *limits) PostDeletion(gone map[chunks.HeadSeriesRef]labels.Labels) {
 	defer l.mu.Unlock()
 	for _, series := range gone {
 		l.total--
-		if strings.HasPrefix(series.Get(labels.MetricName), Own) {
+		if strings.HasPrefix(series.Get(model.MetricNameLabel), Own) {
 			continue
 		}
 		o := ownerOf(series)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 
@@ -49,7 +50,7 @@ func newReading(store *metrics.Store, t Target) *reading {
 		ours: append(t.Labels(), labels.Label{Name: metrics.LabelIndex, Value: strconv.Itoa(t.Instance.Index)}),
 	}
 	of := func(name string) *metrics.Series {
-		b := labels.NewBuilder(labels.FromStrings(labels.MetricName, name))
+		b := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, name))
 		for _, l := range r.ours {
 			b.Set(l.Name, l.Value)
 		}
@@ -194,9 +195,9 @@ var ourNames = map[string]bool{"up": true, "scrape_duration_seconds": true, "scr
 func (r *reading) named(p textparse.Parser) *metrics.Series {
 	var theirs labels.Labels
 	p.Labels(&theirs)
-	if name := theirs.Get(labels.MetricName); ourNames[name] {
+	if name := theirs.Get(model.MetricNameLabel); ourNames[name] {
 		b := labels.NewBuilder(theirs)
-		b.Set(labels.MetricName, "exported_"+name)
+		b.Set(model.MetricNameLabel, "exported_"+name)
 		theirs = b.Labels()
 	}
 	l, err := metrics.Foreign(r.ours, theirs)
