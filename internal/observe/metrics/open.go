@@ -32,6 +32,7 @@ const (
 	stripes     = 1 << 11
 	segment     = 16 << 20
 	chunkBuffer = 512 << 10
+	blockFile   = 32 << 20 // taken from the disk as a whole while a block is written
 )
 
 // asideDir has what could not be used; only the last is kept.
@@ -87,6 +88,7 @@ func (s *Store) try() (db *tsdb.DB, torn *Lost, err error) {
 	o.NoLockfile = true // the data folder has a lock
 	o.WALCompression = compression.Snappy
 	o.WALSegmentSize = segment
+	o.MaxBlockChunkSegmentSize = blockFile
 	o.StripeSize = stripes
 	o.HeadChunksWriteBufferSize = chunkBuffer
 	o.OutOfOrderTimeWindow = s.o.OutOfOrder.Milliseconds()
