@@ -252,8 +252,9 @@ func TestAttacksOnOneAppLeaveOthersAlone(t *testing.T) {
 	var attacking sync.WaitGroup
 	rounds := map[string]*atomic.Int64{}
 	for name, attack := range attacks() {
-		rounds[name] = new(atomic.Int64)
-		attacking.Go(func() { attack(attacker{ctx, a.addr, rounds[name]}) })
+		n := new(atomic.Int64)
+		rounds[name] = n
+		attacking.Go(func() { attack(attacker{ctx, a.addr, n}) })
 	}
 	var took []time.Duration
 	for begun := false; !begun; { // until each of them has been at it
