@@ -246,7 +246,7 @@ func killedAtEachCommit(t *testing.T, strategy *client.Strategy) {
 	op, err := p.Push(t.Context(), by, w.space, push("serve"))
 	p.done(t, op, err)
 	kills := 0
-	for n := int64(1); ; n++ {
+	for n := int64(1); ; n += everyCommit() {
 		in := push("serve " + []string{"a", "b"}[n%2])
 		in.Strategy = strategy
 		op, err := p.Push(t.Context(), by, w.space, in)
@@ -273,10 +273,19 @@ func killedAtEachCommit(t *testing.T, strategy *client.Strategy) {
 		}
 		kills++
 	}
-	if kills < 10 {
+	if int64(kills) < 10/everyCommit() {
 		t.Errorf("only %d commits: nothing was tried", kills)
 	}
 	t.Logf("%d commits", kills)
+}
+
+// everyCommit is 1, or what is left out where tests are to be short: the same
+// under the race detector takes minutes.
+func everyCommit() int64 {
+	if testing.Short() {
+		return 3
+	}
+	return 1
 }
 
 // untilEnd returns when an operation has ended or the platform is dead.

@@ -204,7 +204,7 @@ func TestKilledAtEachCommitAPushThatFailsIsTakenBack(t *testing.T) {
 	id := p.shop(t, w)
 	before := p.app(t, id)
 	kills := 0
-	for n := int64(1); ; n++ {
+	for n := int64(1); ; n += everyCommit() {
 		op, err := p.Push(t.Context(), by, w.space, bad())
 		if err != nil {
 			t.Fatal(err)
@@ -228,7 +228,7 @@ func TestKilledAtEachCommitAPushThatFailsIsTakenBack(t *testing.T) {
 		}
 		kills++
 	}
-	if kills < 10 {
+	if int64(kills) < 10/everyCommit() {
 		t.Errorf("only %d commits: nothing was tried", kills)
 	}
 	t.Logf("%d commits", kills)

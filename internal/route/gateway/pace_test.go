@@ -45,7 +45,9 @@ func TestPace(t *testing.T) {
 		})
 	}
 	off, p := Config{BodyRate: -1, BodyWindow: time.Minute}, pace{}
-	if p.slow(&off, time.Hour, 1) || p.slow(&off, time.Hour, 1) {
-		t.Error("a limit that is off strikes")
+	for range 2 { // the second wait fills the window
+		if p.slow(&off, time.Hour, 1) {
+			t.Error("a limit that is off strikes")
+		}
 	}
 }
