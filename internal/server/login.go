@@ -16,6 +16,7 @@ import (
 	"naru/internal/auth"
 	"naru/internal/config"
 	"naru/internal/run"
+	"naru/internal/serve"
 	"naru/internal/store"
 )
 
@@ -26,6 +27,7 @@ type loginDoor struct {
 	auth   *auth.Service
 	store  *store.Store
 	driver run.Driver
+	crew   *serve.Crew // starts instances
 }
 
 // LoginSocket is where the door is.
@@ -81,7 +83,11 @@ func (d *loginDoor) code(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *loginDoor) teardown(w http.ResponseWriter, r *http.Request) {
-	if err := d.driver.Teardown(r.Context()); err != nil {
+	err := d.crew.Halt(r.Context())
+	if err == nil {
+		err = d.driver.Teardown(r.Context())
+	}
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}

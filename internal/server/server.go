@@ -226,6 +226,15 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	// What starts instances ends before they are taken away for good.
+	crew := serve.NewCrew(
+		serve.Part{Name: "traffic", Run: traffic.Run},
+		serve.Part{Name: "keeper", Run: keeper.Run},
+		serve.Part{Name: "tasks", Run: oneOff.Run},
+		serve.Part{Name: "operations", Run: ops.Run},
+		serve.Part{Name: "watch", Run: delivery.Watch},
+		serve.Part{Name: "upkeep", Run: care.Run},
+	)
 	importer := logs.NewImporter(cfg.SpoolDir(), book, 200*time.Millisecond, log)
 	return serve.Ordered(ctx,
 		serve.Part{Name: "sockets", Run: o.Sockets.Serve},
@@ -238,13 +247,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "series", Run: seen.store.Run},
 		serve.Part{Name: "observe", Run: seen.rounds.Run},
 		serve.Part{Name: "scrape", Run: seen.apps.Run},
-		serve.Part{Name: "traffic", Run: traffic.Run},
-		serve.Part{Name: "keeper", Run: keeper.Run},
-		serve.Part{Name: "tasks", Run: oneOff.Run},
-		serve.Part{Name: "operations", Run: ops.Run},
-		serve.Part{Name: "watch", Run: delivery.Watch},
-		serve.Part{Name: "upkeep", Run: care.Run},
-		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver}).serve(loginLn)},
+		serve.Part{Name: "crew", Run: crew.Run},
+		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver, crew}).serve(loginLn)},
 		serve.Part{Name: "api", Run: web(apiLn, named(cfg, asked, handler), 10*time.Second)},
 		serve.Part{Name: "prometheus", Run: served(metricsLn, asked)},
 		serve.Part{Name: "ready", Run: func(ctx context.Context) error { return sayReady(ctx, o.Notify, gateways, cfg) }},
