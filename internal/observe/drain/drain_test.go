@@ -405,12 +405,17 @@ func TestRsyslog(t *testing.T) {
 	port := l.Addr().(*net.TCPAddr).Port
 	must(t, l.Close())
 	out := filepath.Join(dir, "out")
+	must(t, syscall.Mkfifo(out, 0o600))
+	written, err := os.OpenFile(out, os.O_RDWR|syscall.O_NONBLOCK, 0) // both ends, so that rsyslog finds a reader
+	must(t, err)
+	defer written.Close() //nolint:errcheck // it was only read from
+	must(t, written.SetReadDeadline(time.Now().Add(time.Minute)))
 	config := filepath.Join(dir, "rsyslog.conf")
 	must(t, os.WriteFile(config, fmt.Appendf(nil, `
 module(load="imtcp")
 input(type="imtcp" port="%d" address="127.0.0.1")
 template(name="t" type="string" string="%%hostname%%|%%app-name%%|%%procid%%|%%syslogseverity-text%%|%%structured-data%%|%%msg%%\n")
-action(type="omfile" file="%s" template="t" asyncWriting="off" flushOnTXEnd="on")
+action(type="ompipe" pipe="%s" template="t")
 `, port, out), 0o600))
 	var said bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program, "-n", "-f", config, "-i", filepath.Join(dir, "pid"))
@@ -425,17 +430,16 @@ action(type="omfile" file="%s" template="t" asyncWriting="off" flushOnTXEnd="on"
 	w.say(want...)
 	w.until(sent(250))
 	w.stop()
-	must(t, cmd.Process.Signal(syscall.SIGTERM)) // it writes what it has
-	_ = cmd.Wait()                               // ended by the signal
-	text, err := os.ReadFile(out)
-	must(t, err)
 	var got []string
-	for line := range strings.Lines(string(text)) {
-		if parts := strings.SplitN(strings.TrimSuffix(line, "\n"), "|", 6); len(parts) == 6 && parts[0] == "acme.prod.shop" && parts[2] == "[APP/PROC/WEB/2]" && parts[3] == "err" {
+	lines := bufio.NewScanner(written)
+	for len(got) < len(want) && lines.Scan() {
+		if parts := strings.SplitN(lines.Text(), "|", 6); len(parts) == 6 && parts[0] == "acme.prod.shop" && parts[2] == "[APP/PROC/WEB/2]" && parts[3] == "err" {
 			got = append(got, strings.TrimSpace(parts[5]))
 		}
 	}
+	must(t, cmd.Process.Signal(syscall.SIGTERM))
+	_ = cmd.Wait() // ended by the signal
 	if !slices.Equal(got, want) {
-		t.Errorf("rsyslog has %d lines of %d: %q; it said %s", len(got), len(want), text, &said)
+		t.Errorf("rsyslog has %d lines of %d: %q, %v; it said %s", len(got), len(want), got, lines.Err(), &said)
 	}
 }
