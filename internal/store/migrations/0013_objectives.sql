@@ -1,0 +1,1 @@
+-- What apps promise, and announced maintenance.

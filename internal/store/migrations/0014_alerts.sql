@@ -1,0 +1,1 @@
+-- Alerts on burning budgets, who is told, and what was told.

@@ -1,0 +1,1 @@
+-- Where apps' logs are passed on to.

@@ -1,0 +1,1 @@
+-- What happens at which remaining budget, and who overrode it.
