@@ -19,6 +19,7 @@ import (
 type Config struct {
 	Observer   Observer      // nil: what gateways report is dropped
 	Tripped    Tripped       // nil: trips of guards are dropped
+	Spans      Spans         // nil: spans are dropped
 	GatewayUID int           // a second user id that may connect; 0 or less: only our own
 	Interval   time.Duration // least time between two tables to one gateway: 50ms
 	Settle     time.Duration // after the start, time for gateways to dial again before anything counts as acked by all: 1s
@@ -58,6 +59,10 @@ type Observer interface {
 // most of them are known already. An error ends the stream: the gateway dials
 // again and says them once more.
 type Tripped func(ctx context.Context, trips []route.Trip) error
+
+// Spans takes the gateways' own spans of traces, under the terms of Observer.
+// Dropped are those that were lost since the last time.
+type Spans func(gateway string, spans []route.Span, dropped uint64)
 
 // Hub holds the newest table and the streams to all gateway processes.
 type Hub struct {
