@@ -187,6 +187,6 @@ func (f *Fields) Passable() []byte {
 // what it is must come before it.
 func MayTrail(name []byte) bool {
 	k := kindOf(name)
-	return !k.framing() && !k.Hop() && !k.From() && k != imitation && k != RequestID && k != Traceparent &&
+	return !k.framing() && !k.Hop() && !k.From() && k != imitation && k != RequestID && k != Traceparent && !k.Zipkin() &&
 		httpguts.ValidTrailerHeader(string(name))
 }

@@ -30,7 +30,9 @@ const (
 	B3        // b3
 	B3Trace   // X-B3-TraceId
 	B3Span    // X-B3-SpanId
+	B3Parent  // X-B3-ParentSpanId
 	B3Sampled // X-B3-Sampled
+	B3Flags   // X-B3-Flags
 	UserAgent
 	Referer
 	Accept
@@ -46,6 +48,9 @@ func (k Kind) framing() bool { return k == Host || k == ContentLength || k == Tr
 // Hop reports whether a field concerns one connection and is never passed on.
 func (k Kind) Hop() bool { return k >= TransferEncoding && k <= HTTP2Settings }
 
+// Zipkin reports whether a field is one of B3's.
+func (k Kind) Zipkin() bool { return k >= B3 && k <= B3Flags }
+
 // From reports whether a field says who came before us.
 func (k Kind) From() bool { return k >= ForwardedFor && k <= ForwardedFake }
 
@@ -59,7 +64,7 @@ var known = func() (out [20][]entry) {
 		"x-forwarded-for": ForwardedFor, "x-forwarded-host": ForwardedHost, "x-forwarded-proto": ForwardedProto,
 		"forwarded": ForwardedOther, "x-forwarded-port": ForwardedOther, "x-forwarded-prefix": ForwardedOther, "x-real-ip": ForwardedOther,
 		"x-request-id": RequestID, "traceparent": Traceparent, "tracestate": Tracestate, "b3": B3,
-		"x-b3-traceid": B3Trace, "x-b3-spanid": B3Span, "x-b3-sampled": B3Sampled,
+		"x-b3-traceid": B3Trace, "x-b3-spanid": B3Span, "x-b3-parentspanid": B3Parent, "x-b3-sampled": B3Sampled, "x-b3-flags": B3Flags,
 		"user-agent": UserAgent, "referer": Referer, "accept": Accept, "content-type": ContentType, "date": Date,
 	} {
 		out[len(name)] = append(out[len(name)], entry{name, k})
