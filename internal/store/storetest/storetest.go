@@ -66,6 +66,9 @@ func Suite(t *testing.T, open Opener) {
 		{"standing", standing},
 		{"forgetting", forgetting},
 		{"task events", taskEvents},
+		{"objectives", objectives},
+		{"probes", probes},
+		{"maintenance", maintenance},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
 	}
