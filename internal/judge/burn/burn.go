@@ -4,6 +4,7 @@ package burn
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"naru/internal/app"
@@ -57,16 +58,45 @@ func Weekly() Scheme {
 	return s
 }
 
+const week = 7 * 24 * time.Hour
+
 // SchemeOf is the scheme that suits a period: with the standard one a week's alerts
-// would come when next to nothing is spent.
+// would come when next to nothing is spent. In periods shorter than a week the
+// windows are as much shorter as the period is.
 func SchemeOf(period time.Duration) Scheme {
-	if period <= 14*24*time.Hour {
+	switch {
+	case period > 2*week:
+		return Standard()
+	case period >= week:
 		return Weekly()
 	}
-	return Standard()
+	s := Weekly()
+	for i := range s {
+		s[i].Long, s[i].Short = scaled(s[i].Long, period), scaled(s[i].Short, period)
+	}
+	return s
 }
 
-// DefaultFor is how long a condition must hold before it fires.
+// scaled is a window of a week's scheme in another period, to the second.
+func scaled(window, period time.Duration) time.Duration {
+	return max(time.Duration(float64(window)*float64(period)/float64(week)).Round(time.Second), time.Second)
+}
+
+// AtLeast is the scheme with windows that are not shorter than least: what is
+// counted every few seconds cannot be seen within less. The burn rates stay.
+func (s Scheme) AtLeast(least time.Duration) Scheme {
+	out := slices.Clone(s)
+	for i, p := range out {
+		if p.Long < least {
+			out[i].Long, out[i].Share = least, min(p.Share*float64(least)/float64(p.Long), 1)
+		}
+		out[i].Short = max(p.Short, least)
+	}
+	return out
+}
+
+// DefaultFor is how long a condition must hold before it fires, unless the short
+// window is shorter.
 const DefaultFor = time.Minute
 
 // ProvenBad is the number of bad events that prove trouble however few events there
@@ -96,7 +126,7 @@ func (s Scheme) Rules(target float64, period time.Duration, minEvents float64) (
 	var omitted []Omitted
 	for _, p := range s {
 		factor := p.Factor(period)
-		r := Rule{Pair: p, Factor: factor, Threshold: factor * (1 - target), For: DefaultFor, MinEvents: minEvents}
+		r := Rule{Pair: p, Factor: factor, Threshold: factor * (1 - target), For: min(DefaultFor, p.Short), MinEvents: minEvents}
 		switch {
 		case p.Long > period:
 			omitted = append(omitted, Omitted{p, fmt.Sprintf("its window of %s is longer than the period of %s", app.Days(p.Long), app.Days(period))})

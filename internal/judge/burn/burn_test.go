@@ -2,6 +2,7 @@ package burn_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -251,5 +252,35 @@ func TestOutageOverCounts(t *testing.T) {
 	}
 	if want := 4*time.Minute + 20*time.Second; resolved < want || resolved > want+12*time.Second { // 5 min less 13.44 % of it
 		t.Errorf("it resolved %s after the end, want %s", resolved, want)
+	}
+}
+
+// A period of half a day has a fourteenth of a week's windows, and the same burn
+// rates; none is shorter than what can be seen.
+func TestShortPeriods(t *testing.T) {
+	for name, tc := range map[string]struct {
+		scheme burn.Scheme
+		period time.Duration
+		want   []string
+	}{
+		"half a day": {burn.SchemeOf(12 * time.Hour), 12 * time.Hour, []string{
+			"page-quick 13.45 4m17s 21s 21s", "page-slow 3.5 25m43s 2m9s 1m0s", "ticket-quick 1.4 1h42m51s 8m34s 1m0s", "ticket-slow 0.98 5h8m34s 25m43s 1m0s",
+		}},
+		"an hour, counted every 15 s": {burn.SchemeOf(time.Hour).AtLeast(time.Minute), time.Hour, []string{
+			"page-quick 13.71 1m0s 1m0s 1m0s", "page-slow 3.488 2m9s 1m0s 1m0s", "ticket-quick 1.401 8m34s 1m0s 1m0s", "ticket-slow 0.9799 25m43s 2m9s 1m0s",
+		}},
+		"a week is a week": {burn.SchemeOf(7 * day).AtLeast(time.Minute), 7 * day, []string{
+			"page-quick 13.44 1h0m0s 5m0s 1m0s", "page-slow 3.5 6h0m0s 30m0s 1m0s", "ticket-quick 1.4 24h0m0s 2h0m0s 1m0s", "ticket-slow 0.98 72h0m0s 6h0m0s 1m0s",
+		}},
+	} {
+		rules, omitted := tc.scheme.Rules(0.99, tc.period, -1)
+		if len(omitted) > 0 {
+			t.Errorf("%s: left out are %v", name, omitted)
+		}
+		for i, r := range rules {
+			if got := fmt.Sprintf("%s %.4g %s %s %s", r.Name, r.Factor, r.Long, r.Short, r.For); got != tc.want[i] {
+				t.Errorf("%s: got %s, want %s", name, got, tc.want[i])
+			}
+		}
 	}
 }

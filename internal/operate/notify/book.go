@@ -76,8 +76,39 @@ func ReadBook(data []byte) (*Book, error) {
 	return b, nil
 }
 
+// rebase takes times that are further ahead than any wait back to now: a clock was
+// set back while nobody was here.
+func (b *Book) rebase(t Timing, now time.Time) {
+	longest := max(t.Wait, t.Interval, t.Repeat, t.Retry.Max, time.Hour)
+	for _, g := range b.Groups {
+		if g.Last.After(now) {
+			g.Last = now
+		}
+		if g.Due.After(now.Add(longest)) {
+			g.Due = now
+		}
+	}
+}
+
+// keep forgets the groups of other receivers and reports whether there were any.
+func (b *Book) keep(receivers map[string]Sender) (forgot bool) {
+	for key, g := range b.Groups {
+		if _, ok := receivers[g.Receiver]; !ok {
+			delete(b.Groups, key)
+			forgot = true
+		}
+	}
+	return forgot
+}
+
 // Put takes in that an alert began, changed or ended, for one receiver.
 func (b *Book) Put(receiver string, by []string, a Alert, t Timing, now time.Time) error {
+	_, err := b.put(receiver, by, a, t, now)
+	return err
+}
+
+// put is Put; it reports whether there is something new to tell.
+func (b *Book) put(receiver string, by []string, a Alert, t Timing, now time.Time) (news bool, err error) {
 	labels := map[string]string{}
 	for _, name := range by {
 		labels[name] = a.Labels[name]
@@ -86,10 +117,10 @@ func (b *Book) Put(receiver string, by []string, a Alert, t Timing, now time.Tim
 	g := b.Groups[key]
 	if g == nil {
 		if a.Status() == Resolved {
-			return nil // nobody was told that it began
+			return false, nil // nobody was told that it began
 		}
 		if b.size() >= MaxEntries {
-			return fault.New(fault.TooLarge, "alerts", "%d alerts are waiting or firing, no more are taken", MaxEntries)
+			return false, fault.New(fault.TooLarge, "alerts", "%d alerts are waiting or firing, no more are taken", MaxEntries)
 		}
 		g = &Group{Receiver: receiver, Labels: labels, Entries: map[string]Entry{}, Due: now.Add(t.Wait)}
 		b.Groups[key] = g
@@ -97,17 +128,17 @@ func (b *Book) Put(receiver string, by []string, a Alert, t Timing, now time.Tim
 	e, had := g.Entries[a.Fingerprint()]
 	switch {
 	case !had && a.Status() == Resolved:
-		return nil
+		return false, nil
 	case !had && b.size() >= MaxEntries:
-		return fault.New(fault.TooLarge, "alerts", "%d alerts are waiting or firing, no more are taken", MaxEntries)
+		return false, fault.New(fault.TooLarge, "alerts", "%d alerts are waiting or firing, no more are taken", MaxEntries)
 	case had && a.Status() == Resolved && !e.Tried:
 		delete(g.Entries, a.Fingerprint())
 		if len(g.Entries) == 0 && g.Last.IsZero() {
 			delete(b.Groups, key)
 		}
-		return nil
+		return true, nil
 	}
-	news := !had || e.Alert.Status() != a.Status()
+	news = !had || e.Alert.Status() != a.Status()
 	e.Alert = a
 	g.Entries[a.Fingerprint()] = e
 	if news && g.Tries == 0 {
@@ -122,7 +153,7 @@ func (b *Book) Put(receiver string, by []string, a Alert, t Timing, now time.Tim
 			g.Due = soon
 		}
 	}
-	return nil
+	return news, nil
 }
 
 func (b *Book) size() int {

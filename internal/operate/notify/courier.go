@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -62,18 +63,27 @@ type Courier struct {
 	set  Settings
 	book *Book
 	busy map[string]bool // receivers with a message on its way
+
+	dirty bool // the book has something that is not kept
 }
 
-// New makes a courier that goes on with a book; NewBook begins.
+// New makes a courier that goes on with a book; NewBook begins. Times in the book
+// that are too far ahead, because a clock was set back meanwhile, become now.
 func New(set Settings, book *Book, keep Keeper, log *slog.Logger) *Courier {
+	book.rebase(set.Timing, time.Now())
 	return &Courier{keep: keep, log: log, wake: make(chan struct{}, 1), set: set, book: book, busy: map[string]bool{}}
 }
 
-// Set replaces the settings.
-func (c *Courier) Set(set Settings) {
+// Set replaces the settings. What receivers that are not among them were to be told
+// is forgotten.
+func (c *Courier) Set(ctx context.Context, set Settings) {
 	c.mu.Lock()
 	c.set = set
+	forgot := c.book.keep(set.Receivers)
 	c.mu.Unlock()
+	if forgot {
+		c.saved(ctx)
+	}
 	c.nudge()
 }
 
@@ -84,21 +94,32 @@ func (c *Courier) nudge() {
 	}
 }
 
-// Tell takes in that an alert began, changed or ended. It is kept when Tell returns.
-func (c *Courier) Tell(ctx context.Context, a Alert) error {
-	if err := c.put(a, time.Now()); err != nil {
-		return err
+// Tell takes in that alerts began, changed or ended. What is news is kept when Tell
+// returns; the same told again is none. An error that is no fault means that it
+// could not be kept: tell it again.
+func (c *Courier) Tell(ctx context.Context, alerts ...Alert) error {
+	var full error
+	news := false
+	c.mu.Lock()
+	for _, a := range alerts {
+		one, err := c.put(a, time.Now())
+		news = news || one || c.dirty
+		full = cmp.Or(full, err)
+	}
+	c.dirty = news
+	c.mu.Unlock()
+	if !news {
+		return full
 	}
 	c.nudge()
 	if err := c.save(ctx); err != nil {
-		return fmt.Errorf("keep alert %s: %w", a.Name(), err)
+		return fmt.Errorf("keep alerts: %w", err)
 	}
-	return nil
+	return full
 }
 
-func (c *Courier) put(a Alert, now time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// put enters an alert for all who are to be told of it; mu is held.
+func (c *Courier) put(a Alert, now time.Time) (news bool, full error) {
 	told := map[string]bool{}
 	for _, r := range c.set.Routes {
 		if !covers(r.Matchers, a.Labels) {
@@ -113,12 +134,12 @@ func (c *Courier) put(a Alert, now time.Time) error {
 				continue
 			}
 			told[name] = true
-			if err := c.book.Put(name, by, a, c.set.Timing, now); err != nil {
-				return err
-			}
+			one, err := c.book.put(name, by, a, c.set.Timing, now)
+			news = news || one
+			full = cmp.Or(full, err)
 		}
 	}
-	return nil
+	return news, full
 }
 
 func (c *Courier) save(ctx context.Context) error {
@@ -126,11 +147,18 @@ func (c *Courier) save(ctx context.Context) error {
 	defer c.saving.Unlock()
 	c.mu.Lock()
 	data, err := json.Marshal(c.book)
+	c.dirty = false
 	c.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("write book: %w", err)
 	}
-	return c.keep.Save(context.WithoutCancel(ctx), data)
+	if err := c.keep.Save(context.WithoutCancel(ctx), data); err != nil {
+		c.mu.Lock()
+		c.dirty = true
+		c.mu.Unlock()
+		return err
+	}
+	return nil
 }
 
 func (c *Courier) saved(ctx context.Context) {

@@ -277,7 +277,7 @@ func TestSilences(t *testing.T) {
 		tell(t, c, known)
 		time.Sleep(time.Minute) // told
 		set.Silences = []notify.Silence{{Matchers: []notify.Matcher{{Label: "app", Op: "=", Value: "shop"}}, From: time.Now(), To: time.Now().Add(time.Hour)}}
-		c.Set(set)
+		c.Set(t.Context(), set)
 		tell(t, c, news) // held back
 		time.Sleep(30 * time.Minute)
 		tell(t, c, over(known)) // the end of what was told is told
@@ -434,5 +434,82 @@ func TestRoutes(t *testing.T) {
 		if !slices.ContainsFunc(mail.log, func(l notify.Delivery) bool { return l.Receiver == "nobody" && l.Final }) {
 			t.Errorf("nobody was told that nobody is there: %+v", mail.log)
 		}
+	})
+}
+
+// What a receiver that is gone was to be told is forgotten, also after a crash.
+func TestAReceiverThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, other, begin := &desk{}, &desk{}, time.Now()
+		set := settings(map[string]notify.Sender{"team": d, "other": other})
+		c := run(t, set, notify.NewBook(), d)
+		tell(t, c, now(alert("a", "shop", "page")))
+		time.Sleep(time.Minute)
+		c.Set(t.Context(), settings(map[string]notify.Sender{"other": other}))
+		time.Sleep(10 * time.Hour)
+		synctest.Wait()
+		expect(t, d.titles(begin), []string{"30s [FIRING:1] shop"})
+		expect(t, other.titles(begin), []string{"30s [FIRING:1] shop", "4h0m30s [FIRING:1] shop", "8h0m30s [FIRING:1] shop"})
+		if kept := string(d.kept); strings.Contains(kept, `"receiver":"team"`) || !strings.Contains(kept, `"receiver":"other"`) {
+			t.Errorf("kept is %s", kept)
+		}
+	})
+}
+
+// The same told again writes nothing; what could not be kept is kept when it is
+// told again.
+func TestOnlyNewsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &keeper{}
+		c := notify.New(settings(map[string]notify.Sender{"team": &desk{}}), notify.NewBook(), k, quiet())
+		a, b := now(alert("a", "shop", "page")), now(alert("b", "shop", "page"))
+		tell(t, c, a)
+		tell(t, c, a)
+		if k.saves != 1 {
+			t.Errorf("%d saves of the same, want 1", k.saves)
+		}
+		k.fail = errors.New("the disk is full")
+		if err := c.Tell(t.Context(), a, b); err == nil || fault.Of(err).Kind != fault.Internal {
+			t.Errorf("it could not be kept: %v", err)
+		}
+		k.fail = nil
+		tell(t, c, a)
+		if k.saves != 2 || !strings.Contains(k.kept, `"alertname":"b"`) {
+			t.Errorf("%d saves; kept is %s", k.saves, k.kept)
+		}
+	})
+}
+
+type keeper struct {
+	saves int
+	kept  string
+	fail  error
+}
+
+func (k *keeper) Save(_ context.Context, book []byte) error {
+	if k.fail == nil {
+		k.saves++
+		k.kept = string(book)
+	}
+	return k.fail
+}
+
+func (k *keeper) Delivered(context.Context, notify.Delivery) error { return nil }
+
+// A book that was written before the clock was set back is not waited for.
+func TestABookFromTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, begin := &desk{}, time.Now()
+		book := notify.NewBook()
+		a := alert("a", "shop", "page")
+		a.Started = begin.Add(1000 * time.Hour)
+		set := settings(map[string]notify.Sender{"team": d})
+		if err := book.Put("team", []string{"app"}, a, set.Timing, a.Started); err != nil {
+			t.Fatal(err)
+		}
+		run(t, set, book, d)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		expect(t, d.titles(begin), []string{"0s [FIRING:1] shop"})
 	})
 }

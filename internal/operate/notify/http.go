@@ -20,18 +20,18 @@ import (
 // SendTimeout bounds one try.
 const SendTimeout = 15 * time.Second
 
-// post sends JSON. The address is a secret: with many receivers who knows it may
-// write there, so errors name only its host.
-func post(ctx context.Context, client *http.Client, to secret.Secret, body any, header http.Header, secrets ...secret.Secret) error {
+// post sends JSON and returns what was answered. The address is a secret: with many
+// receivers who knows it may write there, so errors name only its host.
+func post(ctx context.Context, client *http.Client, to secret.Secret, body any, header http.Header, secrets ...secret.Secret) (string, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
-		return Permanent(fmt.Errorf("write message: %w", err))
+		return "", Permanent(fmt.Errorf("write message: %w", err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, SendTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.Reveal(), bytes.NewReader(data))
 	if err != nil {
-		return Permanent(errors.New("the address of the receiver is none"))
+		return "", Permanent(errors.New("the address of the receiver is none"))
 	}
 	for name, values := range header {
 		req.Header[name] = values
@@ -40,19 +40,20 @@ func post(ctx context.Context, client *http.Client, to secret.Secret, body any, 
 	req.Header.Set("User-Agent", "naru")
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("post to %s: %w", req.URL.Host, bare(err))
+		return "", fmt.Errorf("post to %s: %w", req.URL.Host, bare(err))
 	}
 	defer resp.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(resp.Body, 1024))
+	words := hidden(string(said), append(secrets, to))
 	if err == nil && resp.StatusCode/100 == 2 {
-		return nil
+		return fmt.Sprintf("%s: %d %s%s", req.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode), words), nil
 	}
 	err = answered{status: resp.StatusCode, wait: retryAfter(resp.Header.Get("Retry-After"))}
-	err = fmt.Errorf("post to %s: %w%s", req.URL.Host, err, hidden(string(said), append(secrets, to)))
+	err = fmt.Errorf("post to %s: %w%s", req.URL.Host, err, words)
 	if s := resp.StatusCode; s/100 == 4 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout && s != http.StatusTooEarly {
-		return Permanent(err)
+		return "", Permanent(err)
 	}
-	return err
+	return "", err
 }
 
 // bare takes the address out of what the client says.

@@ -92,26 +92,33 @@ func NewMail(server MailServer, to []string) (*Mail, error) {
 	return m, nil
 }
 
-var _ Sender = (*Mail)(nil)
+var _ Trier = (*Mail)(nil)
 
 // Send delivers one mail to all addresses, or to none.
 func (m *Mail) Send(ctx context.Context, msg Message) error {
+	_, err := m.Try(ctx, msg)
+	return err
+}
+
+// Try is Send, with what the server said when it took the mail.
+func (m *Mail) Try(ctx context.Context, msg Message) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*SendTimeout)
 	defer cancel()
 	client, err := m.dial(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer client.Close()
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	defer stop()
-	if err := m.speak(client, msg); err != nil {
+	said, err := m.speak(client, msg)
+	if err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return m.judged(err)
+		return "", m.judged(err)
 	}
-	return nil
+	return m.server.Address + hidden(said, []secret.Secret{m.server.Password}), nil
 }
 
 func (m *Mail) dial(ctx context.Context) (*smtp.Client, error) {
@@ -148,52 +155,69 @@ func (m *Mail) tls(host string) *tls.Config {
 	return cfg
 }
 
-func (m *Mail) speak(c *smtp.Client, msg Message) error {
+func (m *Mail) speak(c *smtp.Client, msg Message) (said string, _ error) {
 	hello := m.server.Hello
 	if hello == "" {
 		hello = "localhost"
 	}
 	if err := c.Hello(hello); err != nil {
-		return err
+		return "", err
 	}
 	host, _, _ := net.SplitHostPort(m.server.Address)
 	if m.server.Security == StartTLS {
 		if ok, _ := c.Extension("STARTTLS"); !ok {
-			return errors.New("the server does not offer STARTTLS, and nothing is sent in clear")
+			return "", errors.New("the server does not offer STARTTLS, and nothing is sent in clear")
 		}
 		if err := c.StartTLS(m.tls(host)); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if m.server.User != "" {
 		if err := m.auth(c, host); err != nil {
-			return err
+			return "", err
 		}
 	}
 	from, err := mail.ParseAddress(m.server.From)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := c.Mail(from.Address); err != nil {
-		return err
+		return "", err
 	}
 	for _, to := range m.to {
 		if err := c.Rcpt(to); err != nil {
-			return fmt.Errorf("%s: %w", to, err)
+			return "", fmt.Errorf("%s: %w", to, err)
 		}
 	}
-	w, err := c.Data()
+	said, err = deliver(c.Text, mailText(msg, *from, m.to, m.now()))
 	if err != nil {
-		return err
-	}
-	if _, err := w.Write(mailText(msg, *from, m.to, m.now())); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil { // the server has taken it, or not
-		return err
+		return "", err
 	}
 	_ = c.Quit() // it is delivered already
-	return nil
+	return said, nil
+}
+
+// deliver is DATA of package smtp, which keeps to itself what the server says.
+func deliver(c *textproto.Conn, text []byte) (said string, err error) {
+	ask, err := c.Cmd("DATA")
+	if err != nil {
+		return "", err
+	}
+	c.StartResponse(ask)
+	_, _, err = c.ReadResponse(354)
+	c.EndResponse(ask)
+	if err != nil {
+		return "", err
+	}
+	w := c.DotWriter()
+	if _, err := w.Write(text); err != nil {
+		return "", err
+	}
+	if err := w.Close(); err != nil {
+		return "", err
+	}
+	code, said, err := c.ReadResponse(250) // the server has taken it, or not
+	return fmt.Sprintf("%d %s", code, said), err
 }
 
 // auth takes the first way that the server offers and we know.

@@ -34,6 +34,11 @@ const (
 	LabelObjective = "objective"
 )
 
+// Labels are the names of all labels that alerts of ours have.
+func Labels() []string {
+	return []string{LabelName, LabelSeverity, LabelOrg, LabelSpace, LabelApp, LabelObjective}
+}
+
 // Alert is one thing to tell. Alerts with the same labels are the same alert.
 type Alert struct {
 	Labels  map[string]string
@@ -139,6 +144,12 @@ func ordered(alerts []Alert) []Alert {
 // Permanent; all others are tried again.
 type Sender interface {
 	Send(ctx context.Context, m Message) error
+}
+
+// Trier is a Sender that also tells what the receiver said when it took a message:
+// at most a line, never a secret. All senders of this package are.
+type Trier interface {
+	Try(ctx context.Context, m Message) (said string, err error)
 }
 
 // permanent is an error that trying again does not mend.

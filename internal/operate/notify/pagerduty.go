@@ -29,8 +29,6 @@ func NewPagerDuty(client *http.Client, url string, key secret.Secret) *PagerDuty
 	return &PagerDuty{client, secret.New(url), key}
 }
 
-var _ Sender = (*PagerDuty)(nil)
-
 type pdEvent struct {
 	RoutingKey  string     `json:"routing_key"`
 	EventAction string     `json:"event_action"` // trigger, resolve
@@ -57,15 +55,25 @@ type pdLink struct {
 	Text string `json:"text"`
 }
 
+var _ Trier = (*PagerDuty)(nil)
+
 // Send sends an event for each alert. They carry keys, so that sending them all
 // again after one of them failed opens nothing twice.
 func (p *PagerDuty) Send(ctx context.Context, m Message) error {
+	_, err := p.Try(ctx, m)
+	return err
+}
+
+// Try is Send, with what was answered to the last event.
+func (p *PagerDuty) Try(ctx context.Context, m Message) (said string, _ error) {
 	var errs []error
 	mends := false
 	for _, a := range m.Alerts {
 		e := pdOf(m, a)
 		e.RoutingKey = p.key.Reveal()
-		if err := post(ctx, p.client, p.url, e, nil, p.key); err != nil {
+		answer, err := post(ctx, p.client, p.url, e, nil, p.key)
+		said = answer
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s %s: %w", e.EventAction, a.Name(), err))
 			mends = mends || !IsPermanent(err)
 		}
@@ -75,11 +83,11 @@ func (p *PagerDuty) Send(ctx context.Context, m Message) error {
 	}
 	if err := errors.Join(errs...); err != nil {
 		if mends {
-			return retried{err}
+			return "", retried{err}
 		}
-		return Permanent(err)
+		return "", Permanent(err)
 	}
-	return nil
+	return said, nil
 }
 
 // retried hides that some of several errors are permanent: the others are not.

@@ -209,3 +209,24 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatReceiversSay(t *testing.T) {
+	r := newReceiver(t, func(w http.ResponseWriter, _ int) { _, _ = io.WriteString(w, "ok, by /SECRET-PATH") })
+	url := secret.New(r.URL + "/SECRET-PATH")
+	host := strings.TrimPrefix(r.URL, "http://")
+	box := openMailbox(t, notify.StartTLS, func(*mailbox) {})
+	for name, tc := range map[string]struct {
+		to   notify.Trier
+		want string
+	}{
+		"webhook":   {notify.NewWebhook(client(), url, secret.Secret{}), host + ": 200 OK: ok, by ***"},
+		"Slack":     {notify.NewSlack(client(), url), host + ": 200 OK: ok, by ***"},
+		"PagerDuty": {notify.NewPagerDuty(client(), url.Reveal(), secret.New("KEY")), host + ": 200 OK: ok, by ***"},
+		"mail":      {newMail(t, box.server(notify.StartTLS), "team@example.com"), box.address + ": 250 2.0.0 OK: queued"},
+	} {
+		said, err := tc.to.Try(t.Context(), message(alert("profile", "shop", "page")))
+		if err != nil || said != tc.want {
+			t.Errorf("%s said %q, %v, want %q", name, said, err, tc.want)
+		}
+	}
+}

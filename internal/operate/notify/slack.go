@@ -20,8 +20,6 @@ type Slack struct {
 // NewSlack makes one.
 func NewSlack(client *http.Client, url secret.Secret) *Slack { return &Slack{client, url} }
 
-var _ Sender = (*Slack)(nil)
-
 type slackMessage struct {
 	Text        string            `json:"text"`
 	Attachments []slackAttachment `json:"attachments"`
@@ -43,8 +41,16 @@ const (
 	slackAlerts = 10
 )
 
+var _ Trier = (*Slack)(nil)
+
 // Send posts one message.
 func (s *Slack) Send(ctx context.Context, m Message) error {
+	_, err := s.Try(ctx, m)
+	return err
+}
+
+// Try is Send, with what was answered.
+func (s *Slack) Try(ctx context.Context, m Message) (string, error) {
 	return post(ctx, s.client, s.url, slackOf(m), nil)
 }
 

@@ -21,8 +21,6 @@ func NewWebhook(client *http.Client, url, token secret.Secret) *Webhook {
 	return &Webhook{client, url, token}
 }
 
-var _ Sender = (*Webhook)(nil)
-
 type webhookMessage struct {
 	Version           string            `json:"version"`
 	GroupKey          string            `json:"groupKey"`
@@ -49,8 +47,16 @@ type webhookAlert struct {
 // MaxAlerts is the most alerts of one message; the rest is counted.
 const MaxAlerts = 100
 
+var _ Trier = (*Webhook)(nil)
+
 // Send posts one message.
 func (w *Webhook) Send(ctx context.Context, m Message) error {
+	_, err := w.Try(ctx, m)
+	return err
+}
+
+// Try is Send, with what was answered.
+func (w *Webhook) Try(ctx context.Context, m Message) (string, error) {
 	header := http.Header{}
 	if !w.token.IsZero() {
 		header.Set("Authorization", "Bearer "+w.token.Reveal())
