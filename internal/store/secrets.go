@@ -98,7 +98,16 @@ func (s *Store) SealedNotWith(ctx context.Context, keyID string, limit int) ([]v
 	if err := q.Scan(ctx); err != nil {
 		return nil, fmt.Errorf("list sealed values: %w", err)
 	}
-	return append(out, each(certificates, certificateRow.sealed)...), nil
+	out = append(out, each(certificates, certificateRow.sealed)...)
+	if len(out) == limit {
+		return out, nil
+	}
+	var drains []drainRow
+	q = s.read(ctx).NewSelect().Model(&drains).Where("sealed NOT LIKE ?", like).Order("id").Limit(int64(limit - len(out)))
+	if err := q.Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list sealed values: %w", err)
+	}
+	return append(out, each(drains, drainRow.sealed)...), nil
 }
 
 // Reseal replaces a sealed value by one of the same content, sealed anew. It
@@ -111,6 +120,8 @@ func (s *Store) Reseal(ctx context.Context, old vault.Sealed, value string) erro
 			q = t.NewUpdate().Model((*secretRow)(nil)).Where("app_id = ? AND name = ?", old.App, old.Name)
 		case old.OfCertificate():
 			q = t.NewUpdate().Model((*certificateRow)(nil)).Where("space_id = ? AND host = ?", old.Space, old.Host)
+		case old.OfDrain():
+			q = t.NewUpdate().Model((*drainRow)(nil)).Where("space_id = ? AND id = ?", old.Space, old.Host)
 		default:
 			q = t.NewUpdate().Model((*credentialRow)(nil)).Where("space_id = ? AND host = ? AND kind = ?", old.Space, old.Host, old.Kind)
 		}

@@ -9,6 +9,8 @@ import (
 	"naru/internal/app"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/observe/drain"
+	"naru/internal/observe/logs"
 	"naru/internal/pipeline/operation"
 	"naru/internal/secret"
 )
@@ -28,6 +30,11 @@ type Store interface {
 	Certificates(ctx context.Context, space app.SpaceID) ([]Certificate, error)
 	ServedCertificates(ctx context.Context) (all []Certificate, sealed []string, err error)
 	DeleteCertificate(ctx context.Context, space app.SpaceID, host string, evs ...event.Event) error
+
+	// AddDrain fills in Created; begin says behind which line each app's log is
+	// passed on. A name that the space has is a Conflict.
+	AddDrain(ctx context.Context, d drain.Declared, sealed string, begin map[app.ID]logs.Cursor, evs ...event.Event) (drain.Declared, error)
+	DrainTarget(ctx context.Context, d drain.ID) (string, error)
 
 	// SealedNotWith returns up to limit values that another key sealed.
 	SealedNotWith(ctx context.Context, keyID string, limit int) ([]Sealed, error)

@@ -1,5 +1,6 @@
 // Package vault keeps sealed what people entrust to naru: the secret settings of
-// apps, the credentials of git hosts and registries, and keys of certificates.
+// apps, the credentials of git hosts and registries, keys of certificates, and
+// where logs are drained to.
 package vault
 
 import (
@@ -30,7 +31,7 @@ type Credential struct {
 }
 
 // Sealed is a sealed value and what it belongs to: either a setting of an app
-// (App and Name), or a credential or certificate (Space, Host and Kind).
+// (App and Name), or a credential, certificate or drain (Space, Host and Kind).
 type Sealed struct {
 	App  app.ID
 	Name string

@@ -92,13 +92,13 @@ func Shown(text string) string {
 }
 
 // New makes the sender of a receiver that Check has read. Each attempt may take
-// as long as timeout.
-func New(u *url.URL, way Way, timeout time.Duration) Sender {
+// as long as timeout. header are fields that go with OTLP's requests.
+func New(u *url.URL, header map[string]string, way Way, timeout time.Duration) Sender {
 	switch Kind(u.Scheme) {
 	case Syslog:
 		return &syslog{address: u.Host, connect: way.Dial, timeout: timeout}
 	case SyslogTLS:
 		return &syslog{address: u.Host, connect: way.dialTLS(u.Hostname()), timeout: timeout}
 	}
-	return newOTLP(u, way, timeout)
+	return newOTLP(u, header, way, timeout)
 }

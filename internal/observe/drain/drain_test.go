@@ -79,7 +79,7 @@ func (w *world) run(url string, way drain.Way, at drain.State) {
 	u, err := drain.Check(url)
 	must(w.t, err)
 	d := &drain.Drain{
-		From: from, App: "a", To: drain.New(u, way, 10*time.Second), Log: slog.New(slog.DiscardHandler), Clock: time.Now,
+		From: from, App: "a", To: drain.New(u, nil, way, 10*time.Second), Log: slog.New(slog.DiscardHandler), Clock: time.Now,
 		Limits: drain.Limits{Lines: 100, Bytes: 1 << 20, Retry: backoff.Policy{First: time.Millisecond, Max: 5 * time.Millisecond}},
 		Save: func(_ context.Context, s drain.State) error {
 			w.saved <- s

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,14 +28,15 @@ import (
 type otlp struct {
 	url     string
 	user    *url.Userinfo
+	header  map[string]string
 	client  http.Client
 	timeout time.Duration
 }
 
-func newOTLP(u *url.URL, way Way, timeout time.Duration) *otlp {
+func newOTLP(u *url.URL, header map[string]string, way Way, timeout time.Duration) *otlp {
 	to := *u
 	to.Scheme, to.User = strings.TrimPrefix(u.Scheme, "otlp+"), nil
-	return &otlp{to.String(), u.User, http.Client{Transport: way.transport(), CheckRedirect: func(*http.Request, []*http.Request) error {
+	return &otlp{to.String(), u.User, header, http.Client{Transport: way.transport(), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // logs go where they were sent, and nowhere else
 	}}, timeout}
 }
@@ -68,9 +70,16 @@ func (o *otlp) Send(ctx context.Context, from Source, lines []logs.Line) error {
 		password, _ := o.user.Password()
 		r.SetBasicAuth(o.user.Username(), password)
 	}
+	for name, value := range o.header {
+		r.Header.Set(name, value)
+	}
 	res, err := o.client.Do(r)
 	if err != nil {
-		return fmt.Errorf("send: %w", err)
+		var of *url.Error
+		if errors.As(err, &of) { // it shows the whole URL
+			err = of.Err
+		}
+		return fmt.Errorf("send to %s: %w", r.URL.Host, err)
 	}
 	defer res.Body.Close() //nolint:errcheck // it was only read from
 	answer, err := io.ReadAll(io.LimitReader(res.Body, answerBytes))
@@ -80,10 +89,34 @@ func (o *otlp) Send(ctx context.Context, from Source, lines []logs.Line) error {
 	switch {
 	case res.StatusCode/100 == 2:
 		return refused(answer)
-	case res.StatusCode == 400: // what cannot be read once cannot be read later either
+	case res.StatusCode == http.StatusRequestEntityTooLarge && len(lines) > 1:
+		return o.halves(ctx, from, lines)
+	case res.StatusCode == 400 || res.StatusCode == http.StatusRequestEntityTooLarge: // what cannot be read once cannot be read later either
 		return fault.New(fault.Invalid, "", "the receiver refused the lines: %s", res.Status)
 	}
-	return fmt.Errorf("send: the receiver answered %s", res.Status)
+	return fmt.Errorf("send to %s: the receiver answered %s", r.URL.Host, res.Status)
+}
+
+// halves sends in two what was too large at once. What was taken of it is not to
+// be sent again, so that all which is refused for good is counted.
+func (o *otlp) halves(ctx context.Context, from Source, lines []logs.Line) error {
+	refused := &Rejected{}
+	for _, half := range [...][]logs.Line{lines[:len(lines)/2], lines[len(lines)/2:]} {
+		err := o.Send(ctx, from, half)
+		var some *Rejected
+		switch {
+		case errors.As(err, &some):
+			refused.Lines, refused.Reason = refused.Lines+some.Lines, some.Reason
+		case fault.Is(err, fault.Invalid):
+			refused.Lines, refused.Reason = refused.Lines+int64(len(half)), err.Error()
+		case err != nil:
+			return err
+		}
+	}
+	if refused.Lines > 0 {
+		return refused
+	}
+	return nil
 }
 
 // refused says what a receiver that took a request did not take of it: those

@@ -37,7 +37,9 @@ type Drain struct {
 	Filter *search.Expr // nil: all
 	To     Sender
 	Limits Limits
+	Turn   func(ctx context.Context) (done func(), err error) // waits until a page may be read and sent; nil: always
 	Save   func(ctx context.Context, s State) error
+	Passed func(lines int64, why string) // told of lines of the app that were left out; nil: nobody
 	Log    *slog.Logger
 	Clock  func() time.Time
 }
@@ -64,7 +66,7 @@ func (d *Drain) Run(ctx context.Context, book Book, at State) error {
 	}
 	tries := 0
 	for ctx.Err() == nil {
-		more, err := d.step(ctx, book, &at)
+		more, err := d.turn(ctx, book, &at)
 		if ctx.Err() != nil {
 			break
 		}
@@ -86,6 +88,18 @@ func (d *Drain) Run(ctx context.Context, book Book, at State) error {
 	return nil
 }
 
+// turn is a step when it is its turn.
+func (d *Drain) turn(ctx context.Context, book Book, at *State) (more bool, err error) {
+	if d.Turn != nil {
+		done, err := d.Turn(ctx)
+		if err != nil {
+			return false, err
+		}
+		defer done()
+	}
+	return d.step(ctx, book, at)
+}
+
 // step passes one page on.
 func (d *Drain) step(ctx context.Context, book Book, at *State) (more bool, err error) {
 	page, err := book.Read(ctx, logs.Query{App: d.App, After: at.Cursor, Search: d.Filter, Limit: d.Limits.Lines, Bytes: d.Limits.Bytes})
@@ -93,11 +107,12 @@ func (d *Drain) step(ctx context.Context, book Book, at *State) (more bool, err 
 		return false, err
 	}
 	if page.Next == at.Cursor {
-		return false, nil
+		return false, d.astray(ctx, book, at)
 	}
 	next := *at
 	next.Cursor, next.Failing = page.Next, time.Time{}
 	next.Dropped += page.Gap
+	lost, why := page.Gap, "the log did not keep them so long"
 	if len(page.Lines) > 0 {
 		err := d.To.Send(ctx, d.From, page.Lines)
 		var some *Rejected
@@ -105,8 +120,10 @@ func (d *Drain) step(ctx context.Context, book Book, at *State) (more bool, err 
 		case errors.As(err, &some):
 			next.Dropped, next.Error = next.Dropped+some.Lines, some.Error()
 			next.Sent += int64(len(page.Lines)) - some.Lines
+			lost, why = refusedOf(page.Lines, some.Lines), some.Error()
 		case fault.Is(err, fault.Invalid):
 			next.Dropped, next.Error = next.Dropped+int64(len(page.Lines)), err.Error()
+			lost, why = refusedOf(page.Lines, int64(len(page.Lines))), err.Error()
 		case err != nil:
 			return false, err
 		default:
@@ -117,7 +134,39 @@ func (d *Drain) step(ctx context.Context, book Book, at *State) (more bool, err 
 		return false, fmt.Errorf("note how far a log was drained: %w", err)
 	}
 	*at = next
+	if lost > 0 && d.Passed != nil {
+		d.Passed(lost, why)
+	}
 	return page.More, nil
+}
+
+// refusedOf is how many lines were refused, as far as it is to be told: of naru's
+// own lines it is not, or the telling would be refused, and told, without end.
+func refusedOf(lines []logs.Line, n int64) int64 {
+	for i := range lines {
+		if lines[i].Source != logs.Platform {
+			return n
+		}
+	}
+	return 0
+}
+
+// astray mends a cursor that is behind the end of the log, as where the log was
+// lost and begins again: waiting for lines of that number would leave out those
+// before.
+func (d *Drain) astray(ctx context.Context, book Book, at *State) error {
+	end, err := book.End(ctx, d.App)
+	if err != nil || end == (logs.Cursor{}) || !at.Cursor.Behind(end) {
+		return err
+	}
+	d.Log.WarnContext(ctx, "the log is shorter than what was drained of it; the drain goes on at its end", "app", d.App, "drained", at.Cursor, "end", end)
+	next := *at
+	next.Cursor = end
+	if err := d.Save(ctx, next); err != nil {
+		return fmt.Errorf("note how far a log was drained: %w", err)
+	}
+	*at = next
+	return nil
 }
 
 // failed notes that nothing gets through; it is told once.

@@ -2,7 +2,6 @@ package drain
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -17,53 +16,83 @@ type syslog struct {
 	connect func(ctx context.Context, network, address string) (net.Conn, error)
 	timeout time.Duration
 
-	conn net.Conn // nil: none yet
-	buf  []byte
+	link  *link  // nil: none
+	buf   []byte // of the lines of this call
+	last  []byte // of those before
+	sent  time.Time
+	again bool // last may not have been read
 }
 
-// Send writes one frame for each line. Syslog has no answers: a receiver that is
-// gone shows when it closes, which is looked for before each call.
+// readWithin is how soon a receiver has read what its kernel has: what it was
+// sent in so short a time before it closed is sent once more.
+const readWithin = 2 * time.Second
+
+// Send writes one frame for each line and returns when the receiver's kernel has
+// acknowledged them: syslog itself has no answers.
 func (s *syslog) Send(ctx context.Context, from Source, lines []logs.Line) error {
-	if s.conn != nil && s.left() {
-		_ = s.Close() // it is gone
+	if s.link != nil && s.link.closed() {
+		s.drop()
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if s.conn == nil {
+	if s.link == nil {
 		c, err := s.connect(ctx, "tcp", s.address)
 		if err != nil {
 			return fmt.Errorf("connect to %s: %w", s.address, err)
 		}
-		s.conn = c
+		s.link = newLink(c)
 	}
 	s.buf = s.buf[:0]
+	if s.again {
+		s.buf = append(s.buf, s.last...)
+	}
+	before := len(s.buf)
 	for i := range lines {
 		s.buf = appendFrame(s.buf, &from, &lines[i])
 	}
-	deadline, _ := ctx.Deadline()
-	_ = s.conn.SetDeadline(deadline) // a connection without deadlines fails at its write
-	if _, err := s.conn.Write(s.buf); err != nil {
-		_ = s.Close()
+	if err := s.link.write(ctx, s.buf); err != nil {
+		s.drop()
 		return fmt.Errorf("send to %s: %w", s.address, err)
 	}
+	s.last = append(s.last[:0], s.buf[before:]...)
+	s.sent, s.again = time.Now(), false
 	return nil
 }
 
-// left reports that the receiver has closed the connection.
-func (s *syslog) left() bool {
-	_ = s.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
-	var b [1]byte
-	_, err := s.conn.Read(b[:])
-	var timeout interface{ Timeout() bool }
-	return err != nil && !(errors.As(err, &timeout) && timeout.Timeout())
+// drop closes the connection and notes whether what was sent last may be lost.
+func (s *syslog) drop() {
+	end := time.Now()
+	if s.link.closed() {
+		end = s.link.end
+	}
+	s.again = s.again || len(s.last) > 0 && end.Sub(s.sent) < readWithin
+	_ = s.Close() // it is gone
+}
+
+// Settle waits a moment for the receiver to close the connection, which is all
+// that one can say who does not like what it was sent.
+func (s *syslog) Settle(ctx context.Context) error {
+	if s.link == nil {
+		return nil
+	}
+	t := time.NewTimer(time.Second)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	case <-s.link.gone:
+		return fmt.Errorf("send to %s: the receiver closed the connection behind the line", s.address)
+	}
 }
 
 func (s *syslog) Close() error {
-	if s.conn == nil {
+	if s.link == nil {
 		return nil
 	}
-	c := s.conn
-	s.conn = nil
+	c := s.link
+	s.link = nil
 	return c.Close()
 }
 

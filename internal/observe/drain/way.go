@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -21,20 +22,38 @@ type Way struct {
 
 // Outside is a way to receivers that are not this machine: whoever may name a
 // receiver could otherwise have naru speak to what listens here for nobody else.
-// local lifts that.
-func Outside(local bool, roots *x509.CertPool) Way {
+// inside are further addresses that are not reached, as those of instances, which
+// are none of other spaces' business. local lifts all of that.
+func Outside(local bool, roots *x509.CertPool, inside ...netip.Prefix) Way {
 	d := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return err
 		}
 		ip := at.Addr().Unmap()
-		if !local && (ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast()) {
-			return fault.New(fault.Denied, "url", "%s is this machine or its link, where lines are not drained", ip).WithTry("an address of another machine, or logs.drain_local=true")
+		if !local && (ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ownAddress(ip) ||
+			slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(ip) })) {
+			return fault.New(fault.Denied, "url", "%s is this machine, its link or its instances, where lines are not drained", ip).WithTry("an address of another machine, or logs.drain_local=true")
 		}
 		return nil
 	}}
 	return Way{d.DialContext, roots}
+}
+
+// cloudMetadata is where machines of a cloud ask about themselves over IPv6.
+var cloudMetadata = netip.MustParseAddr("fd00:ec2::254")
+
+// ownAddress reports whether an address is one of this machine's; where it cannot
+// be found out, it is.
+func ownAddress(ip netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	if err != nil || ip == cloudMetadata {
+		return true
+	}
+	return slices.ContainsFunc(all, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr().Unmap() == ip.WithZone("")
+	})
 }
 
 func (w Way) dialTLS(name string) func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -34,6 +34,9 @@ func (c Cursor) before(d Cursor) bool {
 	return cmp.Or(cmp.Compare(c.Day, d.Day), cmp.Compare(c.ID, d.ID)) < 0
 }
 
+// Behind reports whether the place comes after another.
+func (c Cursor) Behind(d Cursor) bool { return d.before(c) }
+
 // String is the form that ParseCursor reads: "20260301.42".
 func (c Cursor) String() string { return fmt.Sprintf("%d.%d", c.Day, c.ID) }
 

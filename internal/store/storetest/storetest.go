@@ -57,6 +57,7 @@ func Suite(t *testing.T, open Opener) {
 		{"routes", routes},
 		{"conditions", conditions},
 		{"certificates", certificates},
+		{"drains", drains},
 		{"holders", holders},
 		{"TCP routes", tcpRoutes},
 		{"operations", operations},
