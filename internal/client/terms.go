@@ -63,6 +63,7 @@ type Policy struct {
 	Request     *FieldRules  `json:"request,omitempty" doc:"header fields on their way to the app"`
 	Mirror      *Mirror      `json:"mirror,omitempty" doc:"copies for a group whose answers nobody sees"`
 	Response    *FieldRules  `json:"response,omitempty" doc:"header fields on their way to the visitor"`
+	Tracing     *Tracing     `json:"tracing,omitempty" doc:"which requests have a span of the gateway"`
 }
 
 // Maintenance is a page in place of the app, with status 503.
@@ -152,6 +153,11 @@ type FieldRules struct {
 	Remove []string            `json:"remove,omitempty"`
 	Set    map[string]string   `json:"set,omitempty"`
 	Add    map[string][]string `json:"add,omitempty"`
+}
+
+// Tracing says which requests the gateway has spans of, where clients say nothing.
+type Tracing struct {
+	Sample float64 `json:"sample" doc:"share of the requests, 0 to 1"`
 }
 
 // Mirror sends copies of requests to a group whose answers are dropped.

@@ -15,6 +15,8 @@ type Input struct {
 	Routes []Route
 	Groups []GroupState
 	Static []Entry // routes of the platform itself (api., registry., console.); copied as they are
+
+	Counted map[app.ID][]Counted // what objectives need counted
 }
 
 // GroupState is a server group with its weight and the instances it has.
@@ -67,6 +69,12 @@ func Build(in Input) Table {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), cmp.Compare(a.ID, b.ID))
 	})
 	slices.SortStableFunc(t.TCP, compareStreams)
+	for a, counted := range in.Counted {
+		if len(counted) > 0 {
+			t.Journeys = append(t.Journeys, Journeys{App: string(a), Counted: counted})
+		}
+	}
+	slices.SortFunc(t.Journeys, func(a, b Journeys) int { return cmp.Compare(a.App, b.App) })
 	return t
 }
 

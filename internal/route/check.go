@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -53,7 +54,7 @@ func (t *Table) problem() *problem {
 		}
 		seen[at] = i
 	}
-	return t.streamProblem()
+	return cmp.Or(t.journeyProblem(), t.streamProblem())
 }
 
 func (e *Entry) problem() *problem {

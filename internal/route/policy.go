@@ -22,6 +22,7 @@ type Policy struct {
 	Request     *Rules       `json:"request,omitempty"`     // header fields on their way to the app
 	Mirror      *Mirror      `json:"mirror,omitempty"`      // copies for a group whose answers nobody sees
 	Response    *Rules       `json:"response,omitempty"`    // header fields on their way to the visitor
+	Tracing     *Tracing     `json:"tracing,omitempty"`     // which requests have a span of the gateway
 }
 
 // When limits an entry to some of the requests for its host and path: all that
@@ -128,6 +129,20 @@ type Rules struct {
 	Remove []string            `json:"remove,omitempty"`
 	Set    map[string]string   `json:"set,omitempty"`
 	Add    map[string][]string `json:"add,omitempty"`
+}
+
+// Tracing says which requests the gateway has spans of. What clients said of their
+// traces counts more.
+type Tracing struct {
+	Sample float64 `json:"sample"` // share of the requests of which clients say nothing, 0 to 1
+}
+
+// Tracing is what an entry's route says of traces; nil: nothing.
+func (e *Entry) Tracing() *Tracing {
+	if e.Policy == nil {
+		return nil
+	}
+	return e.Policy.Tracing
 }
 
 // Mirror sends copies of requests to a group whose answers are dropped. A copy

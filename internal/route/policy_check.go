@@ -38,7 +38,7 @@ func (p *Policy) problem() *problem {
 		sub(".maintenance", p.Maintenance), sub(".addresses", p.Addresses), sub(".auth", p.Auth), sub(".redirect", p.Redirect),
 		list(".rates", p.Rates, MaxRates), list(".faults", p.Faults, MaxFaults),
 		sub(".bulkhead", p.Bulkhead), sub(".sticky", p.Sticky), sub(".breaker", p.Breaker), sub(".retries", p.Retries),
-		sub(".health", p.Health), sub(".request", p.Request), sub(".mirror", p.Mirror), sub(".response", p.Response),
+		sub(".health", p.Health), sub(".request", p.Request), sub(".mirror", p.Mirror), sub(".response", p.Response), sub(".tracing", p.Tracing),
 	)
 }
 
@@ -240,6 +240,8 @@ func (b *Breaker) problem() *problem {
 func (r *Retries) problem() *problem {
 	return first(between(".attempts", r.Attempts, 0, 10), between(".budget", r.Budget, 0, 1))
 }
+
+func (t *Tracing) problem() *problem { return between(".sample", t.Sample, 0, 1) }
 
 func (p *Probe) problem() *problem {
 	if !strings.HasPrefix(p.Path, "/") || len(p.Path) > 1024 || strings.ContainsFunc(p.Path, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {

@@ -14,6 +14,8 @@ type Table struct {
 	Written time.Time `json:"written"`
 	Routes  []Entry   `json:"routes"`        // sorted by host, then path
 	TCP     []Stream  `json:"tcp,omitempty"` // sorted by port, then name
+
+	Journeys []Journeys `json:"journeys,omitempty"` // sorted by app
 }
 
 // Entry is one host and path of a table.

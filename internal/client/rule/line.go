@@ -27,6 +27,9 @@ func Lines(t client.Terms) []Line {
 		w.fields("request", "requests to the app", p.Request)
 		w.mirror(p.Mirror)
 		w.fields("response", "answers", p.Response)
+		if p.Tracing != nil {
+			w.add("tracing.sample", float(p.Tracing.Sample), "%s of the requests are traced, where visitors do not say", percent(p.Tracing.Sample))
+		}
 	}
 	if o := t.Timeouts; o != nil {
 		w.span("timeout.connect", o.Connect, "an instance has %s to accept a connection")

@@ -65,6 +65,8 @@ var table = []Key{
 	{Name: "response.set.", Sample: "DENY", Doc: "give answers this header field", path: "policy.response.set.", read: text},
 	{Name: "response.add.", Sample: "value", Doc: "add this header field to answers", path: "policy.response.add.", read: one},
 
+	{Name: "tracing.sample", Sample: "0.1", Doc: "trace this share of the requests, where visitors do not say", path: "policy.tracing.sample", read: share},
+
 	{Name: "timeout.connect", Sample: "1s", Doc: "wait so long for an instance to accept", path: "timeouts.connect", read: duration},
 	{Name: "timeout.response", Sample: "30s", Doc: "wait so long for an answer to begin", path: "timeouts.response", read: duration},
 	{Name: "timeout.idle", Sample: "1m", Doc: "bear so long a silence inside an answer or a WebSocket", path: "timeouts.idle", read: duration},

@@ -121,7 +121,7 @@ func TestPlainPathAllocatesNothing(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would empty the pools
 	for name, row := range plainRows {
 		for kind, cfg := range map[string]gateway.Config{
-			"alone": {}, "with records": {Control: "/nowhere/socket", Records: 10},
+			"alone": {}, "with records": {Control: "/nowhere/socket", Records: 10, Spans: 10},
 		} {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				if n := allocations(t, tableOf(silentApp(t, row.answer)), cfg, row.ask, row.answer); n > 0 {

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -80,6 +81,7 @@ type scene struct {
 	only  string // "http1", "http2", "tls", "plain", or all
 	route string // JSON over the route of the table
 	also  []string
+	tours string // JSON: the journeys of the table
 	steps []step
 }
 
@@ -101,6 +103,8 @@ func scenes(t *testing.T, text string) []scene {
 			out = append(out, scene{name: name, only: only})
 		case strings.HasPrefix(line, "route "):
 			out[len(out)-1].route = line[6:]
+		case strings.HasPrefix(line, "journeys "):
+			out[len(out)-1].tours = line[9:]
 		case strings.HasPrefix(line, "also "):
 			out[len(out)-1].also = append(out[len(out)-1].also, line[5:])
 		default:
@@ -147,7 +151,14 @@ func (s scene) play(t *testing.T, over protocol) {
 		front = gateway.Secure(in, certificate(t))
 	}
 	other := listen(t)
-	r := start(t, s.table(t, app.Addr().String(), other.Addr().String()), cfg, front)
+	table := s.table(t, app.Addr().String(), other.Addr().String())
+	if strings.Contains(s.route, `"tracing"`) { // spans are made for a control plane
+		cfg.Control = filepath.Join(t.TempDir(), "nobody.sock")
+	}
+	r := start(t, table, cfg, front)
+	if cfg.Control != "" {
+		must(t, r.Apply(&table))
+	}
 	actors := map[string]actor{"client": over.dial(t, r.addr)}
 	apps := map[string]net.Listener{"app": app, "other": other}
 	for _, st := range s.steps {
@@ -156,6 +167,10 @@ func (s scene) play(t *testing.T, over protocol) {
 		}
 		if st.who == "second" && actors["second"] == nil {
 			actors["second"] = over.dial(t, r.addr)
+		}
+		if st.who == "gateway" {
+			r.counted(t, st)
+			continue
 		}
 		switch app := apps[st.who]; st.verb {
 		case "accept":
@@ -208,6 +223,9 @@ func (s scene) table(t *testing.T, app, other string) route.Table {
 	}
 	if s.route != "" {
 		over(e, s.route)
+	}
+	if s.tours != "" {
+		must(t, json.Unmarshal([]byte(s.tours), &table.Journeys))
 	}
 	for i, text := range s.also {
 		more := route.Entry{ID: fmt.Sprint("also", i), Host: e.Host, Path: e.Path, App: e.App}

@@ -62,6 +62,9 @@ type Config struct {
 	DrainUpgrade time.Duration // at the end, for WebSockets and the like: 5m
 	Report       time.Duration // between batches of counters and records: 250ms
 	Records      int           // records kept for a control plane that is away: 8192
+	Spans        int           // spans kept for it: 8192
+	TraceShare   float64       // share of the requests that have a span, where neither their clients nor their routes say: 0.05; negative: none
+	TraceFirst   int           // requests of a route in each second that have one whatever the share is: 5; negative: none
 	Poll         time.Duration // stand alone: between looks at the table file: 1s
 }
 
@@ -94,6 +97,9 @@ func (c Config) withDefaults() Config {
 	or(&c.DrainUpgrade, 5*time.Minute)
 	or(&c.Report, 250*time.Millisecond)
 	or(&c.Records, 8192)
+	or(&c.Spans, 8192)
+	or(&c.TraceShare, 0.05)
+	or(&c.TraceFirst, 5)
 	or(&c.Poll, time.Second)
 	if c.Boot == "" {
 		c.Boot = bootID()
@@ -129,7 +135,7 @@ func (c Config) Validate() error {
 		value, min int
 	}{
 		{"connections", c.Connections, 1}, {"tcp-connections", c.TCPConnections, 1}, {"address-connections", c.AddressConnections, 1}, {"header-bytes", c.HeaderBytes, 1024}, {"streams", c.Streams, 1}, {"empty-frames", c.EmptyFrames, 10}, {"upstream-kept", c.UpstreamKept, 1},
-		{"attempts", c.Attempts, 1}, {"records", c.Records, 1},
+		{"attempts", c.Attempts, 1}, {"records", c.Records, 1}, {"spans", c.Spans, 1},
 	} {
 		if n.value < n.min {
 			errs = append(errs, fault.New(fault.Invalid, n.name, "must be at least %d (got %d)", n.min, n.value))

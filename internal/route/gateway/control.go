@@ -48,7 +48,7 @@ func (g *Gateway) control(ctx context.Context) error {
 // left is said before it closes.
 func (g *Gateway) session(ctx context.Context, conn net.Conn) error {
 	defer func() { _ = conn.Close() }()
-	s := &stream{g: g, conn: conn, seen: map[counterKey]route.Counter{}}
+	s := &stream{g: g, conn: conn, seen: map[counterKey]route.Counter{}, walked: map[tourKey]uint64{}}
 	hello := &wire.Hello{
 		Generation: g.generation, Boot: g.cfg.Boot, PID: os.Getpid(), Version: g.tables.version(), Draining: g.draining.Load(),
 		Trips: g.tables.guards.Trips(), Breakers: g.reports.standing(),
@@ -110,7 +110,9 @@ type stream struct {
 	conn net.Conn
 	seen map[counterKey]route.Counter // what this control plane was told
 	load route.Load                   // and this
-	left bool                         // it was told that we are draining
+
+	walked map[tourKey]uint64
+	left   bool // it was told that we are draining
 }
 
 func (s *stream) send(m *wire.Message) error {
@@ -183,11 +185,19 @@ func (s *stream) batches() error {
 			return err
 		}
 	}
+	if totals := s.g.reports.walked(s.walked); len(totals) > 0 {
+		if err := s.send(&wire.Message{Journeys: totals}); err != nil {
+			return err
+		}
+	}
 	if load := s.g.Load(); load != s.load {
 		s.load = load
 		if err := s.send(&wire.Message{Load: &load}); err != nil {
 			return err
 		}
+	}
+	if err := s.spans(); err != nil {
+		return err
 	}
 	for {
 		batch, notes := s.g.reports.batch(maxBatch)
@@ -198,6 +208,24 @@ func (s *stream) batches() error {
 		s.g.reports.back(notes)
 		if err != nil {
 			s.g.reports.dropped.Add(batch.Dropped + uint64(len(batch.Records)))
+			return err
+		}
+	}
+}
+
+// spans says what spans there are.
+func (s *stream) spans() error {
+	for {
+		batch, taken := s.g.reports.spanned(maxBatch)
+		if batch == nil {
+			return nil
+		}
+		err := s.send(&wire.Message{Spans: batch})
+		for _, one := range taken {
+			stints.Put(one)
+		}
+		if err != nil {
+			s.g.reports.spansLost.Add(batch.Dropped + uint64(len(batch.Spans)))
 			return err
 		}
 	}

@@ -17,10 +17,11 @@ type counter struct {
 	active    atomic.Int64
 	retries   atomic.Uint64
 	ejections atomic.Uint64
-	budget    atomic.Int32           // of retries: see earn
-	round     atomic.Uint64          // of the last table that named it
-	used      atomic.Int64           // unix seconds of that
-	name      atomic.Pointer[string] // of the group; nil: none was said
+	budget    atomic.Int32            // of retries: see earn
+	round     atomic.Uint64           // of the last table that named it
+	used      atomic.Int64            // unix seconds of that
+	name      atomic.Pointer[string]  // of the group; nil: none was said
+	tours     atomic.Pointer[[]*tour] // of its app's journeys; nil: none are counted
 }
 
 // named notes the name of the counter's group.

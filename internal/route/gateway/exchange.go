@@ -165,7 +165,13 @@ func (x *exchange) ended() {
 		c = x.entry.own
 	}
 	c.ended(x.status, took, x.sent, x.upload.received.Load())
+	if tours := c.tours.Load(); tours != nil {
+		x.toured(*tours, took)
+	}
 	x.judged(took)
+	if x.entry != nil && x.trace.Recorded() {
+		x.g.reports.span(x, took)
+	}
 	if x.g.reports.wanted() {
 		x.g.reports.record(x, took)
 	}

@@ -39,6 +39,7 @@ func (x *exchange) serve() (whole bool) {
 		return x.page(x.unknownHost())
 	}
 	x.hurry()
+	x.traced()
 	if p := x.entry.policy; p != nil {
 		if on, whole := x.meets(p); !on {
 			return whole

@@ -124,6 +124,9 @@ func (g *Gateway) Table() *route.Table { return g.tables.view().table }
 // the table a quarter of an hour ago.
 func (g *Gateway) Counters() []route.Counter { return g.reports.totals(map[counterKey]route.Counter{}) }
 
+// Journeys are what was counted of journeys.
+func (g *Gateway) Journeys() []route.JourneyCounter { return g.reports.walked(map[tourKey]uint64{}) }
+
 // Trips returns the trips of guards that the gateway holds to.
 func (g *Gateway) Trips() []route.Trip { return g.tables.guards.Trips() }
 

@@ -12,12 +12,14 @@ import (
 // reports collects what the control plane is to hear, bounded, whether one
 // listens or not.
 type reports struct {
-	wake     chan struct{} // one token: something is to be said at once
-	records  chan *note
-	dropped  atomic.Uint64
-	recorder Recorder
-	stray    *counter // requests for hosts nobody mapped, and refused ones
-	keep     bool     // records are wanted by a control plane
+	wake      chan struct{} // one token: something is to be said at once
+	records   chan *note
+	dropped   atomic.Uint64
+	spans     chan *stint // nil: nobody takes any
+	spansLost atomic.Uint64
+	recorder  Recorder
+	stray     *counter // requests for hosts nobody mapped, and refused ones
+	keep      bool     // records are wanted by a control plane
 
 	mu        sync.Mutex // guards what follows
 	round     uint64     // tables put in use
@@ -29,6 +31,7 @@ type reports struct {
 	breakings []route.Breaking
 	broken    map[counterKey]route.Breaking // breakers that are not closed
 	counters  map[counterKey]*counter
+	toured    map[tourKey]*tour
 }
 
 type counterKey struct{ route, group string }
@@ -41,10 +44,14 @@ const maxEjections = 1024
 
 func newReports(cfg Config) *reports {
 	stray := &counter{}
-	return &reports{
+	r := &reports{
 		wake: make(chan struct{}, 1), records: make(chan *note, cfg.Records), stray: stray,
-		recorder: cfg.Recorder, keep: cfg.Control != "", counters: map[counterKey]*counter{{}: stray}, left: map[string]wire.Left{}, broken: map[counterKey]route.Breaking{}, said: map[string]wire.Left{},
+		recorder: cfg.Recorder, keep: cfg.Control != "", counters: map[counterKey]*counter{{}: stray}, toured: map[tourKey]*tour{}, left: map[string]wire.Left{}, broken: map[counterKey]route.Breaking{}, said: map[string]wire.Left{},
 	}
+	if r.keep {
+		r.spans = make(chan *stint, cfg.Spans)
+	}
+	return r
 }
 
 // counter returns the counter of a route and group; the same one each time.

@@ -33,6 +33,9 @@ func (x *exchange) head() []byte {
 	if !x.trace.Kept() {
 		b = line(b, "Traceparent: ", x.trace.Line())
 	}
+	if x.trace.Recorded() {
+		b = x.trace.AppendB3(b, r)
+	}
 	b = x.connection(b)
 	if p := x.entry.policy; p != nil && p.request != nil {
 		b = p.request.apply(b, x)
@@ -48,8 +51,12 @@ func (x *exchange) passes(k h1.Kind) bool {
 		return x.req.Expect
 	case h1.RequestID:
 		return len(x.id) == 0 || &x.id[0] != &x.ids[0]
-	case h1.Traceparent, h1.Tracestate:
+	case h1.Traceparent:
 		return x.trace.Kept()
+	case h1.Tracestate:
+		return x.trace.Continued()
+	case h1.B3, h1.B3Trace, h1.B3Span, h1.B3Parent, h1.B3Sampled, h1.B3Flags:
+		return !x.trace.Recorded()
 	case h1.ForwardedFor:
 		return false // merged
 	case h1.ForwardedHost, h1.ForwardedProto, h1.ForwardedOther:

@@ -27,6 +27,7 @@ type view struct {
 	backends map[backendKey]*backend
 	asked    map[prober.Question]struct{} // about instances; nil: none
 	trials   []trial                      // guarded groups whose instances are asked
+	journeys map[string][]*journey        // by app
 	waiting  bool                         // the table is of another boot, or there is none yet: no address may be trusted
 }
 
@@ -39,17 +40,18 @@ func (b *backend) key() backendKey { return backendKey{b.instance.ID, b.instance
 
 // entry is a route of a view.
 type entry struct {
-	spec    *route.Entry
-	groups  []*group
-	matches []*group // groups that some requests come to whatever the weights say
-	spare   *group   // what ran before, without weight, for when no instance of the others accepts a connection; may be nil
-	own     *counter // answers the gateway gave itself
-	policy  *policy  // nil where the route asks for nothing
-	retries retries
-	mirror  *mirror  // nil where nothing is copied
-	sticky  *sticky  // nil where visitors go anywhere
-	others  []*entry // of the same place, each with a condition; asked in order before this one
-	none    bool     // there is no route for requests that meet no condition: only the others count
+	spec     *route.Entry
+	groups   []*group
+	matches  []*group // groups that some requests come to whatever the weights say
+	spare    *group   // what ran before, without weight, for when no instance of the others accepts a connection; may be nil
+	own      *counter // answers the gateway gave itself
+	policy   *policy  // nil where the route asks for nothing
+	sampling sampling // of traces
+	retries  retries
+	mirror   *mirror  // nil where nothing is copied
+	sticky   *sticky  // nil where visitors go anywhere
+	others   []*entry // of the same place, each with a condition; asked in order before this one
+	none     bool     // there is no route for requests that meet no condition: only the others count
 }
 
 // group is a server group of an entry. The ones without weight or instances are
@@ -113,6 +115,7 @@ func (t *tables) put(table *route.Table) {
 	next := &view{
 		table: table, index: route.NewIndex[*entry](), byID: make(map[string]*entry, len(table.Routes)),
 		backends: make(map[backendKey]*backend, len(old.backends)),
+		journeys: journeys(table),
 		waiting:  table.Boot != "" && t.cfg.Boot != "" && table.Boot != t.cfg.Boot,
 	}
 	for i := range table.Routes {
@@ -150,12 +153,13 @@ func (t *tables) put(table *route.Table) {
 }
 
 func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
-	e := &entry{spec: spec, own: t.reports.counter(spec.ID, "")}
+	e := &entry{spec: spec, own: t.reports.tours(t.reports.counter(spec.ID, ""), next.journeys[spec.App.ID], spec.App.ID, "")}
 	var before *policy
 	if was := old.byID[spec.ID]; was != nil {
 		before = was.policy
 	}
 	e.policy = newPolicy(spec.Policy, before)
+	e.sampling = newSampling(spec.Tracing(), &t.cfg, old.byID[spec.ID])
 	e.retries = newRetries(e.policy, t.cfg.Attempts)
 	total := 0
 	weights, tripped := t.guards.Weights(spec)
@@ -176,7 +180,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 		if g.App != nil {
 			app = *g.App
 		}
-		made := &group{id: g.ID, name: g.Name, app: app, weight: weights[i], until: total, seed: rendezvous.Hash(g.ID), backends: backends, count: t.reports.counter(spec.ID, g.ID).named(g.Name), match: g.Match}
+		made := &group{id: g.ID, name: g.Name, app: app, weight: weights[i], until: total, seed: rendezvous.Hash(g.ID), backends: backends, count: t.reports.tours(t.reports.counter(spec.ID, g.ID).named(g.Name), next.journeys[app.ID], app.ID, g.ID), match: g.Match}
 		made.compared.watch, made.compared.side, made.compared.share = t.guards.Of(spec, i)
 		if made.compared.watch == nil { // else the guard judges, and silence would look like success to it
 			made.breaker = e.policy.breaker(spec.ID, g.ID, before, t.reports)

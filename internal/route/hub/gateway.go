@@ -222,6 +222,14 @@ func (h *Hub) receive(ctx context.Context, g *gateway, in io.Reader) error {
 			if err := h.tripped(ctx, g, m.Trips); err != nil {
 				return err
 			}
+		case m.Spans != nil:
+			if h.cfg.Spans != nil {
+				h.cfg.Spans(g.hello.Generation, m.Spans.Spans, m.Spans.Dropped)
+			}
+		case m.Journeys != nil:
+			if h.cfg.Journeys != nil {
+				h.cfg.Journeys(g.hello.Generation, m.Journeys)
+			}
 		case h.cfg.Observer == nil:
 		case m.Counters != nil:
 			h.cfg.Observer.Counters(g.hello.Generation, m.Counters)

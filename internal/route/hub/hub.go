@@ -20,6 +20,7 @@ type Config struct {
 	Observer   Observer      // nil: what gateways report is dropped
 	Tripped    Tripped       // nil: trips of guards are dropped
 	Spans      Spans         // nil: spans are dropped
+	Journeys   Journeys      // nil: what was counted of journeys is dropped
 	GatewayUID int           // a second user id that may connect; 0 or less: only our own
 	Interval   time.Duration // least time between two tables to one gateway: 50ms
 	Settle     time.Duration // after the start, time for gateways to dial again before anything counts as acked by all: 1s
@@ -59,6 +60,10 @@ type Observer interface {
 // most of them are known already. An error ends the stream: the gateway dials
 // again and says them once more.
 type Tripped func(ctx context.Context, trips []route.Trip) error
+
+// Journeys takes what gateways counted of journeys since their start, those that
+// changed, under the terms of Observer.
+type Journeys func(gateway string, counters []route.JourneyCounter)
 
 // Spans takes the gateways' own spans of traces, under the terms of Observer.
 // Dropped are those that were lost since the last time.

@@ -18,17 +18,20 @@ const DefaultMaxFrame = 64 << 20
 // Message is one frame. Exactly one field is set; a message with none that the
 // reader knows comes from a newer peer and is left alone.
 type Message struct {
-	Hello    *Hello           `json:"hello,omitempty"`    // gateway: first on every connection
-	Ack      *Ack             `json:"ack,omitempty"`      // gateway: answer to a table
-	Idle     *Idle            `json:"idle,omitempty"`     // gateway: drained instances
-	Counters []route.Counter  `json:"counters,omitempty"` // gateway: those that changed
-	Load     *route.Load      `json:"load,omitempty"`     // gateway: when it changed
-	Access   *Access          `json:"access,omitempty"`   // gateway
-	Ejected  []route.Ejection `json:"ejected,omitempty"`  // gateway
-	Trips    []route.Trip     `json:"trips,omitempty"`    // gateway: guards that took a weight away
-	Breakers []route.Breaking `json:"breakers,omitempty"` // gateway: breakers that changed
-	State    *State           `json:"state,omitempty"`    // gateway: begins to drain, or leaves
-	Table    json.RawMessage  `json:"table,omitempty"`    // control plane: a whole route.Table
+	Hello    *Hello          `json:"hello,omitempty"`    // gateway: first on every connection
+	Ack      *Ack            `json:"ack,omitempty"`      // gateway: answer to a table
+	Idle     *Idle           `json:"idle,omitempty"`     // gateway: drained instances
+	Counters []route.Counter `json:"counters,omitempty"` // gateway: those that changed
+	Load     *route.Load     `json:"load,omitempty"`     // gateway: when it changed
+
+	Journeys []route.JourneyCounter `json:"journeys,omitempty"` // gateway: those that changed
+	Access   *Access                `json:"access,omitempty"`   // gateway
+	Spans    *Spans                 `json:"spans,omitempty"`    // gateway
+	Ejected  []route.Ejection       `json:"ejected,omitempty"`  // gateway
+	Trips    []route.Trip           `json:"trips,omitempty"`    // gateway: guards that took a weight away
+	Breakers []route.Breaking       `json:"breakers,omitempty"` // gateway: breakers that changed
+	State    *State                 `json:"state,omitempty"`    // gateway: begins to drain, or leaves
+	Table    json.RawMessage        `json:"table,omitempty"`    // control plane: a whole route.Table
 
 	Certificates *certificate.Set `json:"certificates,omitempty"` // control plane: all there are
 }
@@ -75,6 +78,13 @@ type Left struct {
 type Access struct {
 	Records []route.Access `json:"records"`
 	Dropped uint64         `json:"dropped,omitempty"`
+}
+
+// Spans is a batch of the gateway's own spans. Dropped counts those that were lost
+// since the last batch because nobody took them.
+type Spans struct {
+	Spans   []route.Span `json:"spans"`
+	Dropped uint64       `json:"dropped,omitempty"`
 }
 
 // State is how a gateway process takes its leave.
