@@ -1,0 +1,39 @@
+package gateway
+
+import (
+	"testing"
+
+	"naru/internal/app"
+	"naru/internal/route"
+)
+
+// The gateway finds what app.Journey finds.
+func TestJourneysMatchAsDeclared(t *testing.T) {
+	paths := []string{"/", "", "*", "/a", "/a/", "/a/b", "/a/b/", "/a//b", "//", "/profile/ann", "/profile/ann/x", "/profile/", "/profile", "/static/", "/static", "/static/a/b/c", "/{x}"}
+	patterns := []string{"/", "/a", "/a/", "/a/b", "/profile/{user}", "/{x}", "/{x}/{y}", "/static/{rest...}", "/{rest...}", "/a/{x}/", "/a//b", "/profile/{user}/{rest...}"}
+	n := 0
+	for _, pattern := range patterns {
+		for _, methods := range [][]string{nil, {"GET", "HEAD"}, {"POST"}} {
+			for _, host := range []string{"", "shop.test"} {
+				j := app.Journey{Methods: methods, Host: host, Path: pattern}
+				made := newJourney(&route.Counted{Name: j.String(), Methods: methods, Host: host, Path: pattern})
+				for _, path := range paths {
+					for _, method := range []string{"GET", "POST", "get"} {
+						for _, at := range []string{"shop.test", "Shop.Test", "other"} {
+							want := j.Matches(method, at, path)
+							if got := made.matches([]byte(method), at, path); got != want {
+								t.Errorf("%s: %s %s%s: got %t, want %t", j, method, at, path, got, want)
+							}
+							if want {
+								n++
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d matched: the test shows nothing", n)
+	}
+}
