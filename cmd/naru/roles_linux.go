@@ -145,6 +145,12 @@ func runGateway(ctx context.Context, cfg config.Config, sockets *inherit.Sockets
 	if g.BodyRate == 0 {
 		g.BodyRate = -1
 	}
+	if g.TraceShare = cfg.Traces.Sample; g.TraceShare == 0 {
+		g.TraceShare = -1
+	}
+	if g.TraceFirst = cfg.Traces.First; g.TraceFirst == 0 {
+		g.TraceFirst = -1
+	}
 	var err error
 	if g.Balancers, err = cfg.Gateway.Balancers(); err != nil {
 		return fmt.Errorf("gateway.proxy_protocol: %w", err) // validated before

@@ -36,6 +36,7 @@ type Config struct {
 	Instance    Instance `key:"instance"`
 	Logs        Logs     `key:"logs"`
 	Metrics     Metrics  `key:"metrics"`
+	Traces      Traces   `key:"traces"`
 	Keep        Keep     `key:"keep"`
 	Rollout     Rollout  `key:"rollout"`
 	Reserve     Reserve  `key:"reserve"`

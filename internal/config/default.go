@@ -64,6 +64,7 @@ func Default(uid int, getenv func(string) string) Config {
 			Interval: 15 * time.Second, Retention: 35 * 24 * time.Hour, Bytes: 4 * GiB, OutOfOrder: time.Hour, Series: 200_000, SeriesPerApp: 10_000, ScrapeBytes: 4 * MiB,
 			QuerySamples: 5_000_000, QueryTimeout: 30 * time.Second, Queries: 4,
 		},
+		Traces:  Traces{Sample: 0.05, First: 5},
 		Keep:    Keep{Releases: 20},
 		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", DNS: ACMEDNS{Algorithm: "hmac-sha256"}},
 		Domains: Domains{Check: "auto", Timeout: 5 * time.Second},

@@ -105,6 +105,8 @@ var wired = map[string][2]string{
 	"logs.search":                     {"internal/api/api.go", "o.Logs.Search"},
 	"logs.process":                    {"internal/supervise/platform/spec_linux.go", "Logs.Process"},
 	"listen.prometheus":               {"internal/server/observe.go", "cfg.Listen.Metrics"},
+	"traces.sample":                   {"cmd/naru/roles_linux.go", "cfg.Traces.Sample"},
+	"traces.first":                    {"cmd/naru/roles_linux.go", "cfg.Traces.First"},
 	"metrics.interval":                {"internal/server/observe.go", "m.Interval"},
 	"metrics.retention":               {"internal/server/observe.go", "m.Retention"},
 	"metrics.retention_bytes":         {"internal/server/observe.go", "m.Bytes"},
