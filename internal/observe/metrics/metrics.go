@@ -80,6 +80,7 @@ type Store struct {
 	limits *limits
 	engine engine
 	told   metadata
+	late   late
 
 	ready chan struct{} // closed when the database was first opened
 	once  sync.Once

@@ -63,6 +63,8 @@ func (s *Store) write(ctx context.Context, at time.Time, points []Point) (out Re
 	}
 	latest := s.o.Now().Add(maxAhead).UnixMilli()
 	a := s.db.Appender(ctx)
+	following := s.late.past.Load() != 0
+	var written []wrote // where somebody may have to hear of it
 	for i := range points {
 		p := &points[i]
 		ms := p.At
@@ -81,6 +83,9 @@ func (s *Store) write(ctx context.Context, at time.Time, points []Point) (out Re
 			// increase visible.
 			if ref, err := a.Append(0, p.Labels, p.Born, 0); err == nil {
 				p.ref = ref
+				if following {
+					written = append(written, wrote{p, p.Born, true})
+				}
 			}
 		}
 		ref := p.ref
@@ -93,6 +98,9 @@ func (s *Store) write(ctx context.Context, at time.Time, points []Point) (out Re
 		case err == nil:
 			p.ref = ref
 			out.Written++
+			if following {
+				written = append(written, wrote{p, ms, false})
+			}
 		case errors.Is(err, errSeries):
 			out.Refused++
 		case errors.Is(err, storage.ErrTooOldSample), errors.Is(err, storage.ErrOutOfBounds), errors.Is(err, storage.ErrOutOfOrderSample):
@@ -106,6 +114,7 @@ func (s *Store) write(ctx context.Context, at time.Time, points []Point) (out Re
 	if err := a.Commit(); err != nil {
 		return Result{}, fmt.Errorf("write %d samples: %w", out.Written, err)
 	}
+	s.late.missed(written)
 	return out, nil
 }
 
