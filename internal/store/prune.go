@@ -16,6 +16,7 @@ type Retention struct {
 	Instances  time.Duration // after they stopped
 	Tasks      time.Duration // after they ended
 	Rollouts   time.Duration // after they ended; the one that made what runs stays
+	Alerts     time.Duration // silences that ended, and what was told to whom
 	Events     time.Duration
 }
 
@@ -23,11 +24,11 @@ type Retention struct {
 // the audit.
 func DefaultRetention() Retention {
 	const month = 30 * 24 * time.Hour
-	return Retention{Operations: month, Instances: 7 * 24 * time.Hour, Tasks: month, Rollouts: 12 * month}
+	return Retention{Operations: month, Instances: 7 * 24 * time.Hour, Tasks: month, Rollouts: 12 * month, Alerts: month}
 }
 
 // Pruned counts what a call of Prune removed.
-type Pruned struct{ Operations, Instances, Tasks, Rollouts, Events, Tokens int64 }
+type Pruned struct{ Operations, Instances, Tasks, Rollouts, Alerts, Events, Tokens int64 }
 
 // pruneBatch bounds the rows that one transaction removes, so that nobody waits
 // long for a turn to write.
@@ -53,6 +54,8 @@ func (s *Store) Prune(ctx context.Context, keep Retention) (Pruned, error) {
 		{&out.Rollouts, keep.Rollouts, `DELETE FROM rollouts WHERE id IN
 			(SELECT o.id FROM rollouts o WHERE o.ended > 0 AND o.ended < ?0 AND (o.state <> ?2 OR EXISTS (
 				SELECT 1 FROM rollouts n WHERE n.app_id = o.app_id AND n.state = ?2 AND n.number > o.number)) LIMIT ?1)`, []any{rollout.Done}},
+		{&out.Alerts, keep.Alerts, `DELETE FROM silences WHERE id IN (SELECT id FROM silences WHERE ends < ?0 LIMIT ?1)`, nil},
+		{&out.Alerts, keep.Alerts, `DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE time < ?0 LIMIT ?1)`, nil},
 		{&out.Events, keep.Events, `DELETE FROM events WHERE seq IN
 			(SELECT seq FROM events WHERE time < ?0 LIMIT ?1)`, nil},
 	} {

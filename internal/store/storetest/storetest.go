@@ -67,6 +67,7 @@ func Suite(t *testing.T, open Opener) {
 		{"standing", standing},
 		{"forgetting", forgetting},
 		{"task events", taskEvents},
+		{"alerts", alerts},
 		{"objectives", objectives},
 		{"probes", probes},
 		{"maintenance", maintenance},
