@@ -45,6 +45,7 @@ type Services struct {
 	Credentials  Credentials
 	Certificates Certificates
 	Domains      Domains
+	Drains       Drains
 	Platform     Platform
 }
 

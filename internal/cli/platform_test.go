@@ -19,6 +19,7 @@ import (
 	"naru/internal/auth"
 	"naru/internal/auth/vault"
 	"naru/internal/fault"
+	"naru/internal/observe/drain"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	"naru/internal/pipeline/operation"
@@ -46,13 +47,14 @@ type platform struct {
 	space app.Space
 	gates sync.Map // operation kind: channel that its handler waits for
 
-	mu    sync.Mutex // guards all below
-	creds map[string]vault.Credential
-	certs apitest.Certificates
-	names *dnstest.Server // what DNS has
-	hosts *domain.Desk
-	inner func(run.ExecSpec) (int, error) // what commands inside do
-	cut   chan struct{}                   // closed by the next upload, which then breaks; nil: it does not
+	mu     sync.Mutex // guards all below
+	creds  map[string]vault.Credential
+	certs  apitest.Certificates
+	drains *drain.Desk
+	names  *dnstest.Server // what DNS has
+	hosts  *domain.Desk
+	inner  func(run.ExecSpec) (int, error) // what commands inside do
+	cut    chan struct{}                   // closed by the next upload, which then breaks; nil: it does not
 
 	addr   string
 	server *http.Server
@@ -82,12 +84,13 @@ func newPlatform(t testing.TB) *platform {
 	}, st)
 	_, err = p.auth.CreateUser(t.Context(), "test", "admin", secret.New(password), auth.Grant{Role: auth.Admin})
 	must(t, err)
-	p.start()
 	t.Cleanup(func() {
-		p.halt()
 		must(t, book.Close())
 		must(t, st.Close())
 	})
+	p.drains = apitest.Drains(t, st, book)
+	p.start()
+	t.Cleanup(p.halt)
 	return p
 }
 
@@ -118,7 +121,7 @@ func (p *platform) start() {
 	handler := api.New(api.Services{
 		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
-		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Platform: p,
+		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Drains: p.drains, Platform: p,
 	}, api.Config{}, slog.New(slog.DiscardHandler))
 	listener, err := net.Listen("tcp", p.addr)
 	must(p.t, err)

@@ -192,6 +192,10 @@ type Logs struct {
 	Bytes     Bytes `key:"bytes" doc:"disk that all kept lines may take; the oldest are removed first, whatever logs.days says; 0: any"`
 	Search    Bytes `key:"search" doc:"text that one search looks through; it says where it stopped"`
 	Process   Bytes `key:"process" doc:"log file of each of naru's own processes; two are kept"`
+
+	Drains       int           `key:"drains" doc:"most log drains of a space"`
+	DrainTimeout time.Duration `key:"drain_timeout" doc:"how long the receiver of a log drain may take for one page of lines"`
+	DrainLocal   bool          `key:"drain_local" doc:"logs may be drained to this machine, its link and its instances too; whoever may add a drain can then reach what listens there for nobody else"`
 }
 
 // Metrics bounds what is measured and kept.

@@ -44,6 +44,7 @@ func (c Config) complaints() []error {
 		within("logs.days", c.Logs.Days, 1, 3650),
 		notBelow("logs.bytes", c.Logs.Bytes, 0),
 		notBelow("logs.search", c.Logs.Search, MiB),
+		within("logs.drains", c.Logs.Drains, 1, 1000),
 		notBelow("instance.memory", c.Instance.Memory, 4*MiB),
 		notBelow("logs.line_bytes", c.Logs.LineBytes, KiB),
 		notAbove("logs.line_bytes", c.Logs.LineBytes, MiB),

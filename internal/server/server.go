@@ -194,6 +194,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	seen := newObserved(cfg, st, counts, driver, book, diskReserve(cfg), log)
 	asked := seen.door(cfg, people, via)
 
+	drains, fleet, err := newDrains(cfg, st, safe, book, log)
+	if err != nil {
+		return err
+	}
+
 	// Doors.
 	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
 		{"store", st.Ping},
@@ -203,7 +208,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
-		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Platform: roomyPlatform{about, delivery},
+		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
 	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)
@@ -244,6 +249,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "certificates", Run: certificates.Run},
 		serve.Part{Name: "acme", Run: hosts.Run},
 		serve.Part{Name: "metrics", Run: counts.Run},
+		serve.Part{Name: "drains", Run: fleet.Run},
 		serve.Part{Name: "series", Run: seen.store.Run},
 		serve.Part{Name: "observe", Run: seen.rounds.Run},
 		serve.Part{Name: "scrape", Run: seen.apps.Run},

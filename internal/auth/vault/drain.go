@@ -8,7 +8,6 @@ import (
 	"naru/internal/event"
 	"naru/internal/observe/drain"
 	"naru/internal/observe/logs"
-	"naru/internal/pipeline/operation"
 )
 
 // drainTarget is the kind of sealed values that lead to receivers of drains.
@@ -23,9 +22,8 @@ func SealedDrain(space app.SpaceID, d drain.ID, value string) Sealed {
 func (s Sealed) OfDrain() bool { return s.App == "" && s.Kind == drainTarget }
 
 // AddDrain keeps a drain, and sealed where it leads to. begin says behind which
-// line of each app's log it begins.
-func (v *Vault) AddDrain(ctx context.Context, by operation.Ask, d drain.Declared, to drain.Target, begin map[app.ID]logs.Cursor) (drain.Declared, error) {
-	d.By = by.Actor
+// line of each app's log it begins. By is who asked.
+func (v *Vault) AddDrain(ctx context.Context, d drain.Declared, to drain.Target, begin map[app.ID]logs.Cursor) (drain.Declared, error) {
 	text, err := to.Text()
 	if err != nil {
 		return d, err
@@ -35,7 +33,7 @@ func (v *Vault) AddDrain(ctx context.Context, by operation.Ask, d drain.Declared
 		return d, fmt.Errorf("seal the receiver of drain %s: %w", d.Name, err)
 	}
 	return v.store.AddDrain(ctx, d, sealed, begin, event.Event{
-		Kind: "drain.added", Actor: by.Actor, App: string(d.App), Subject: d.Name, Detail: map[string]any{"url": d.Shown},
+		Kind: "drain.added", Actor: d.By, App: string(d.App), Subject: d.Name, Detail: map[string]any{"url": d.Shown},
 	})
 }
 

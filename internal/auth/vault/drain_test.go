@@ -8,14 +8,13 @@ import (
 	"naru/internal/app"
 	"naru/internal/fault"
 	"naru/internal/observe/drain"
-	"naru/internal/pipeline/operation"
 	"naru/internal/store"
 )
 
 func TestReceiversOfDrainsAreSealed(t *testing.T) {
 	b, ctx := newBench(t), t.Context()
 	to := drain.Target{URL: "otlp+https://me:hidden@h/v1/logs?key=hidden", Header: map[string]string{"X-Key": "hidden"}}
-	d, err := b.AddDrain(ctx, operation.Ask{Actor: "ada"}, drain.Declared{ID: "d-1", Space: b.space, App: b.app, Name: "out", Shown: drain.Shown(to.URL)}, to, nil)
+	d, err := b.AddDrain(ctx, drain.Declared{ID: "d-1", By: "ada", Space: b.space, App: b.app, Name: "out", Shown: drain.Shown(to.URL)}, to, nil)
 	must(t, err)
 	kept, err := b.store.DrainTarget(ctx, d.ID)
 	must(t, err)

@@ -30,14 +30,21 @@ func Outside(local bool, roots *x509.CertPool, inside ...netip.Prefix) Way {
 		if err != nil {
 			return err
 		}
-		ip := at.Addr().Unmap()
-		if !local && (ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ownAddress(ip) ||
-			slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(ip) })) {
-			return fault.New(fault.Denied, "url", "%s is this machine, its link or its instances, where lines are not drained", ip).WithTry("an address of another machine, or logs.drain_local=true")
+		if local {
+			return nil
 		}
-		return nil
+		return closed(at.Addr().Unmap(), inside)
 	}}
 	return Way{d.DialContext, roots}
+}
+
+// closed refuses addresses that are not reached.
+func closed(ip netip.Addr, inside []netip.Prefix) error {
+	if ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ownAddress(ip) ||
+		slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+		return fault.New(fault.Denied, "url", "%s is this machine, its link or its instances, where lines are not drained", ip).WithTry("an address of another machine, or logs.drain_local=true")
+	}
+	return nil
 }
 
 // cloudMetadata is where machines of a cloud ask about themselves over IPv6.
