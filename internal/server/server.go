@@ -124,7 +124,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	counts := &metrics{Meter: meter.New(meter.Limits{}), store: st}
-	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{Meter: counts.Meter, book: book, log: log}, Tripped: counts.tripped(st.TripRollouts)}, log)
+	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{Meter: counts.Meter, book: book, log: log}, Journeys: counts.Meter.Journeys, Tripped: counts.tripped(st.TripRollouts)}, log)
 	counts.gateways = gateways
 	certificates := newCertified(cfg, gateways, log)
 	hosts := newHosts(cfg, safe, st, certificates)

@@ -10,6 +10,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/route"
 )
 
 type objectiveRow struct {
@@ -67,6 +68,23 @@ func objectiveRows(ctx context.Context, q *bun.SelectQuery) ([]objectiveRow, err
 		return nil, fmt.Errorf("list objectives: %w", err)
 	}
 	return rows, nil
+}
+
+// counted lists what the gateways have to count for objectives.
+func counted(ctx context.Context, db bun.IDB) (map[app.ID][]route.Counted, error) {
+	rows, err := objectiveRows(ctx, db.NewSelect())
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	all := map[app.ID][]app.Objective{}
+	for _, r := range rows {
+		all[r.App] = append(all[r.App], r.Doc.V)
+	}
+	out := make(map[app.ID][]route.Counted, len(all))
+	for a, objectives := range all {
+		out[a] = route.CountedBy(objectives)
+	}
+	return out, nil
 }
 
 // SetObjectives makes these the objectives of one origin of an app, in place of

@@ -38,7 +38,8 @@ func (s *Store) RoutingInput(ctx context.Context) (in route.Input, err error) {
 		for _, a := range apps {
 			in.Apps[a.ID] = a.Name
 		}
-		return nil
+		in.Counted, err = counted(ctx, db)
+		return err
 	})
 	return in, err
 }

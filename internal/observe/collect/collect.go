@@ -79,6 +79,10 @@ type World interface {
 	Directory(ctx context.Context) (meter.Directory, error)
 	// Totals returns what the gateways counted.
 	Totals() []route.Counter
+	// JourneyTotals returns what they counted of journeys.
+	JourneyTotals() []route.JourneyCounter
+	// Apps returns the places of all apps by their ids.
+	Apps(ctx context.Context) (map[string]Place, error)
 	// Load returns what an instance uses.
 	Load(ctx context.Context, id run.InstanceID) (run.Usage, error)
 	// Happened returns what happened after a place in the event log, and the next
@@ -103,6 +107,7 @@ type Collector struct {
 
 	source    *metrics.Source
 	gateways  *gateways
+	journeys  *journeys
 	instances *instances
 	seen      int64 // events
 }
@@ -111,7 +116,7 @@ type Collector struct {
 func New(world World, sink Sink, interval time.Duration, log *slog.Logger) *Collector {
 	return &Collector{
 		world: world, sink: sink, interval: interval, log: log,
-		source: sink.Source(), gateways: newGateways(time.Now()), instances: newInstances(),
+		source: sink.Source(), gateways: newGateways(time.Now()), journeys: newJourneys(time.Now()), instances: newInstances(),
 	}
 }
 
@@ -156,11 +161,27 @@ func (c *Collector) round(ctx context.Context, at time.Time) {
 		return
 	}
 	points := c.gateways.round(at, c.world.Totals(), dir, groups)
+	points = append(points, c.walked(ctx, at, groups)...)
 	points = append(points, c.instances.round(ctx, groups, c.world.Load)...)
 	if _, err := c.source.Write(ctx, at, points); err != nil {
 		c.failed(ctx, "keep metrics", err)
 	}
 	c.markers(ctx, at)
+}
+
+// walked makes the points of journeys.
+func (c *Collector) walked(ctx context.Context, at time.Time, groups []Group) []metrics.Point {
+	totals := c.world.JourneyTotals()
+	if len(totals) == 0 && len(c.journeys.cells) == 0 {
+		c.journeys.before = at
+		return nil
+	}
+	apps, err := c.world.Apps(ctx)
+	if err != nil {
+		c.failed(ctx, "name apps for metrics", err) // what they counted is counted in the next round
+		return nil
+	}
+	return c.journeys.round(at, totals, groups, apps)
 }
 
 // markers writes what happened since the last round.
@@ -191,6 +212,8 @@ func (c *Collector) failed(ctx context.Context, what string, err error) {
 var about = map[string]metrics.Metadata{
 	"naru_gateway_requests_total":           {Type: "counter", Help: "Requests that ended, by the class of their status; none: the client left before an answer."},
 	"naru_gateway_request_duration_seconds": {Type: "histogram", Help: "From a request's header to the last byte of its answer, over all routes of a group."},
+	JourneyRequests:                         {Type: "counter", Help: "Requests of a journey that ended, by status: a class, a status that an objective names, or none."},
+	JourneyWithin:                           {Type: "counter", Help: "Those that took no longer than le, in seconds."},
 	"naru_gateway_request_bytes_total":      {Type: "counter", Help: "Bytes of requests' bodies."},
 	"naru_gateway_response_bytes_total":     {Type: "counter", Help: "Bytes of answers' bodies."},
 	"naru_gateway_active_requests":          {Type: "gauge", Help: "Requests in flight, WebSockets among them."},

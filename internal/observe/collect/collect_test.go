@@ -23,6 +23,7 @@ type world struct {
 	groups   []Group
 	table    route.Table
 	totals   []route.Counter
+	journeys []route.JourneyCounter
 	used     map[run.InstanceID]run.Usage
 	happened []Happened
 }
@@ -34,6 +35,12 @@ func (w *world) Directory(context.Context) (meter.Directory, error) {
 }
 
 func (w *world) Totals() []route.Counter { return w.totals }
+
+func (w *world) JourneyTotals() []route.JourneyCounter { return w.journeys }
+
+func (w *world) Apps(context.Context) (map[string]Place, error) {
+	return map[string]Place{"a1": {Org: "default", Space: "dev", SpaceID: "s1", App: "shop"}}, nil
+}
 
 func (w *world) Load(_ context.Context, id run.InstanceID) (run.Usage, error) {
 	u, ok := w.used[id]
@@ -94,6 +101,7 @@ func start(t *testing.T, w *world) *rig {
 	<-r.store.Ready()
 	r.Collector = New(w, r.store, time.Hour, slog.New(slog.DiscardHandler))
 	r.gateways.before = r.at.Add(-time.Second)
+	r.Collector.journeys.before = r.gateways.before
 	return r
 }
 

@@ -31,6 +31,7 @@ type Meter struct {
 	logLost   uint64 // lines of access logs
 	trips     map[trip]route.Measure
 	records   map[string]*route.Record // of guards, by their key
+	journeys  map[string]*journey      // by route.JourneyCounter.Key
 }
 
 // key is a route and a group as gateways count them.
@@ -46,6 +47,8 @@ type process struct {
 	last  map[key]route.Counter // as it said them; nil before the first time
 	heard time.Time             // first
 	load  route.Load
+
+	walked map[string][]uint64 // cells of journeys as it said them; nil before the first time
 }
 
 // series is one pair's sum. Active is that of the processes that live.
@@ -72,7 +75,7 @@ func at(l Limits, now func() time.Time) *Meter {
 	}
 	return &Meter{
 		limits: l, now: now, began: now(), processes: map[string]*process{}, series: map[key]*series{},
-		trips: map[trip]route.Measure{}, records: map[string]*route.Record{},
+		trips: map[trip]route.Measure{}, records: map[string]*route.Record{}, journeys: map[string]*journey{},
 	}
 }
 
@@ -172,6 +175,7 @@ func (m *Meter) Forget(dir Directory) {
 			delete(p.last, k)
 		}
 	}
+	m.forgetJourneys(before)
 }
 
 // Living forgets the gateway processes that are not named: what they had counted

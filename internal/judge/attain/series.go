@@ -1,0 +1,223 @@
+package attain
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"naru/internal/app"
+	"naru/internal/judge/objective"
+	"naru/internal/observe/collect"
+	"naru/internal/observe/metrics"
+	"naru/internal/route"
+)
+
+// series is a source of counters that naru writes itself. Of a counter each sample
+// tells how many events there were since the one before it, and they count as having
+// happened when it was taken: a time has the samples after its begin, up to its end.
+type series struct {
+	store  Store
+	place  Place
+	text   string // what is counted
+	names  []string
+	others []*labels.Matcher
+	// sort says what the events of a series are.
+	sort func(l labels.Labels) (good, total bool)
+}
+
+// requests counts requests of an app, or of one of its journeys.
+func requests(store Store, p Place, o app.Objective, j app.Journey) series {
+	s := series{store: store, place: p}
+	named := func(status string) (good, counts bool) { return !says(o.Bad, status), !says(o.Excluded, status) }
+	if o.Kind == app.Throughput {
+		named = func(status string) (good, counts bool) { return true, !says(o.Excluded, status) }
+	}
+	s.text = strings.Join([]string{p.SpaceID, p.App, string(o.Kind), o.Threshold.String(), fmt.Sprint(o.Bad), fmt.Sprint(o.Excluded), route.JourneyName(j)}, "\x00")
+	if route.JourneyName(j) == route.AllJourneys && len(route.CountedBy([]app.Objective{withoutJourneys(o)})) == 0 {
+		s.names = []string{"naru_gateway_requests_total"}
+		s.others = []*labels.Matcher{labels.MustNewMatcher(labels.MatchNotRegexp, metrics.LabelGroup, ".*"+route.Copies)}
+		s.sort = func(l labels.Labels) (good, total bool) {
+			good, total = named(l.Get("class"))
+			return good && total, total
+		}
+		return s
+	}
+	s.names = []string{collect.JourneyRequests}
+	s.others = []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, collect.LabelJourney, route.JourneyName(j))}
+	if o.Kind != app.Latency {
+		s.sort = func(l labels.Labels) (good, total bool) {
+			good, total = named(l.Get(collect.LabelStatus))
+			return good && total, total
+		}
+		return s
+	}
+	s.names = append(s.names, collect.JourneyWithin)
+	within := strconv.FormatFloat(o.Threshold.Std().Seconds(), 'g', -1, 64)
+	s.sort = func(l labels.Labels) (good, total bool) {
+		fine, counts := named(l.Get(collect.LabelStatus))
+		if l.Get(model.MetricNameLabel) == collect.JourneyRequests {
+			return false, counts
+		}
+		return fine && counts && l.Get(labels.BucketLabel) == within, false
+	}
+	return s
+}
+
+func withoutJourneys(o app.Objective) app.Objective {
+	o.Journeys = nil
+	return o
+}
+
+// says reports that a status as series have it is one of those that are named: a
+// class has all of its statuses, also those that are counted by themselves.
+func says(named []string, status string) bool {
+	for _, n := range named {
+		if n == status || len(n) == 3 && n[1:] == "xx" && len(status) == 3 && status != "none" && n[0] == status[0] {
+			return true
+		}
+	}
+	return false
+}
+
+// Names of the series of probes, and of their labels.
+const (
+	ProbeRuns    = "naru_probe_runs_total"
+	LabelProbe   = "probe"
+	LabelOutcome = "outcome" // good or bad
+)
+
+// probed counts the runs of a probe.
+func probed(store Store, p Place, o app.Objective) series {
+	return series{
+		store: store, place: p, text: strings.Join([]string{p.SpaceID, p.App, "probe", o.Probe}, "\x00"), names: []string{ProbeRuns},
+		others: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, LabelProbe, o.Probe)},
+		sort:   func(l labels.Labels) (good, total bool) { return l.Get(LabelOutcome) == "good", true },
+	}
+}
+
+func (s series) key() string { return s.text }
+
+func (s series) adds() bool { return true }
+
+func (s series) over(ctx context.Context, from, to time.Time) (objective.Count, error) {
+	var out objective.Count
+	err := s.read(ctx, from, to, func(_ int64, good, total float64) {
+		out.Good, out.Total = out.Good+good, out.Total+total
+	})
+	return out, err
+}
+
+func (s series) each(ctx context.Context, from time.Time, n int, length time.Duration) ([]objective.Count, error) {
+	out := make([]objective.Count, n)
+	begin, step := from.UnixMilli(), length.Milliseconds()
+	err := s.read(ctx, from, from.Add(time.Duration(n)*length), func(at int64, good, total float64) {
+		slot := &out[min(int((at-begin-1)/step), n-1)] // after its begin, up to its end
+		slot.Good, slot.Total = slot.Good+good, slot.Total+total
+	})
+	return out, err
+}
+
+// How far before a time the sample is looked for from which its first one grew: at
+// first, and where that is not enough because nothing was written for a while.
+const (
+	lookback = 5 * time.Minute
+	farBack  = 24 * time.Hour
+)
+
+// read tells of each increase after from, up to to.
+func (s series) read(ctx context.Context, from, to time.Time, tell func(at int64, good, total float64)) error {
+	again, err := s.pass(ctx, from, to, lookback, tell, nil)
+	if err != nil || len(again) == 0 {
+		return err
+	}
+	_, err = s.pass(ctx, from, to, farBack, tell, again)
+	return err
+}
+
+// pass reads the series, or with only those. It returns the series of which the
+// first sample may have grown from one further back; of these it tells nothing.
+func (s series) pass(ctx context.Context, from, to time.Time, back time.Duration, tell func(at int64, good, total float64), only map[uint64]bool) (again map[uint64]bool, err error) {
+	q, err := s.store.As(metrics.Reader{Spaces: []string{s.place.SpaceID}}).Querier(from.Add(-back).UnixMilli(), to.UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	defer func() { _ = q.Close() }()
+	var samples chunkenc.Iterator
+	for _, name := range s.names {
+		matchers := append([]*labels.Matcher{
+			labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name),
+			labels.MustNewMatcher(labels.MatchEqual, metrics.LabelApp, s.place.App),
+		}, s.others...)
+		set := q.Select(ctx, false, nil, matchers...)
+		for set.Next() {
+			one := set.At()
+			l := one.Labels()
+			good, total := s.sort(l)
+			if !good && !total || only != nil && !only[l.Hash()] {
+				continue
+			}
+			samples = one.Iterator(samples)
+			unsure, err := grown(samples, from.UnixMilli(), only == nil, func(at int64, by float64) {
+				tell(at, share(good, by), share(total, by))
+			})
+			if err != nil {
+				return nil, fmt.Errorf("read %s: %w", name, err)
+			}
+			if unsure {
+				if again == nil {
+					again = map[uint64]bool{}
+				}
+				again[l.Hash()] = true
+			}
+		}
+		if err := set.Err(); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+	return again, nil
+}
+
+func share(is bool, n float64) float64 {
+	if is {
+		return n
+	}
+	return 0
+}
+
+// grown tells by how much a counter grew with each of its samples after from. One
+// that shows less than before was begun again at nought. With careful it reports
+// true, and tells nothing, where the first sample may have grown from one that was
+// not read.
+func grown(samples chunkenc.Iterator, from int64, careful bool, tell func(at int64, by float64)) (unsure bool, err error) {
+	var had float64
+	known := false
+	for kind := samples.Next(); kind != chunkenc.ValNone; kind = samples.Next() {
+		if kind != chunkenc.ValFloat {
+			continue
+		}
+		at, v := samples.At()
+		if math.IsNaN(v) { // the series ended here
+			continue
+		}
+		switch {
+		case at <= from:
+		case !known:
+			if careful && v > 0 {
+				return true, nil
+			}
+		case v < had:
+			tell(at, v)
+		case v > had:
+			tell(at, v-had)
+		}
+		had, known = v, true
+	}
+	return false, samples.Err()
+}
