@@ -49,10 +49,17 @@ type node struct {
 	called      bool // somebody else's span is its child
 }
 
+// GraphQuery says which calls are wanted.
+type GraphQuery struct {
+	App   app.ID // only calls from and to its services; "": all
+	Since time.Time
+	Until time.Time // before it
+}
+
 // Graph returns the calls that started in a time, as far as a reader sees both
-// ends. With an app, only spans of its own traces' neighbours count: calls from
-// and to its services.
-func (s *Store) Graph(ctx context.Context, r Reader, a app.ID, since, until time.Time) (Graph, error) {
+// ends.
+func (s *Store) Graph(ctx context.Context, r Reader, q GraphQuery) (Graph, error) {
+	a, since, until := q.App, q.Since, q.Until
 	g := Graph{Since: since, Until: until}
 	w := words{number: map[string]uint32{"": 0}, all: []string{""}}
 	var nodes []node

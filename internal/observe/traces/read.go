@@ -149,10 +149,10 @@ type Names struct {
 
 // Names returns the services that a reader sees, and of one of them the
 // operations and the services it speaks with.
-func (s *Store) Names(ctx context.Context, r Reader, a app.ID, service string) (Names, error) {
+func (s *Store) Names(ctx context.Context, r Reader, service string) (Names, error) {
 	services, names, remotes := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	err := s.eachDay(ctx, func(d *day) (bool, error) {
-		where, args := blocksOf(r, a, time.Time{}, time.Time{})
+		where, args := blocksOf(r, "", time.Time{}, time.Time{})
 		rows, err := d.read.QueryContext(ctx, `SELECT DISTINCT service, '', '' FROM names WHERE `+where+` AND ? = '' UNION ALL
 			SELECT service, name, remote FROM names WHERE `+where+` AND service = ?`, append(append(append(args, service), args...), service)...)
 		if err != nil {

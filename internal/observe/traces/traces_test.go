@@ -247,15 +247,15 @@ func TestSearchSaysWhereItEnded(t *testing.T) {
 func TestNamesAndTags(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.spread(t, 100)
-	n, err := w.Names(t.Context(), all, "", "")
+	n, err := w.Names(t.Context(), all, "")
 	must(t, err)
 	if !slices.Equal(n.Services, []string{"shop", "stock"}) || len(n.Names) > 0 {
 		t.Errorf("names %+v", n)
 	}
-	if n, err = w.Names(t.Context(), all, "", "shop"); err != nil || !slices.Equal(n.Names, []string{"GET /", "GET /cart", "stock"}) || !slices.Equal(n.Remotes, []string{"stock"}) {
+	if n, err = w.Names(t.Context(), all, "shop"); err != nil || !slices.Equal(n.Names, []string{"GET /", "GET /cart", "stock"}) || !slices.Equal(n.Remotes, []string{"stock"}) {
 		t.Errorf("names of shop %+v, %v", n, err)
 	}
-	if n, err = w.Names(t.Context(), Reader{Spaces: []app.SpaceID{"space2"}}, "", ""); err != nil || len(n.Services) > 0 {
+	if n, err = w.Names(t.Context(), Reader{Spaces: []app.SpaceID{"space2"}}, ""); err != nil || len(n.Services) > 0 {
 		t.Errorf("names of another space %+v, %v", n, err)
 	}
 	tags, err := w.Tags(t.Context(), all)
@@ -485,7 +485,7 @@ func TestGraph(t *testing.T) {
 			for _, s := range slices.Backward(tc.spans) { // children first
 				w.keep(t, shop, s)
 			}
-			g, err := w.Graph(t.Context(), all, "", noon.Add(-time.Hour), noon.Add(time.Hour))
+			g, err := w.Graph(t.Context(), all, GraphQuery{"", noon.Add(-time.Hour), noon.Add(time.Hour)})
 			must(t, err)
 			var got []string
 			for _, c := range g.Calls {
@@ -502,12 +502,12 @@ func TestGraphOfAnApp(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.keep(t, shop, span(1, 1, 0, "shop", ""))
 	w.keep(t, stock, span(1, 2, 1, "stock", ""), span(1, 3, 2, "depot", ""), span(1, 4, 3, "truck", ""))
-	g, err := w.Graph(t.Context(), all, shop.App, noon.Add(-time.Hour), noon.Add(time.Hour))
+	g, err := w.Graph(t.Context(), all, GraphQuery{shop.App, noon.Add(-time.Hour), noon.Add(time.Hour)})
 	must(t, err)
 	if len(g.Calls) != 1 || g.Calls[0].From != "shop" || g.Calls[0].To != "stock" {
 		t.Errorf("of shop: %+v", g.Calls)
 	}
-	g, err = w.Graph(t.Context(), Reader{Spaces: []app.SpaceID{shop.Space}}, "", noon.Add(-time.Hour), noon.Add(time.Hour))
+	g, err = w.Graph(t.Context(), Reader{Spaces: []app.SpaceID{shop.Space}}, GraphQuery{"", noon.Add(-time.Hour), noon.Add(time.Hour)})
 	must(t, err)
 	if len(g.Calls) != 0 {
 		t.Errorf("seen from one space: %+v", g.Calls)
