@@ -44,6 +44,10 @@ type calm struct {
 	now    func() int64
 	told   func(*calm) // of a client that floods
 
+	g        *Gateway
+	unserved unserved
+	wrong    atomic.Bool // the client was told that it made a mistake
+
 	in, out frames
 	left    atomic.Int64 // frames without content that may come
 	filled  int64        // when left was last raised by the time that passed, as now tells it
@@ -58,7 +62,7 @@ type calm struct {
 func (g *Gateway) calmed(nc net.Conn, told func(*calm)) *calm {
 	_, secure := nc.(*tls.Conn)
 	c := &calm{
-		Conn: nc, bottom: bottomOf(nc), origin: g.originOf(nc, secure), most: int64(g.cfg.EmptyFrames + begins*g.cfg.Streams),
+		Conn: nc, g: g, bottom: bottomOf(nc), origin: g.originOf(nc, secure), most: int64(g.cfg.EmptyFrames + begins*g.cfg.Streams),
 		now: g.watcher.now, told: told, in: frames{skip: uint32(len(h2Preface))},
 	}
 	c.left.Store(c.most)
@@ -110,9 +114,9 @@ func (c *calm) Read(p []byte) (int, error) {
 			return n, err
 		}
 		b = rest
+		c.heard()
 		switch {
 		case c.in.kind() == headersFrame:
-			c.stream = max(c.stream, c.in.stream())
 			c.left.Add(-begins)
 		case c.in.empty():
 			c.left.Add(-1)
@@ -159,6 +163,7 @@ func (c *calm) Write(p []byte) (int, error) {
 			break
 		}
 		b = rest
+		c.said(b[:min(len(b), int(c.out.length()))])
 		c.earn(c.out.worth())
 	}
 	n, err := c.Conn.Write(p)
@@ -191,6 +196,7 @@ func (c *calm) farewell() {
 		return
 	}
 	c.over = true
+	c.wrong.Store(true)
 	goAway := []byte{0, 0, 8, goAwayFrame, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, enhanceYourCalm}
 	binary.BigEndian.PutUint32(goAway[9:], c.stream)
 	if _, err := c.Conn.Write(goAway); err == nil {

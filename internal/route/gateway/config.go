@@ -45,6 +45,7 @@ type Config struct {
 	BodyRate      int           // bytes a second that a client has to move at least while a body waits for it; negative: none: 100
 	BodyWindow    time.Duration // of such waiting, over which that is counted: 1m
 	WriteIdle     time.Duration // a client that reads nothing of its answer: 120s
+	HalfOpen      time.Duration // a WebSocket or the like of which one end has ended its direction, and the other one is silent: 10m
 	Handshake     time.Duration // TLS: 10s
 	Streams       int           // HTTP/2 requests at once on a connection: 250
 	EmptyFrames   int           // frames of HTTP/2 that carry nothing of a request, at once on a connection; 10s forgive as many: 1000
@@ -80,6 +81,7 @@ func (c Config) withDefaults() Config {
 	or(&c.BodyRate, 100)
 	or(&c.BodyWindow, time.Minute)
 	or(&c.WriteIdle, 2*time.Minute)
+	or(&c.HalfOpen, 10*time.Minute)
 	or(&c.Handshake, 10*time.Second)
 	or(&c.Streams, 250)
 	or(&c.EmptyFrames, 1000)
@@ -122,7 +124,7 @@ func (c Config) Validate() error {
 		value time.Duration
 	}{
 		{"header-timeout", c.HeaderTimeout}, {"idle-timeout", c.IdleTimeout}, {"body-idle", c.BodyIdle}, {"body-window", c.BodyWindow},
-		{"write-idle", c.WriteIdle}, {"handshake", c.Handshake}, {"connect", c.Connect}, {"response", c.Response},
+		{"write-idle", c.WriteIdle}, {"half-open", c.HalfOpen}, {"handshake", c.Handshake}, {"connect", c.Connect}, {"response", c.Response},
 		{"upstream-idle", c.UpstreamIdle}, {"eject-first", c.EjectFirst}, {"eject-max", c.EjectMax},
 		{"retry-after", c.RetryAfter}, {"drain", c.Drain}, {"drain-upgrade", c.DrainUpgrade}, {"report", c.Report}, {"poll", c.Poll}, {"tcp-idle", c.TCPIdle},
 	} {

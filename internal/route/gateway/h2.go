@@ -33,13 +33,16 @@ var _ client = (*h2stream)(nil)
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.conns.active.RLock()
 	defer g.conns.active.RUnlock()
+	on, _ := r.Context().Value(calmKey{}).(*calm)
+	if !on.comes(w) {
+		return
+	}
 	x := g.exchange()
 	defer g.exchanges.Put(x)
 	s := &h2stream{w: w, r: r, rc: http.NewResponseController(w), x: x}
 	s.watch.owner = s
 	g.watcher.add(&s.watch)
 	defer g.watcher.remove(&s.watch)
-	on, _ := r.Context().Value(calmKey{}).(*calm)
 	on.earn(asks)
 	x.client, x.watch, x.origin = s, &s.watch, &on.origin
 	x.bare, x.proto = true, r.Proto

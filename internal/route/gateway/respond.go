@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -180,6 +181,9 @@ func (c *conn) interrupt(s stage) {
 		c.hit.Store(s == onIdle)
 	default:
 		_ = c.bottom.SetDeadline(past)
+		if t := c.bottom.tunnel.Load(); t != nil { // of which the client's direction may have ended
+			t.interrupt(os.ErrDeadlineExceeded)
+		}
 	}
 }
 

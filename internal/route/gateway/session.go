@@ -174,7 +174,7 @@ func (c *session) carry() {
 	c.watch.owner = c
 	c.g.watcher.add(&c.watch)
 	defer c.g.watcher.remove(&c.watch)
-	up, down, err := c.g.tunnel(c.client, client, &end{nc: c.instance.nc, raw: c.instance.raw}, flow{&c.watch, c.silence()})
+	up, down, err := c.g.tunnel(c.client, client, &end{nc: c.instance.nc, raw: c.instance.raw}, &flow{watch: &c.watch, silence: c.silence(), half: c.silence()})
 	c.received, c.sent = up, down
 	switch {
 	case !c.watch.rest():

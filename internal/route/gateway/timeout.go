@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // hurry sets when the exchange must be over, as its route says.
 func (x *exchange) hurry() {
@@ -49,22 +52,37 @@ func (x *exchange) quiet(silence time.Duration) {
 	}
 }
 
-// flow is the watch over a tunnel, in which only silence of both ends takes too
-// long.
+// flow is the watch over a tunnel, in which only silence takes too long: of both
+// ends, or of the one that is left.
 type flow struct {
 	watch   *watch
-	silence time.Duration
+	silence time.Duration // of both; 0: for ever
+	half    time.Duration // of one, where that is less
+	left    atomic.Bool   // only one is left
 }
 
-func (f flow) begin() {
+func (f *flow) begin() {
 	if f.silence > 0 {
 		f.watch.begin(onWrite, now(), f.silence)
 	}
 }
 
 // goes notes that something moves.
-func (f flow) goes() {
-	if f.silence > 0 {
+func (f *flow) goes() {
+	switch {
+	case f.left.Load():
+		f.watch.extend(onWrite, now(), f.half)
+	case f.silence > 0:
 		f.watch.extend(onWrite, now(), f.silence)
+	}
+}
+
+// halve notes that one direction has ended. When the second one does, it is over.
+func (f *flow) halve() {
+	if f.silence > 0 && f.silence < f.half {
+		return
+	}
+	if f.left.CompareAndSwap(false, true) {
+		f.watch.bound(onWrite, now(), f.half)
 	}
 }

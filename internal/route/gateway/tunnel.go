@@ -28,6 +28,8 @@ func (x *exchange) join(t *trip) (whole bool) {
 	err := x.client.join(x, t.u, t.buf[t.from:t.to])
 	t.drop(x)
 	switch {
+	case errors.Is(err, errAlone):
+		x.problem = err.Error()
 	case !x.watch.rest() && x.watch.why == byTime:
 		x.problem = "both ends were silent"
 	case errors.Is(err, errLeft):
@@ -69,7 +71,7 @@ func (c *conn) join(x *exchange, u *upstream, early []byte) error {
 		client.early = append([]byte(nil), c.in[c.r:c.w]...)
 		c.r = c.w
 	}
-	up, down, err := c.g.tunnel(c.bottom, &client, &end{nc: u.nc, raw: u.raw}, flow{x.watch, x.entry.silence()})
+	up, down, err := c.g.tunnel(c.bottom, &client, &end{nc: u.nc, raw: u.raw}, &flow{watch: x.watch, silence: x.entry.silence(), half: c.g.cfg.HalfOpen})
 	x.upload.received.Add(up)
 	x.sent += down
 	return err
@@ -85,14 +87,14 @@ type end struct {
 // tunnel connects a client with an instance.
 type tunnel struct {
 	client, instance *end
-	flow             flow
+	flow             *flow
 	hangups          *hangups
 	torn             atomic.Pointer[error] // why both directions are to end; nil: they are not
 }
 
 // tunnel moves bytes both ways until each end has ended its direction, or one of
 // them breaks. bottom is the client's connection.
-func (g *Gateway) tunnel(bottom *socket, client, instance *end, f flow) (up, down int64, err error) {
+func (g *Gateway) tunnel(bottom *socket, client, instance *end, f *flow) (up, down int64, err error) {
 	t := &tunnel{client: client, instance: instance, flow: f, hangups: &g.hangups}
 	bottom.tunnel.Store(t)
 	f.begin()
@@ -107,6 +109,9 @@ func (g *Gateway) tunnel(bottom *socket, client, instance *end, f flow) (up, dow
 	if why := t.torn.Load(); why != nil {
 		err = *why
 	}
+	if f.left.Load() && interrupted(err) {
+		err = errAlone
+	}
 	return there.n, back.n, err
 }
 
@@ -117,8 +122,14 @@ func (t *tunnel) move(m *mover) {
 		t.interrupt(err) // a connection can be closed only when nobody is at it any more
 		_ = t.client.nc.Close()
 		_ = t.instance.nc.Close()
+		return
 	}
+	t.flow.halve()
 }
+
+// errAlone is a tunnel of which one direction had ended, and the other one was
+// silent for too long.
+var errAlone = errors.New("one end had ended its direction, the other one was silent")
 
 // interrupt ends the waits of both directions. Any goroutine may call it.
 func (t *tunnel) interrupt(why error) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	application "naru/internal/app"
 	"naru/internal/route"
 	"naru/internal/route/gateway"
 )
@@ -31,8 +32,18 @@ type half interface {
 // tunnelled makes a tunnel: a WebSocket, in the clear or over TLS.
 func tunnelled(t *testing.T, secure bool, cfg gateway.Config) ends {
 	t.Helper()
+	return tunnelledIdle(t, secure, cfg, 0)
+}
+
+// tunnelledIdle makes one whose route bears no longer silence.
+func tunnelledIdle(t *testing.T, secure bool, cfg gateway.Config, idle time.Duration) ends {
+	t.Helper()
 	apps, front := listen(t), listen(t)
-	r := start(t, tableOf(apps.Addr().String()), cfg, secured(t, front, secure))
+	table := tableOf(apps.Addr().String())
+	if idle > 0 {
+		table.Routes[0].Timeouts = &route.Timeouts{Idle: application.Duration(idle)}
+	}
+	r := start(t, table, cfg, secured(t, front, secure))
 	client := dial(t, r.addr, secure)
 	_, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 	must(t, err)
@@ -193,4 +204,42 @@ func TestHalfATunnelEndsWithTheGateway(t *testing.T) {
 			t.Errorf("read %d bytes, %v", n, err)
 		}
 	})
+}
+
+// TestHalfATunnelDoesNotStay has one direction ended and the other one silent: as
+// long as it speaks it stays.
+func TestHalfATunnelDoesNotStay(t *testing.T) {
+	for name, cfg := range map[string]gateway.Config{"by the gateway's limit": {HalfOpen: time.Second}, "by the route's": {}} {
+		for _, secure := range []bool{false, true} {
+			for _, way := range []string{"up", "down"} {
+				t.Run(fmt.Sprint(name, " ", way, " ", secure), func(t *testing.T) {
+					t.Parallel()
+					idle := time.Duration(0)
+					if cfg.HalfOpen == 0 {
+						idle = time.Second
+					}
+					e := tunnelledIdle(t, secure, cfg, idle)
+					from, to := e.client, e.app
+					if way == "down" {
+						from, to = e.app, e.client
+					}
+					must(t, from.CloseWrite())
+					got, err := io.ReadAll(to)
+					must(t, err)
+					if len(got) > 0 {
+						t.Fatalf("%q came from nobody", got)
+					}
+					_, err = io.WriteString(to, "still here")
+					must(t, err)
+					got, err = io.ReadAll(from)
+					if string(got) != "still here" || errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("got %q, %v", got, err)
+					}
+					if a := e.last(t); !a.Upgrade || !strings.Contains(a.Problem, "silent") {
+						t.Errorf("recorded %+v", a)
+					}
+				})
+			}
+		}
+	}
 }

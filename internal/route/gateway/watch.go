@@ -108,6 +108,17 @@ func (w *watch) extend(s stage, now int64, limit time.Duration) {
 	}
 }
 
+// bound makes the present wait one of a stage and a limit, unless the watcher has
+// ended it. It need not be the goroutine that waits.
+func (w *watch) bound(s stage, now int64, limit time.Duration) {
+	due := now + limit.Milliseconds() + 1
+	for old := w.state.Load(); ; old = w.state.Load() {
+		if is := stage(old % int64(stages)); is >= byTime && is <= byParking || w.state.CompareAndSwap(old, due*int64(stages)+int64(s)) {
+			return
+		}
+	}
+}
+
 // watcher looks at all waits, tick by tick.
 type watcher struct {
 	clock atomic.Int64 // of the last look, as now tells it
