@@ -210,6 +210,7 @@ type Metrics struct {
 	QuerySamples int           `key:"query_samples" doc:"samples that one query may have in memory, 16 bytes each"`
 	QueryTimeout time.Duration `key:"query_timeout" doc:"time for one query"`
 	Queries      int           `key:"queries" doc:"queries answered at the same time"`
+	RemoteWrite  RemoteWrite   `key:"remote_write"`
 }
 
 // Keep says how much of the past stays.
@@ -296,6 +297,9 @@ func (c Config) RegistryDir() string { return filepath.Join(c.DataDir, "registry
 
 // GatewayDir is the only folder that the gateway reads and writes.
 func (c Config) GatewayDir() string { return filepath.Join(c.DataDir, "gateway") }
+
+// RemoteWritePath says how far metrics were sent on.
+func (c Config) RemoteWritePath() string { return filepath.Join(c.DataDir, "remote-write.json") }
 
 // MetricsDir has the time series.
 func (c Config) MetricsDir() string { return filepath.Join(c.DataDir, "metrics") }

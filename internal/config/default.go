@@ -63,6 +63,7 @@ func Default(uid int, getenv func(string) string) Config {
 		Metrics: Metrics{
 			Interval: 15 * time.Second, Retention: 35 * 24 * time.Hour, Bytes: 4 * GiB, OutOfOrder: time.Hour, Series: 200_000, SeriesPerApp: 10_000, ScrapeBytes: 4 * MiB,
 			QuerySamples: 5_000_000, QueryTimeout: 30 * time.Second, Queries: 4,
+			RemoteWrite: RemoteWrite{Batch: 2000, Delay: 30 * time.Second, Timeout: 30 * time.Second},
 		},
 		Traces:  Traces{Sample: 0.05, First: 5},
 		Keep:    Keep{Releases: 20},

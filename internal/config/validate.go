@@ -79,6 +79,7 @@ func (c Config) complaints() []error {
 	}
 	list = append(list, c.Rollout.complaints()...)
 	list = append(list, c.Metrics.complaints()...)
+	list = append(list, c.Metrics.RemoteWrite.complaints()...)
 	if c.ACME.Agree {
 		list = append(list, webURL("acme.directory", c.ACME.Directory))
 		list = append(list, c.ACME.DNS.complaints()...)

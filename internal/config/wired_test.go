@@ -133,6 +133,16 @@ var wired = map[string][2]string{
 	"reserve.disk_percent":            {"internal/server/room.go", "c.Reserve.DiskPercent"},
 	"tokens.access":                   {"internal/server/server.go", "cfg.Tokens.Access"},
 	"tokens.refresh":                  {"internal/server/server.go", "cfg.Tokens.Refresh"},
+
+	"metrics.remote_write.url":           {"internal/server/forward.go", "r.URL"},
+	"metrics.remote_write.series":        {"internal/server/forward.go", "r.Series"},
+	"metrics.remote_write.user":          {"internal/server/forward.go", "r.User"},
+	"metrics.remote_write.password_file": {"internal/server/forward.go", "r.Password"},
+	"metrics.remote_write.token_file":    {"internal/server/forward.go", "r.Token"},
+	"metrics.remote_write.tenant":        {"internal/server/forward.go", "r.Tenant"},
+	"metrics.remote_write.batch":         {"internal/server/forward.go", "r.Batch"},
+	"metrics.remote_write.delay":         {"internal/server/forward.go", "r.Delay"},
+	"metrics.remote_write.timeout":       {"internal/server/forward.go", "r.Timeout"},
 }
 
 func TestEverySettingIsRead(t *testing.T) {

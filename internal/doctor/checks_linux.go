@@ -25,5 +25,6 @@ func Checks() []Check {
 		{Name: "forwarding", Run: checkForwarding},
 		{Name: "bridge", Run: checkBridge},
 		{Name: "buildkitd", Run: checkBuildkitd},
+		{Name: "remote write", Run: checkRemoteWrite},
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"naru/internal/event"
 	"naru/internal/fault"
 	"naru/internal/observe/collect"
+	"naru/internal/observe/forward"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	timeseries "naru/internal/observe/metrics"
@@ -42,6 +43,7 @@ type observed struct {
 	store  *timeseries.Store
 	rounds *collect.Collector
 	apps   *scrape.Scraper
+	sent   *forward.Forwarder // nil: metrics stay here
 
 	mu    sync.Mutex                            // guards shown
 	shown map[release.ID]map[string]app.Metrics // what the processes of releases show

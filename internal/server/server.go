@@ -193,6 +193,10 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	seen := newObserved(cfg, st, counts, driver, book, diskReserve(cfg), log)
 	asked := seen.door(cfg, people, via)
+	seen.sent, err = newForwarder(cfg, seen, trust)
+	if err != nil {
+		return err
+	}
 
 	drains, fleet, err := newDrains(cfg, st, safe, book, log)
 	if err != nil {
@@ -253,6 +257,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "series", Run: seen.store.Run},
 		serve.Part{Name: "observe", Run: seen.rounds.Run},
 		serve.Part{Name: "scrape", Run: seen.apps.Run},
+		serve.Part{Name: "remote-write", Run: forwarding(seen.sent)},
 		serve.Part{Name: "crew", Run: crew.Run},
 		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver, crew}).serve(loginLn)},
 		serve.Part{Name: "api", Run: web(apiLn, named(cfg, asked, handler), 10*time.Second)},

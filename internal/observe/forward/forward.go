@@ -57,14 +57,33 @@ const (
 	window = 5 * time.Minute
 )
 
-// State is how the sending goes.
+// State is how the sending to one receiver goes. Its numbers outlive the process.
 type State struct {
-	Sent    int64         // samples that the receiver took, since the start
-	Dropped int64         // those that it refused, or that there was no room for
-	Passed  time.Duration // time that was no longer kept when its turn came
-	Behind  time.Duration // age of what is sent next
-	Failing time.Time     // since when nothing gets through; zero: it does
-	Error   string        // why, or the last refusal
+	Sent    int64         `json:"sent"`             // samples that the receiver took
+	Dropped int64         `json:"dropped"`          // those that it refused, or that there was no room for
+	Passed  time.Duration `json:"passed"`           // time that was no longer kept when its turn came
+	Behind  time.Duration `json:"-"`                // age of what is sent next
+	Failing time.Time     `json:"failing,omitzero"` // since when nothing gets through; zero: it does
+	Error   string        `json:"error,omitempty"`  // why, or the last refusal
+}
+
+// Saved is what is in the file of a forwarder.
+type Saved struct {
+	URL  string       `json:"url"`
+	Mark metrics.Mark `json:"mark"`
+	State
+}
+
+// Load reads the file of a forwarder; fs.ErrNotExist where it never ran.
+func Load(file string) (s Saved, err error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return s, fmt.Errorf("read %s: %w", file, err)
+	}
+	return s, nil
 }
 
 // Forwarder sends.
@@ -205,22 +224,15 @@ const noise = 10 * time.Minute
 
 // begin finds the mark of an earlier run.
 func (f *Forwarder) begin(ctx context.Context) {
-	var kept struct {
-		URL  string       `json:"url"`
-		Mark metrics.Mark `json:"mark"`
-	}
-	raw, err := os.ReadFile(f.cfg.File)
-	if err == nil {
-		err = json.Unmarshal(raw, &kept)
-	}
+	kept, err := Load(f.cfg.File)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.log.WarnContext(ctx, "read how far metrics were sent on; it begins with now", "error", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.mark = kept.Mark
+	f.mark, f.state = kept.Mark, kept.State
 	if err != nil || kept.URL != f.cfg.URL || f.mark.From == 0 {
-		f.mark = metrics.Mark{From: f.cfg.Now().UnixMilli()}
+		f.mark, f.state = metrics.Mark{From: f.cfg.Now().UnixMilli()}, State{}
 	}
 	f.kept.Follow(f.cfg.Series, f.mark.From)
 }
@@ -242,10 +254,10 @@ func (f *Forwarder) move(ctx context.Context, to metrics.Mark) {
 
 func (f *Forwarder) save(ctx context.Context) {
 	f.mu.Lock()
-	mark := f.mark
+	now := Saved{f.cfg.URL, f.mark, f.state}
 	f.saved = f.cfg.Now()
 	f.mu.Unlock()
-	raw, err := json.Marshal(map[string]any{"url": f.cfg.URL, "mark": mark})
+	raw, err := json.Marshal(now)
 	if err == nil {
 		err = atomicfile.Write(f.cfg.File, raw, 0o600)
 	}

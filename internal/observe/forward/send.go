@@ -217,6 +217,7 @@ func (f *Forwarder) failed(ctx context.Context, err error) {
 	f.mu.Unlock()
 	if first {
 		f.log.WarnContext(ctx, "metrics cannot be sent on; they wait here", "error", err)
+		f.save(ctx)
 	}
 }
 

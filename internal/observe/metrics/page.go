@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
@@ -41,6 +43,41 @@ type Selection [][]*labels.Matcher
 
 // everySeries matches all there are.
 var everySeries = labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+")
+
+// ParseSelection reads selectors that are joined by or, such as
+// up or {__name__=~"naru_.*", space="prod"}; an empty text is all series.
+func ParseSelection(text string) (Selection, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	e, err := parser.NewParser(parser.Options{}).ParseExpr(text)
+	if err != nil {
+		return nil, err
+	}
+	return selected(e)
+}
+
+func selected(e parser.Expr) (Selection, error) {
+	switch e := e.(type) {
+	case *parser.ParenExpr:
+		return selected(e.Expr)
+	case *parser.VectorSelector:
+		if e.OriginalOffset == 0 && e.Timestamp == nil && e.StartOrEnd == 0 {
+			return Selection{e.LabelMatchers}, nil
+		}
+	case *parser.BinaryExpr:
+		if e.Op != parser.LOR {
+			break
+		}
+		left, err := selected(e.LHS)
+		if err != nil {
+			return nil, err
+		}
+		right, err := selected(e.RHS)
+		return append(left, right...), err
+	}
+	return nil, fmt.Errorf("%s is no selector of series", clip(e.String()))
+}
 
 // Selects reports whether a series is among them.
 func (all Selection) Selects(l labels.Labels) bool {
