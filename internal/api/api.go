@@ -33,6 +33,8 @@ type Services struct {
 	Releases     Releases
 	Running      Running
 	Rollouts     Rollouts
+	Verdicts     Verdicts
+	PastJudge    PastJudge
 	Meter        Meter
 	Metrics      Metrics
 	Routes       Routes

@@ -18,6 +18,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
+	"naru/internal/pipeline/judging"
 	"naru/internal/route"
 	"naru/internal/route/domain"
 	"naru/internal/route/domain/dnstest"
@@ -81,6 +82,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
 	w.meter = metrics{meter.New(meter.Limits{}), &route.Table{}, map[app.ID]meter.Home{}, map[string]route.BreakerState{}}
 	handler := api.New(api.Services{
+		Verdicts: st, PastJudge: judging.NewPast(nil, time.Second),
 		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
 		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: apitest.Drains(t, st, book), Platform: w.pipe,

@@ -66,6 +66,8 @@ func (s *server) serverGroups(ctx context.Context, a app.App, newest ...rollout.
 				wire.Rollout, wire.Disabled = "new", false
 			case slices.Contains(ro.Old, g.ID):
 				wire.Rollout = "old"
+			case slices.Contains(ro.Beside, g.ID):
+				wire.Rollout, wire.Disabled = "baseline", false
 			}
 		}
 		out = append(out, wire)
@@ -188,7 +190,12 @@ func (s *server) listRollouts(ctx context.Context, in *PageInput) (out client.Li
 		all = all[i+1:]
 	}
 	numbers := s.releaseNumbers(ctx)
-	return cut(all, size, func(r rollout.Rollout) client.Rollout { return rolloutOf(r, numbers) }, func(r rollout.Rollout) string { return string(r.ID) }), nil
+	out = cut(all, size, func(r rollout.Rollout) client.Rollout { return rolloutOf(r, numbers) }, func(r rollout.Rollout) string { return string(r.ID) })
+	some := make([]*client.Rollout, len(out.Items))
+	for i := range out.Items {
+		some[i] = &out.Items[i]
+	}
+	return out, s.judged(ctx, false, some...)
 }
 
 // releaseNumbers finds the numbers of releases, each once.
@@ -240,8 +247,8 @@ func (s *server) findRollout(ctx context.Context, name string) (rollout.Rollout,
 // rollout shows a rollout, with its groups while it is on its way.
 func (s *server) rollout(ctx context.Context, ro rollout.Rollout) (client.Rollout, error) {
 	out := rolloutOf(ro, s.releaseNumbers(ctx))
-	if ro.State.Ended() {
-		return out, nil
+	if err := s.judged(ctx, true, &out); err != nil || ro.State.Ended() {
+		return out, err
 	}
 	groups, err := s.serverGroups(ctx, at(ctx).app, ro)
 	for _, g := range groups {

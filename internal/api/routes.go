@@ -118,6 +118,8 @@ func (s *server) routes() []Route {
 		{post, one + "/groups/{group}/destroy", auth.AppWrite, "Remove a server group", accept(s.destroyGroup)},
 		{get, one + "/rollouts", auth.SpaceRead, "List rollouts, newest first", call(s.listRollouts)},
 		{get, one + "/rollouts/{rollout}", auth.SpaceRead, "Get a rollout", call(s.getRollout)},
+		{get, one + "/rollouts/{rollout}/verdicts", auth.SpaceRead, "What a judge said of a rollout's steps, with the reasons", call(s.listVerdicts)},
+		{post, one + "/judge", auth.SpaceRead, "Judge two releases, or groups, over a time that is past", call(s.judge)},
 		{post, one + "/rollouts/{rollout}/pause", auth.AppOperate, "Stay at the present step of a rollout", call(s.steer(rollout.Pause))},
 		{post, one + "/rollouts/{rollout}/resume", auth.AppOperate, "Go on with a rollout", call(s.steer(rollout.Resume))},
 		{post, one + "/rollouts/{rollout}/promote", auth.AppWrite, "Skip the steps, or the watch, that are left", call(s.steer(rollout.Promote))},

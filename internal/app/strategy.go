@@ -45,6 +45,7 @@ type Strategy struct {
 	Match          string       `json:"match,omitempty"`           // rings: "header:NAME=VALUE" or "cookie:NAME=VALUE"
 	Second         string       `json:"second,omitempty"`          // queue or supersede
 	Guard          Guarding     `json:"guard,omitzero"`
+	Judge          Judging      `json:"judge,omitzero"`
 }
 
 // Guarding tunes the emergency brake of a rollout; zero fields take the gateway's
@@ -64,6 +65,16 @@ type Step struct {
 	Pause  Duration `json:"pause,omitempty"` // until the next step
 	Hold   bool     `json:"hold,omitempty"`  // until a person resumes
 	Judge  bool     `json:"judge,omitempty"` // until a verdict is given
+}
+
+// Judged counts the steps that wait for a verdict.
+func (s Strategy) Judged() (n int) {
+	for _, step := range s.Steps {
+		if step.Judge {
+			n++
+		}
+	}
+	return n
 }
 
 // DefaultPause is the pause of a step that names none.
@@ -156,6 +167,7 @@ func (s Strategy) Check(field string) error {
 	if g := s.Guard; g.Alarm < 0 || g.Alarm >= 1 || g.Ratio != 0 && g.Ratio < 1 || g.Requests < 0 || g.Slow > 0 && g.Slow < 1 {
 		bad(".guard", "alarm 0.01, ratio 1.5, slow 2, requests 10", "a value is out of its bounds")
 	}
+	s.Judge.Check(func(key, try, format string, args ...any) { bad(".judge"+key, try, format, args...) })
 	return errors.Join(errs...)
 }
 
@@ -182,6 +194,7 @@ func (s Strategy) Over(base Strategy) Strategy {
 	if s.Guard == (Guarding{}) {
 		s.Guard = base.Guard
 	}
+	s.Judge = s.Judge.over(base.Judge)
 	if s.Kind != base.Kind {
 		return s
 	}
@@ -199,7 +212,7 @@ func (s Strategy) Over(base Strategy) Strategy {
 
 // Filled returns the strategy with its defaults in place of what it leaves open.
 func (s Strategy) Filled() Strategy {
-	s.Kind, s.Second = first(s.Kind, Rolling), first(s.Second, Queue)
+	s.Kind, s.Second, s.Judge = first(s.Kind, Rolling), first(s.Second, Queue), s.Judge.Filled()
 	if s.Watch == nil {
 		watch := DefaultWatch
 		if !s.Doubles() {
@@ -210,7 +223,7 @@ func (s Strategy) Filled() Strategy {
 	if len(s.Steps) == 0 {
 		switch s.Kind {
 		case Canary:
-			s.Steps = []Step{{Weight: 1, Pause: DefaultPause}, {Weight: 10, Pause: DefaultPause}, {Weight: 50, Pause: DefaultPause}}
+			s.Steps = []Step{{Weight: 1, Pause: DefaultPause}, {Weight: 10, Judge: true}, {Weight: 50, Pause: DefaultPause}}
 		case Rings:
 			s.Steps = []Step{{Weight: 0, Hold: true}, {Weight: 1, Pause: DefaultPause}}
 		}

@@ -32,7 +32,7 @@ func (c *cmd) rollouts() *cobra.Command {
 					if !r.EndedAt.IsZero() {
 						took = r.EndedAt.Sub(r.CreatedAt).Round(100 * time.Millisecond).String()
 					}
-					return []string{age(r.CreatedAt) + " ago", numbered(r.Release), numbered(r.From), r.Strategy, c.screen.rolloutState(r.State), took, r.Reason}
+					return []string{age(r.CreatedAt) + " ago", numbered(r.Release), numbered(r.From), r.Strategy, c.screen.rolloutState(r.State), took, because(r)}
 				})
 		},
 	}
@@ -107,10 +107,13 @@ func (c *cmd) showRollout(r client.Rollout, app string) error {
 	case "watching":
 		c.screen.say("try       naru rollback %s, or naru rollout promote %s to let the old instances go", app, app)
 	}
+	if v := r.Verdict; v != nil {
+		c.screen.say("verdict   %s", c.screen.verdict(*v))
+	}
 	if r.Trip != nil {
 		c.screen.say("guard     %s", r.Trip.Text)
 	}
-	if r.Reason != "" && (r.Trip == nil || r.Trip.Text != r.Reason) {
+	if r.Reason != "" && (r.Trip == nil || r.Trip.Text != r.Reason) && (r.Verdict == nil || !strings.HasSuffix(r.Verdict.Text, r.Reason)) {
 		c.screen.say("reason    %s", r.Reason)
 	}
 	if len(r.Groups) == 0 {
@@ -139,14 +142,14 @@ func (c *cmd) rolloutLine(r client.Rollout) string {
 // that went back is an error.
 func (c *cmd) watchRollout(ctx context.Context, in *client.InApp, app string) error {
 	r, err := in.Rollout(ctx, "current")
-	last := ""
+	last, so := "", soFar{}
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if err != nil {
 			return err
 		}
-		if text := c.watchLine(r); text != last {
+		if text := c.watchLine(r, &so); text != last {
 			last = text
 			if err := c.say(r, text); err != nil {
 				return err
@@ -175,8 +178,16 @@ func (c *cmd) say(r client.Rollout, text string) error {
 	return nil
 }
 
+// soFar is what was last shown of a comparison.
+type soFar struct {
+	step, blocks int
+	text         string
+}
+
 // watchLine is what of a rollout is worth a new line.
-func (c *cmd) watchLine(r client.Rollout) string {
+// While it is judged, what is known so far is worth one as often as the blocks that
+// were compared have doubled.
+func (c *cmd) watchLine(r client.Rollout, so *soFar) string {
 	r.Next = nil
 	parts := []string{c.rolloutLine(r)}
 	for _, g := range r.Groups {
@@ -184,6 +195,12 @@ func (c *cmd) watchLine(r client.Rollout) string {
 	}
 	if r.Reason != "" {
 		parts = append(parts, r.Reason)
+	}
+	if v := r.Verdict; v != nil {
+		if v.Act != "" || v.Step != so.step || v.Blocks >= 2*so.blocks {
+			*so = soFar{v.Step, max(1, v.Blocks), fmt.Sprintf("step %d %s", v.Step+1, v.Text)}
+		}
+		parts = append(parts, so.text)
 	}
 	return strings.Join(parts, "; ")
 }

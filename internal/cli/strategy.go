@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -17,16 +18,21 @@ type strategyFlags struct {
 	maxInFlight, maxUnavailable int
 	watch                       time.Duration
 	noGuard                     bool
+	unsure, baseline            string
+	longest                     time.Duration
 }
 
 func (f *strategyFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.kind, "strategy", "", "how what runs is replaced: rolling, bluegreen, canary, rings, highlander, recreate")
-	fl.StringVar(&f.steps, "steps", "", "canary and rings: shares of traffic, 1%,10%/5m,50%/hold (a pause of its own, or until naru rollout resume)")
+	fl.StringVar(&f.steps, "steps", "", "canary and rings: shares of traffic, 1%,10%/5m,20%/judge,50%/hold (a pause of its own, until a verdict, until naru rollout resume)")
 	fl.StringVar(&f.match, "match", "", "rings: whose requests come first, header:NAME=VALUE or cookie:NAME=VALUE")
 	fl.StringVar(&f.second, "second", "", "what to do with a rollout that is on its way: queue behind it, or supersede it")
 	fl.IntVar(&f.maxInFlight, "max-in-flight", 0, "rolling: new instances on their way at once (default: a quarter)")
 	fl.IntVar(&f.maxUnavailable, "max-unavailable", 0, "rolling: instances fewer than wanted that may work meanwhile")
 	fl.DurationVar(&f.watch, "keep-old", -1, "how long the old instances stay ready after all traffic moved")
+	fl.StringVar(&f.unsure, "unsure", "", "what a judged step does that stays unsure: promote, ask or wait")
+	fl.DurationVar(&f.longest, "longest", 0, "how long a judged step waits for a verdict before that")
+	fl.StringVar(&f.baseline, "baseline", "", "what a judged step compares with: running, or fresh (a group of what ran before, as large as the canary)")
 	fl.BoolVar(&f.noGuard, "no-guard", false, "do not let the gateway take traffic away from a worse release by itself")
 }
 
@@ -37,6 +43,9 @@ func (f strategyFlags) over(p *client.Push) error {
 		return nil
 	}
 	s := client.Strategy{}
+	if p.Strategy != nil {
+		s.Judge = p.Strategy.Judge
+	}
 	if p.Strategy != nil && (f.kind == "" || f.kind == p.Strategy.Kind) {
 		s = *p.Strategy
 	}
@@ -68,6 +77,18 @@ func (f strategyFlags) over(p *client.Push) error {
 		watch := client.Duration(f.watch)
 		s.Watch = &watch
 	}
+	if f.unsure != "" || f.baseline != "" || f.longest != 0 {
+		how := client.Judging{}
+		if s.Judge != nil {
+			how = *s.Judge
+		}
+		how.Unsure, how.Baseline = cmp.Or(f.unsure, how.Unsure), cmp.Or(f.baseline, how.Baseline)
+		if f.longest != 0 {
+			longest := client.Duration(f.longest)
+			how.Longest = &longest
+		}
+		s.Judge = &how
+	}
 	s.NoGuard = s.NoGuard || f.noGuard
 	p.Strategy = &s
 	return nil
@@ -85,5 +106,6 @@ func strategyOf(s app.Strategy) *client.Strategy {
 		watch := client.Duration(*s.Watch)
 		out.Watch = &watch
 	}
+	out.Judge = judgingOf(s.Judge)
 	return out
 }

@@ -18,6 +18,7 @@ type Rollout struct {
 	Next      *time.Time    `json:"next,omitempty" doc:"when the step, or the watch, is over by itself"`
 	Reason    string        `json:"reason,omitempty" doc:"why it went back"`
 	Trip      *RolloutTrip  `json:"trip,omitempty" doc:"what a gateway saw when it took the traffic away by itself"`
+	Verdict   *Verdict      `json:"verdict,omitempty" doc:"what a judge said of the last judged step, or says so far"`
 	Groups    []ServerGroup `json:"groups,omitempty" doc:"only while it is on its way"`
 	Requests  *uint64       `json:"requests,omitempty" doc:"what the new groups have answered so far; only while it is on its way"`
 	CreatedAt time.Time     `json:"created_at"`

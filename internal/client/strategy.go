@@ -15,5 +15,6 @@ type Strategy struct {
 	Tolerate       float64   `json:"tolerate,omitempty" minimum:"1" maximum:"1000" doc:"guard: times as many failed or slow requests as before that are no reason; absent: 1.5"`
 	Slow           float64   `json:"slow,omitempty" maximum:"1000" doc:"guard: times what 90 % of requests take that is slow; absent: 2; -1: latency is not watched"`
 	LeastRequests  int       `json:"least_requests,omitempty" minimum:"0" doc:"guard: requests before it may act; absent: 10"`
+	Judge          *Judging  `json:"judge,omitempty" doc:"how judged steps come to their end"`
 	Keep           bool      `json:"keep,omitempty" doc:"also the app's own from now on"`
 }

@@ -222,11 +222,13 @@ type Keep struct {
 // app says.
 type Rollout struct {
 	Strategy    string        `key:"strategy" doc:"rolling, bluegreen, canary, highlander or recreate"`
-	Steps       string        `key:"steps" doc:"steps of canary: 1%,10%/5m,50%/hold; empty means 1%,10%,50%, a minute each"`
+	Steps       string        `key:"steps" doc:"steps of canary: 1%,10%/5m,50%/hold; empty means 1% for a minute, 10% until a verdict, 50% for a minute"`
 	MaxInFlight int           `key:"max_in_flight" doc:"rolling: new instances on their way at once; 0 means a quarter"`
 	Watch       time.Duration `key:"watch" doc:"how long old instances that are kept stay ready after all traffic moved"`
 	Second      string        `key:"second" doc:"what a push does with a rollout of its app that is on its way: queue or supersede"`
 	Patience    time.Duration `key:"patience" doc:"how long a way back may take before the rest is left to a person"`
+	Unsure      string        `key:"unsure" doc:"what a judged step does that stays unsure: promote (go on), ask (pause for a person) or wait"`
+	Longest     time.Duration `key:"longest" doc:"how long a judged step waits for a verdict before that; wait waits for a day"`
 	FalseAlarms float64       `key:"false_alarms" doc:"how often, at most, a rollout of a release that is no worse is taken back by its guard: 0.01 is one in a hundred"`
 }
 

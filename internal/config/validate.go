@@ -118,7 +118,10 @@ func (m Metrics) complaints() []error {
 }
 
 func (r Rollout) complaints() []error {
-	steps := error(nil)
+	var steps, longest error
+	if least, most := app.MinJudging.Std(), app.MaxJudging.Std(); r.Longest < least || r.Longest > most {
+		longest = fmt.Errorf("rollout.longest: must be between %s and %s (got %s)", least, most, r.Longest)
+	}
 	if r.Steps != "" {
 		if _, err := app.ParseSteps(r.Steps); err != nil {
 			steps = fmt.Errorf("rollout.steps: must be like 1%%,10%%/5m,50%%/hold (got %q)", r.Steps)
@@ -127,7 +130,8 @@ func (r Rollout) complaints() []error {
 	return []error{
 		oneOf("rollout.strategy", r.Strategy, "rolling", "bluegreen", "canary", "highlander", "recreate"),
 		oneOf("rollout.second", r.Second, app.Queue, app.Supersede),
-		factor("rollout.false_alarms", r.FalseAlarms, 0.5), steps,
+		oneOf("rollout.unsure", r.Unsure, app.UnsurePromote, app.UnsureAsk, app.UnsureWait),
+		longest, factor("rollout.false_alarms", r.FalseAlarms, 0.5), steps,
 	}
 }
 

@@ -127,6 +127,8 @@ var wired = map[string][2]string{
 	"rollout.watch":                   {"internal/server/server.go", "cfg.Rollout.Watch"},
 	"rollout.second":                  {"internal/server/strategy.go", "r.Second"},
 	"rollout.patience":                {"internal/server/server.go", "cfg.Rollout.Patience"},
+	"rollout.unsure":                  {"internal/server/strategy.go", "r.Unsure"},
+	"rollout.longest":                 {"internal/server/strategy.go", "r.Longest"},
 	"rollout.false_alarms":            {"internal/server/strategy.go", "r.FalseAlarms"},
 	"reserve.memory_percent":          {"internal/server/room.go", "c.Reserve.MemoryPercent"},
 	"reserve.memory_overcommit":       {"internal/server/room.go", "c.Reserve.MemoryOvercommit"},

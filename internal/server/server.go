@@ -33,6 +33,7 @@ import (
 	"naru/internal/operate"
 	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/foundry"
+	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/pipeline/task"
@@ -171,6 +172,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen.tcp: %w", err) // validated before
 	}
+	late := &lateSamples{}
+	trials := newJudge(cfg, st, counts, driver, late, log)
 	delivery := deliver.New(deliver.Parts{
 		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
 		Images: roomyImports{imports{images, safe, cfg.Listen.Registry, own, users.spaceOf}, reserve},
@@ -178,7 +181,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout, unable: unableToBuild(cfg),
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
 		}, reserve, built, log},
-		Secrets: safe, Router: traffic, Domains: domains, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Traffic: counts}, log), Wake: wake,
+		Secrets: safe, Router: traffic, Domains: domains, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Judge: trials, Traffic: counts}, log), Wake: wake,
 	}, deliver.Config{
 		AppsDomain: cfg.AppsDomain, PlatformDomain: cfg.PlatformDomain(), WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
@@ -192,6 +195,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	commands.tasks = oneOff
 
 	seen := newObserved(cfg, st, counts, driver, book, diskReserve(cfg), log)
+	late.Sampler = samples{seen.store}
 	asked := seen.door(cfg, people, via)
 	seen.sent, err = newForwarder(cfg, seen, trust)
 	if err != nil {
@@ -209,6 +213,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		{"gateway", func(context.Context) error { return haveGateway(gateways) }},
 	}}
 	handler := api.New(api.Services{
+		Verdicts: st, PastJudge: judging.NewPast(late, cfg.Metrics.Interval),
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
@@ -257,6 +262,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "series", Run: seen.store.Run},
 		serve.Part{Name: "observe", Run: seen.rounds.Run},
 		serve.Part{Name: "scrape", Run: seen.apps.Run},
+		serve.Part{Name: "judge", Run: trials.Run},
 		serve.Part{Name: "remote-write", Run: forwarding(seen.sent)},
 		serve.Part{Name: "crew", Run: crew.Run},
 		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver, crew}).serve(loginLn)},

@@ -10,6 +10,7 @@ func defaultStrategy(cfg config.Config) app.Strategy {
 	r := cfg.Rollout
 	return app.Strategy{
 		Kind: app.StrategyKind(r.Strategy), MaxInFlight: r.MaxInFlight, Second: r.Second, Guard: app.Guarding{Alarm: r.FalseAlarms},
+		Judge: app.Judging{Unsure: r.Unsure, Longest: app.Duration(r.Longest)},
 	}
 }
 

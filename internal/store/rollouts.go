@@ -36,6 +36,7 @@ type rolloutRow struct {
 	State       rollout.State      `bun:"state"`
 	Old         doc[[]run.GroupID] `bun:"old_groups"`
 	New         doc[[]run.GroupID] `bun:"new_groups"`
+	Beside      doc[[]run.GroupID] `bun:"beside_groups"`
 	Reason      string             `bun:"reason"`
 	Created     stamp              `bun:"created"`
 	Ended       stamp              `bun:"ended"`
@@ -47,7 +48,7 @@ func rolloutRowOf(r rollout.Rollout, number int64) *rolloutRow {
 		ID: r.ID, App: r.App, Number: number, Release: r.Release, From: r.From, Strategy: r.Spec.Kind,
 		Spec: doc[app.Strategy]{r.Spec}, Step: r.Step, Reached: stamp{r.Reached}, Moved: stamp{r.Moved},
 		Superseded: r.Superseded, Trip: doc[*route.Trip]{r.Trip}, MaxInFlight: r.MaxInFlight, State: r.State,
-		Old: doc[[]run.GroupID]{r.Old}, New: doc[[]run.GroupID]{r.New}, Reason: clean(r.Reason),
+		Old: doc[[]run.GroupID]{r.Old}, New: doc[[]run.GroupID]{r.New}, Beside: doc[[]run.GroupID]{r.Beside}, Reason: clean(r.Reason),
 		Created: stamp{r.Created}, Ended: stamp{r.Ended}, Active: !r.State.Ended(),
 	}
 }
@@ -59,7 +60,7 @@ func (r rolloutRow) rollout() rollout.Rollout {
 	}
 	return rollout.Rollout{
 		ID: r.ID, App: r.App, Release: r.Release, From: r.From, Spec: spec, Step: r.Step, Reached: r.Reached.Time, Moved: r.Moved.Time,
-		Superseded: r.Superseded, Trip: r.Trip.V, MaxInFlight: r.MaxInFlight, State: r.State, Old: r.Old.V, New: r.New.V, Reason: r.Reason,
+		Superseded: r.Superseded, Trip: r.Trip.V, MaxInFlight: r.MaxInFlight, State: r.State, Old: r.Old.V, New: r.New.V, Beside: r.Beside.V, Reason: r.Reason,
 		Created: r.Created.Time, Ended: r.Ended.Time,
 	}
 }

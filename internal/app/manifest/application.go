@@ -211,6 +211,7 @@ var builders = map[string]string{
 
 // own reads the keys below "naru:".
 func (r *reader) own(a *Application, web *Process, key string, v *yaml.Node) {
+	var judge *app.Judging
 	r.mapping(v, key, map[string]func(string, *yaml.Node){
 		"builder":    func(k string, v *yaml.Node) { a.Build.Builder = r.text(k, v) },
 		"foundation": func(k string, v *yaml.Node) { a.Build.Foundation = r.text(k, v) },
@@ -218,6 +219,7 @@ func (r *reader) own(a *Application, web *Process, key string, v *yaml.Node) {
 		"target":     func(k string, v *yaml.Node) { a.Build.Target = r.text(k, v) },
 		"args":       func(k string, v *yaml.Node) { a.Build.Args = r.environment(k, v) },
 		"strategy":   func(k string, v *yaml.Node) { a.Strategy = r.strategy(k, v) },
+		"judge":      func(k string, v *yaml.Node) { judge = new(r.judge(k, v)) },
 		"metrics":    func(k string, v *yaml.Node) { web.Overrides.Metrics = r.metrics(k, v) },
 		"objectives": func(k string, v *yaml.Node) { a.Objectives = r.objectives(k, v) },
 		"release_command": func(k string, v *yaml.Node) {
@@ -227,4 +229,10 @@ func (r *reader) own(a *Application, web *Process, key string, v *yaml.Node) {
 		},
 		"build_env": func(k string, v *yaml.Node) { a.Build.Env = r.environment(k, v) },
 	})
+	if judge != nil {
+		if a.Strategy == nil {
+			a.Strategy = &app.Strategy{}
+		}
+		a.Strategy.Judge = *judge
+	}
 }

@@ -64,6 +64,9 @@ func strategyOf(in *client.Strategy) (app.Strategy, error) {
 		Kind: app.StrategyKind(in.Kind), MaxInFlight: in.MaxInFlight, MaxUnavailable: in.MaxUnavailable, Match: in.Match, Second: in.Second,
 		Guard: app.Guarding{Off: in.NoGuard, Alarm: in.Alarm, Ratio: in.Tolerate, Slow: in.Slow, Requests: in.LeastRequests},
 	}
+	if in.Judge != nil {
+		out.Judge = judgingOf(*in.Judge)
+	}
 	if in.Watch != nil {
 		watch := app.Duration(*in.Watch)
 		out.Watch = &watch
@@ -79,6 +82,19 @@ func strategyOf(in *client.Strategy) (app.Strategy, error) {
 		out.Kind = app.Canary
 	}
 	return out, nil
+}
+
+func judgingOf(in client.Judging) app.Judging {
+	out := app.Judging{Unsure: in.Unsure, Baseline: in.Baseline}
+	if in.Longest != nil {
+		out.Longest = app.Duration(*in.Longest)
+	}
+	for _, m := range in.Metrics {
+		out.Metrics = append(out.Metrics, app.JudgedMetric{
+			Name: m.Name, Query: m.Query, Direction: m.Direction, Weight: m.Weight, Critical: m.Critical, Effect: m.Effect,
+		})
+	}
+	return out
 }
 
 // checkStrategy refuses a push whose strategy, with what it leaves open filled

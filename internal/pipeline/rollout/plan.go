@@ -67,6 +67,7 @@ const (
 	Unsure Outcome = iota
 	Pass
 	Fail
+	Ask // still unsure, and a person is to say
 )
 
 // Move is what to do now. A zero Move means that there is something to wait for.

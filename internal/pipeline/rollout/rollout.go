@@ -69,9 +69,24 @@ type Rollout struct {
 	Superseded  bool      // it goes back for another one
 	Trip        *route.Trip
 	Old, New    []run.GroupID // of every process type
+	Beside      []run.GroupID // of what ran before, made to compare the new ones with
 	Reason      string        // why it went back, for people
 	Created     time.Time
 	Ended       time.Time
+}
+
+// Judged reports that the present step waits for a verdict.
+func (ro Rollout) Judged() bool {
+	return ro.State == Shifting && !ro.Reached.IsZero() && ro.Step < len(ro.Spec.Steps) && ro.Spec.Steps[ro.Step].Judge
+}
+
+// BesideWeight is the share of traffic of the groups beside, in percent: at a
+// judged step that of the new ones, if there is as much left, otherwise none.
+func (ro Rollout) BesideWeight() int {
+	if len(ro.Beside) == 0 || ro.State != Shifting && ro.State != Paused || ro.Step >= len(ro.Spec.Steps) || !ro.Spec.Steps[ro.Step].Judge {
+		return 0
+	}
+	return min(ro.Weight(), 100-ro.Weight())
 }
 
 // Weight is the share of traffic the present step is to have, in percent.

@@ -258,7 +258,7 @@ func (r *Runner) make(ctx context.Context, ro Rollout, move Move) (Rollout, erro
 
 // verdict asks the judge where the step wants one.
 func (r *Runner) verdict(ctx context.Context, ro Rollout, seen Evidence) (Verdict, error) {
-	if ro.State != Shifting || ro.Step >= len(ro.Spec.Steps) || !ro.Spec.Steps[ro.Step].Judge || ro.Reached.IsZero() {
+	if !ro.Judged() {
 		return Verdict{}, nil
 	}
 	if r.opts.Judge != nil {

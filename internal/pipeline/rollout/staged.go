@@ -49,7 +49,9 @@ func (s Situation) wait(step app.Step) Move {
 	case step.Hold:
 		return Move{To: Paused}
 	case step.Judge && s.Verdict.Outcome == Pass:
-		return Move{Next: true}
+		return Move{Next: true, Note: s.note(s.Verdict.Reason)}
+	case step.Judge && s.Verdict.Outcome == Ask:
+		return Move{To: Paused, Note: s.note(s.Verdict.Reason)}
 	case step.Judge && s.Verdict.Outcome == Fail:
 		return Move{To: Aborting, Reason: s.Verdict.Reason}
 	case step.Judge:

@@ -53,6 +53,7 @@ func Suite(t *testing.T, open Opener) {
 		{"instances", instances},
 		{"rollouts", rollouts},
 		{"strategies", strategies},
+		{"verdicts", verdicts},
 		{"tasks", tasks},
 		{"routes", routes},
 		{"conditions", conditions},
