@@ -259,6 +259,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "acme", Run: hosts.Run},
 		serve.Part{Name: "metrics", Run: counts.Run},
 		serve.Part{Name: "drains", Run: fleet.Run},
+		serve.Part{Name: "chronicle", Run: chronicled(st, book, log)},
 		serve.Part{Name: "series", Run: seen.store.Run},
 		serve.Part{Name: "observe", Run: seen.rounds.Run},
 		serve.Part{Name: "scrape", Run: seen.apps.Run},

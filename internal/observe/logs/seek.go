@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -22,7 +23,6 @@ type seeker struct {
 	q     Query
 	press *press
 	limit int
-	words [][]byte // that the search cannot do without
 	lines []Line
 	seen  Cursor    // forward: behind all that was looked at
 	back  time.Time // backward: the oldest that was looked at
@@ -38,10 +38,13 @@ func newSeeker(p *press, q Query) *seeker {
 	if s.limit <= 0 {
 		s.limit = usualLimit
 	}
-	if q.Search != nil {
-		s.words = q.Search.Needs()
-	}
 	return s
+}
+
+// may reports whether a block with a filter can hold what is searched.
+func (s *seeker) may(f filter) bool {
+	e := s.q.Search
+	return e == nil || f.may(e.Needs(search.Text)) || f.may(e.Needs(search.Router))
 }
 
 func (s *seeker) done() bool { return len(s.lines) >= s.limit || s.spent() }
@@ -88,7 +91,7 @@ func (s *seeker) day(ctx context.Context, tx *sql.Tx, number int, backward bool)
 func (s *seeker) some(ctx context.Context, tx *sql.Tx, number int, all []place, backward bool) ([]place, error) {
 	var now []place
 	for len(all) > 0 && len(now) < s.wave {
-		if all[0].filter.may(s.words) {
+		if s.may(all[0].filter) {
 			now = append(now, all[0])
 		} else {
 			s.pass(number, all[0])
@@ -173,12 +176,13 @@ func (s *seeker) match(b *block, p place, number int, r *room, found func(i int)
 		first = int(max(0, s.q.After.ID+1-p.first))
 	}
 	meant := make([]bool, len(b.origins))
-	any := false
+	var forms []search.Form
 	for i := range b.origins {
-		meant[i] = s.from(&b.origins[i])
-		any = any || meant[i]
+		if meant[i] = s.from(&b.origins[i]); meant[i] && !slices.Contains(forms, b.origins[i].form()) {
+			forms = append(forms, b.origins[i].form())
+		}
 	}
-	if !any {
+	if len(forms) == 0 {
 		return
 	}
 	inTime := func(i int) bool {
@@ -197,7 +201,7 @@ func (s *seeker) match(b *block, p place, number int, r *room, found func(i int)
 	r.folded = search.Fold(r.folded[:0], b.text)
 	at := 0
 	l := &search.Line{Meta: func(f string) string { return b.origin(at).field(f) }}
-	rarest := s.q.Search.Rarest()
+	rarest := s.q.Search.Rarest(forms...)
 	for at = first; at < b.len(); at++ {
 		if len(rarest) > 0 {
 			next := bytes.Index(r.folded[b.from(at):], rarest)
@@ -210,7 +214,7 @@ func (s *seeker) match(b *block, p place, number int, r *room, found func(i int)
 		if !its(at) {
 			continue
 		}
-		l.Text, l.Folded = b.textOf(at), r.folded[b.from(at):b.ends[at]]
+		l.Text, l.Folded, l.Form = b.textOf(at), r.folded[b.from(at):b.ends[at]], b.origin(at).form()
 		if s.q.Search.Match(l) {
 			found(at)
 		}
@@ -221,6 +225,14 @@ func (s *seeker) match(b *block, p place, number int, r *room, found func(i int)
 func (s *seeker) from(o *origin) bool {
 	return (s.q.Process == "" || o.Process == s.q.Process) && (s.q.Source == "" || o.Source == s.q.Source) &&
 		(s.q.Index == nil || o.Index == *s.q.Index && (o.Source == App || o.Source == Task))
+}
+
+// form is how its lines are written.
+func (o *origin) form() search.Form {
+	if o.Source == Router {
+		return search.Router
+	}
+	return search.Text
 }
 
 // field is one of search.Own.

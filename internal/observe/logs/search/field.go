@@ -18,6 +18,7 @@ type field struct {
 	value  string
 	prefix bool    // = and !=: the value is the beginning
 	number float64 // of the four others
+	routed bool    // it is one of OfRouter
 }
 
 func (f field) match(l *Line) bool {
@@ -56,6 +57,9 @@ func (f field) of(l *Line) (string, bool) {
 		v := l.Meta(f.name)
 		return v, v != ""
 	}
+	if l.Form == Router && f.routed {
+		return routed(l.Text, f.name)
+	}
 	return inText(l.Text, f.name, f.path)
 }
 
@@ -76,12 +80,14 @@ func inText(text []byte, name, path string) (string, bool) {
 // needs of a comparison are the words of what must stand in the line: the last
 // name on the way and, for =, the value. Whole words only: what is written with
 // escapes in JSON, or as another form of a number, is left to match.
-func (f field) needs(out [][]byte) [][]byte {
+func (f field) needs(out [][]byte, of Form) [][]byte {
 	if f.path == "" || f.op == "!=" {
 		return out
 	}
-	name := f.name[strings.LastIndexByte(f.name, '.')+1:]
-	out = append(out, plain(name, false)...)
+	if of == Text || !f.routed {
+		name := f.name[strings.LastIndexByte(f.name, '.')+1:]
+		out = append(out, plain(name, false)...)
+	}
 	if f.op != "=" {
 		return out
 	}
@@ -99,7 +105,7 @@ func plain(text string, prefix bool) [][]byte {
 	if len(p.words) == 0 {
 		return nil
 	}
-	return p.needs(nil)
+	return p.needs(nil, Text)
 }
 
 // pair finds name=value or name="value" in a line (logfmt), or the same with a
@@ -142,6 +148,7 @@ func value(text []byte) string {
 // newField makes a comparison; name is "source", "user.id" or ".source".
 func newField(name, op, val string, prefix bool) (field, error) {
 	f := field{name: strings.TrimPrefix(name, "."), op: op, value: val, prefix: prefix}
+	f.routed = slices.Contains(OfRouter, f.name)
 	if !slices.Contains(Own, name) {
 		f.path = path(f.name)
 	}

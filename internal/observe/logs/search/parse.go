@@ -32,7 +32,7 @@ func Parse(text string) (*Expr, error) {
 	if t := p.peek(); t.kind != end {
 		return nil, refuse("%s at %d has no ( before it", t, t.at)
 	}
-	return &Expr{root, root.needs(nil)}, nil
+	return newExpr(root), nil
 }
 
 func refuse(format string, args ...any) error {

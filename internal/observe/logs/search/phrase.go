@@ -62,7 +62,7 @@ func opens(text []byte) bool {
 	return true
 }
 
-func (p phrase) needs(out [][]byte) [][]byte {
+func (p phrase) needs(out [][]byte, _ Form) [][]byte {
 	if p.prefix {
 		return append(out, p.words[:len(p.words)-1]...)
 	}
@@ -128,9 +128,9 @@ func (p phrase) stands(words [][]byte) bool {
 	return true
 }
 
-func (n near) needs(out [][]byte) [][]byte {
+func (n near) needs(out [][]byte, of Form) [][]byte {
 	for _, p := range n.phrases {
-		out = p.needs(out)
+		out = p.needs(out, of)
 	}
 	return out
 }

@@ -1,11 +1,14 @@
 package search_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"naru/internal/fault"
 	"naru/internal/observe/logs/search"
+	"naru/internal/route"
 )
 
 func line(text string) *search.Line {
@@ -115,9 +118,62 @@ func TestMatch(t *testing.T) {
 		for _, w := range search.Words(l.Folded) {
 			words[string(w)] = true
 		}
-		for _, w := range e.Needs() {
+		for _, w := range e.Needs(search.Text) {
 			if !words[string(w)] {
 				t.Errorf("%s needs %q, which is not in %s", c.ask, w, c.text)
+			}
+		}
+	}
+}
+
+func TestRouter(t *testing.T) {
+	access := route.Access{
+		Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Host: "shop.example", Method: "POST", URI: "/cart?item=7&x=a b", Proto: "HTTP/1.1", Status: 503, Received: 12, Sent: 34,
+		Agent: `a "quoted" agent`, Client: "192.0.2.1:99", Upstream: "10.64.0.7:8080", RequestID: "r-1", Took: 250 * time.Millisecond, Problem: "no instance",
+	}
+	text := access.Line()
+	for ask, want := range map[string]bool{
+		"status=503": true, "status>=500": true, "status>=504": false, "status=50": false, "status=50*": true, "status!=200": true,
+		"method=post": true, "method=GET": false, "path=/cart": true, "path=/c*": true, "path=/cart/7": false, `uri="/cart?item=7"*`: true, `query="item=7"*`: true, "host=shop.example": true,
+		"protocol=HTTP/1.1": true, "received>11": true, "sent<=34": true, "agent=\"a \"\"quoted\"\" agent\"": true, "client=192.0.2.1:99": true,
+		"upstream=10.64.0.7*": true, "referer=-": false, "referer!=x": true, "duration>=0.25 duration<0.26": true, "response_time>=0.25": true, "request_id=r-1": true,
+		"problem=\"no instance\"": true, "nothing=1": false, "status>=500 OR level=error": true, "status>=500 AND level=error": false, "status>=500 NOT method=GET": true,
+	} {
+		e, err := search.Parse(ask)
+		if err != nil {
+			t.Errorf("%s: %v", ask, err)
+			continue
+		}
+		l := line(text)
+		l.Form = search.Router
+		if got := e.Match(l); got != want {
+			t.Errorf("%s on %s: %t", ask, text, got)
+		}
+		if !want {
+			continue
+		}
+		words := []string{""}
+		for _, w := range search.Words(l.Folded) {
+			words = append(words, string(w))
+		}
+		for _, w := range append(e.Needs(search.Router), e.Rarest(search.Text, search.Router)) {
+			if !slices.Contains(words, string(w)) {
+				t.Errorf("%s needs %q, which is not in %s", ask, w, text)
+			}
+		}
+		if l.Form = search.Text; strings.HasPrefix(ask, "status") && !strings.Contains(ask, "!=") && e.Match(l) {
+			t.Errorf("%s on an app's own line", ask)
+		}
+	}
+	for _, text := range []string{"", "x", "h - [", `h - [t] "GET`, `h - [t] "GET / HTTP/1.1`, `h - [t] "GET / HTTP/1.1" 200`, `h - [t] "GET / HTTP/1.1" 200 1 2 "-`} {
+		for _, f := range search.OfRouter {
+			e, err := search.Parse(f + "=nothing")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := line(text)
+			if l.Form = search.Router; e.Match(l) {
+				t.Errorf("%s=nothing on %q", f, text)
 			}
 		}
 	}
@@ -141,7 +197,7 @@ func TestNeeds(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, w := range e.Needs() {
+		for _, w := range e.Needs(search.Text) {
 			got = append(got, string(w))
 		}
 		if strings.Join(got, " ") != want {
@@ -194,7 +250,7 @@ func FuzzSearch(f *testing.F) {
 		for _, w := range search.Words(l.Folded) {
 			words[string(w)] = true
 		}
-		for _, w := range e.Needs() {
+		for _, w := range e.Needs(search.Text) {
 			if !words[string(w)] {
 				t.Errorf("%q needs %q, which is not in %q", ask, w, text)
 			}
