@@ -33,6 +33,8 @@ type Services struct {
 	Releases     Releases
 	Running      Running
 	Rollouts     Rollouts
+	Accounts     Accounts
+	Budgets      Budgets
 	Verdicts     Verdicts
 	PastJudge    PastJudge
 	Meter        Meter

@@ -180,7 +180,7 @@ func tag(path string) string {
 		}
 	}
 	switch last := parts[len(parts)-1]; last {
-	case "pushes", "plans":
+	case "pushes", "check", "plans":
 		return "apps"
 	case "info", "metrics", "healthz", "readyz", "doctor", "backup", "gc", "rotate", "builders":
 		return "platform"

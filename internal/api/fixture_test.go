@@ -18,6 +18,8 @@ import (
 	"naru/internal/client"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
+	"naru/internal/pipeline/account"
+	"naru/internal/pipeline/gate"
 	"naru/internal/pipeline/judging"
 	"naru/internal/route"
 	"naru/internal/route/domain"
@@ -42,7 +44,10 @@ type world struct {
 	logs  *lines // what the API wrote to its log
 	meter metrics
 	certs apitest.Certificates
+	gate  *gate.Gate
 	names *dnstest.Server // what DNS has
+
+	reports reports // of objectives
 }
 
 // metrics are of one table.
@@ -76,14 +81,15 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	key, err := auth.NewKey()
 	must(t, err)
 	w := &world{
-		t: t, store: st, key: key, book: book, org: org, space: space, logs: &lines{},
+		reports: reports{}, t: t, store: st, key: key, book: book, org: org, space: space, logs: &lines{},
 		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
 	}
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
 	w.meter = metrics{meter.New(meter.Limits{}), &route.Table{}, map[app.ID]meter.Home{}, map[string]route.BreakerState{}}
+	w.gate = gate.New(st, w.reports, time.Now, slog.New(slog.DiscardHandler))
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(nil, time.Second),
-		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Routes: st, Tasks: st, Operations: st, Events: st,
+		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: account.New(st, nil, w.gate, time.Now), Budgets: w.gate, Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
 		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: apitest.Drains(t, st, book), Platform: w.pipe,
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))

@@ -34,6 +34,9 @@ type Pushes interface {
 	// Plan says what a push would build. Nothing is kept but a snapshot.
 	Plan(ctx context.Context, by operation.Ask, space app.SpaceID, in client.PlanRequest) (source.Snapshot, build.Recipe, error)
 
+	// MayPush says whether a push would be taken; one that would not is an error.
+	MayPush(ctx context.Context, by operation.Ask, space app.SpaceID, in client.PushCheck) (client.PushPermit, error)
+
 	// Push makes the app where it is missing and starts the operation "push",
 	// whose result is a client.PushResult.
 	Push(ctx context.Context, by operation.Ask, space app.SpaceID, in client.Push) (operation.Operation, error)

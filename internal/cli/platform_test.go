@@ -23,6 +23,7 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	"naru/internal/pipeline/judging"
+	"naru/internal/pipeline/account"
 	"naru/internal/pipeline/operation"
 	"naru/internal/route"
 	"naru/internal/route/domain"
@@ -121,7 +122,7 @@ func (p *platform) start() {
 	p.work = operation.NewRunner(p.store, p.stories(), 4, slog.New(slog.DiscardHandler))
 	handler := api.New(api.Services{
 		Verdicts: p.store, PastJudge: judging.NewPast(nil, time.Second),
-		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Routes: p.store,
+		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Accounts: account.New(p.store, nil, p.gate(), time.Now), Budgets: p.gate(), Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
 		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Drains: p.drains, Platform: p,
 	}, api.Config{}, slog.New(slog.DiscardHandler))

@@ -26,6 +26,7 @@ type pushFlags struct {
 	instances               int
 	noStart, noRoute, fresh bool
 	plan, verbose, detach   bool
+	fix                     bool
 	strategy                strategyFlags
 }
 
@@ -77,6 +78,7 @@ Ctrl-C leaves a push that was begun to the server; naru operations shows how it 
 	fl.BoolVar(&f.noRoute, "no-route", false, "map no route")
 	fl.BoolVar(&f.fresh, "fresh", false, "ignore what earlier builds left")
 	fl.BoolVar(&f.plan, "plan", false, "print what would be built, and stop")
+	fl.BoolVar(&f.fix, "reliability-fix", false, "this brings an objective back: it passes where the error budget is spent, and is recorded")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show the build's output as it comes")
 	fl.BoolVar(&f.detach, "detach", false, "do not wait for the end")
 	return command
@@ -141,6 +143,11 @@ func (f pushFlags) ofOneApp(cc *cobra.Command) string {
 // pushOne pushes one app.
 func (c *cmd) pushOne(ctx context.Context, cl *client.Client, in *client.InSpace, req declaredApp, f pushFlags) error {
 	watch := &watcher{s: c.screen, verbose: f.verbose}
+	if !f.plan {
+		if err := c.mayPush(ctx, in, req.Push); err != nil {
+			return req.routeAt(err)
+		}
+	}
 	if req.Source.Git == nil && req.Source.Image == "" {
 		snap, sent, err := c.upload(ctx, cl, in, req.dir, f.plan)
 		if err != nil {
@@ -215,6 +222,7 @@ func (f pushFlags) over(p *client.Push) error {
 	if p.NoRoute && len(f.routes) > 0 || f.noRoute && len(p.Routes) > 0 {
 		p.NoRoute, p.Routes = f.noRoute, nil // the command line decides
 	}
+	p.ReliabilityFix = f.fix
 	p.Build.Fresh, p.NoStart, p.NoRoute = f.fresh, p.NoStart || f.noStart, p.NoRoute || f.noRoute
 	if err := pairs("--build-arg", f.buildArgs, &p.Build.Args); err != nil {
 		return err

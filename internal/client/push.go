@@ -80,12 +80,31 @@ type Push struct {
 	Env       map[string]string        `json:"env,omitempty" doc:"plain values to set in the draft"`
 	Routes    []NewRoute               `json:"routes,omitempty" doc:"to map beside those it has; absent and none yet: the default route"`
 	NoRoute   bool                     `json:"no_route,omitempty" doc:"map no route by itself"`
+
+	Promises *Promises `json:"promises,omitempty" doc:"objectives and probes of the manifest, in place of those that came from it; absent: as they are"`
+
+	ReliabilityFix bool `json:"reliability_fix,omitempty" doc:"declared to bring an objective back: it passes where the error budget is spent, and is recorded"`
 }
 
 // PushedProcess is what a push says about a process type.
 type PushedProcess struct {
 	ProcessSettings
 	Instances *int `json:"instances,omitempty" minimum:"0" doc:"absent: as it is, 1 for a new web, 0 for other new ones"`
+}
+
+// PushCheck asks whether a push would be taken.
+type PushCheck struct {
+	App            string    `json:"app" minLength:"1" maxLength:"255" doc:"app name or id"`
+	Strategy       *Strategy `json:"strategy,omitempty"`
+	NoStart        bool      `json:"no_start,omitempty"`
+	ReliabilityFix bool      `json:"reliability_fix,omitempty"`
+}
+
+// PushPermit says that a push would be taken, and how.
+type PushPermit struct {
+	Tier     string   `json:"tier" enum:"free,warn,canary,freeze" doc:"of the app's error budgets"`
+	Strategy string   `json:"strategy,omitempty" doc:"how what runs would be replaced"`
+	Warnings []string `json:"warnings"`
 }
 
 // PushResult is the result of a push that was done.
@@ -102,6 +121,12 @@ type PushResult struct {
 // Plan asks what a push of a source would do; nothing is kept but the snapshot.
 func (s *InSpace) Plan(ctx context.Context, in PlanRequest) (p Plan, err error) {
 	err = s.c.post(ctx, s.path+"/plans", in, &p)
+	return p, err
+}
+
+// MayPush asks whether a push would be taken, before anything is sent for it.
+func (s *InSpace) MayPush(ctx context.Context, in PushCheck) (p PushPermit, err error) {
+	err = s.c.post(ctx, s.path+"/pushes/check", in, &p)
 	return p, err
 }
 

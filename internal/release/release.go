@@ -37,6 +37,10 @@ type Release struct {
 	Created   time.Time
 }
 
+// ReliabilityFix is the Reason of a release that was declared to bring an objective
+// back.
+const ReliabilityFix = "reliability fix"
+
 // Name is how people write it: v42.
 func (r Release) Name() string { return fmt.Sprintf("v%d", r.Number) }
 

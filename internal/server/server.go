@@ -31,8 +31,10 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	"naru/internal/operate"
+	"naru/internal/pipeline/account"
 	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/foundry"
+	"naru/internal/pipeline/gate"
 	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
@@ -174,6 +176,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	late := &lateSamples{}
 	trials := newJudge(cfg, st, counts, driver, late, log)
+	promised := &budgets{store: st}
+	allowed := gate.New(st, promised, time.Now, log)
 	delivery := deliver.New(deliver.Parts{
 		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
 		Images: roomyImports{imports{images, safe, cfg.Listen.Registry, own, users.spaceOf}, reserve},
@@ -181,7 +185,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout, unable: unableToBuild(cfg),
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
 		}, reserve, built, log},
-		Secrets: safe, Router: traffic, Domains: domains, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Judge: trials, Traffic: counts}, log), Wake: wake,
+		Secrets: safe, Router: traffic, Domains: domains, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Judge: trials, Traffic: counts}, log), Wake: wake, Gate: allowed,
 	}, deliver.Config{
 		AppsDomain: cfg.AppsDomain, PlatformDomain: cfg.PlatformDomain(), WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
@@ -215,7 +219,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(late, cfg.Metrics.Interval),
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
-		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Meter: driver, Metrics: counts,
+		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: account.New(st, seen.store, allowed, time.Now), Budgets: allowed, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
 		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
@@ -263,6 +267,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "series", Run: seen.store.Run},
 		serve.Part{Name: "observe", Run: seen.rounds.Run},
 		serve.Part{Name: "scrape", Run: seen.apps.Run},
+		serve.Part{Name: "budgets", Run: allowed.Run},
 		serve.Part{Name: "judge", Run: trials.Run},
 		serve.Part{Name: "remote-write", Run: forwarding(seen.sent)},
 		serve.Part{Name: "crew", Run: crew.Run},

@@ -119,7 +119,7 @@ func TestTheRefusal(t *testing.T) {
 	if want := "the error budget of shop is spent: profile: 99.91 % measured, 99.95 % wanted over 28d, -80 % of the budget left (-16.1 min)"; f.Message != want {
 		t.Errorf("got  %q\nwant %q", f.Message, want)
 	}
-	for _, way := range []string{"naru push shop --reliability-fix", `--override "REASON"`} {
+	for _, way := range []string{"naru push shop --reliability-fix", `naru policy override shop --reason`} {
 		if !strings.Contains(f.Try, way) {
 			t.Errorf("%q does not name %s", f.Try, way)
 		}

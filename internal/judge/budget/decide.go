@@ -3,6 +3,7 @@ package budget
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"naru/internal/fault"
 )
@@ -40,6 +41,14 @@ type Decision struct {
 	Why      string   // in one sentence, with the numbers
 	Warnings []string // to be shown even though it is allowed
 	Record   string   // what let it pass though the tier forbids it: "reliability-fix", "override"; "": nothing had to
+}
+
+// Granted is an override that somebody who may has recorded, for some time.
+type Granted struct {
+	By      string
+	Reason  string
+	Created time.Time
+	Until   time.Time
 }
 
 // MinReason is the least that an override has to say, in characters.
@@ -87,9 +96,9 @@ func (d Decision) Err(c Change) error {
 	if d.Allowed {
 		return nil
 	}
-	ways := fmt.Sprintf("naru push %s --reliability-fix, if this brings the objective back; or --override \"REASON\", by someone who may: it is recorded", c.App)
+	ways := fmt.Sprintf("naru push %s --reliability-fix, if this brings the objective back; or naru policy override %s --reason \"WHY\", by someone who may: both are recorded", c.App, c.App)
 	if d.Tier == Canary {
-		ways = fmt.Sprintf("naru push %s --strategy canary; or %s", c.App, strings.TrimPrefix(ways, "naru push "+c.App+" "))
+		ways = fmt.Sprintf("naru push %s --strategy canary; or %s", c.App, ways)
 	}
 	switch o := c.Override; {
 	case o != nil && !o.May:

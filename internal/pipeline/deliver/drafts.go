@@ -30,6 +30,11 @@ func (s *Service) SetEnv(ctx context.Context, by operation.Ask, id app.ID, chang
 	if err := change.Check(); err != nil {
 		return app.App{}, nil, err
 	}
+	if restart {
+		if err := s.mayRestart(ctx, by.Actor, id); err != nil {
+			return app.App{}, nil, err
+		}
+	}
 	names := slices.Sorted(maps.Keys(change.Set))
 	names = append(names, slices.Sorted(maps.Keys(change.Secrets))...)
 	names = append(names, change.Unset...)

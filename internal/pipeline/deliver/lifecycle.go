@@ -23,6 +23,9 @@ type reasonRequest struct {
 
 // Start starts a stopped app.
 func (s *Service) Start(ctx context.Context, by operation.Ask, a app.ID) (operation.Operation, error) {
+	if err := s.mayRestart(ctx, by.Actor, a); err != nil {
+		return operation.Operation{}, err
+	}
 	return s.ask(ctx, by, KindStart, a, reasonRequest{Reason: "start"})
 }
 
@@ -33,6 +36,9 @@ func (s *Service) Stop(ctx context.Context, by operation.Ask, a app.ID) (operati
 
 // Restart replaces what runs by a release of the app's draft.
 func (s *Service) Restart(ctx context.Context, by operation.Ask, a app.ID) (operation.Operation, error) {
+	if err := s.mayRestart(ctx, by.Actor, a); err != nil {
+		return operation.Operation{}, err
+	}
 	return s.ask(ctx, by, KindRestart, a, reasonRequest{Reason: "restart"})
 }
 
@@ -92,6 +98,13 @@ func (s *Service) Rollback(ctx context.Context, by operation.Ask, id app.ID, to 
 	if rel.App != id {
 		return operation.Operation{}, fault.New(fault.NotFound, "release", "release %s is not one of %s", to, a.Name).WithTry("naru releases %s", a.Name)
 	}
+	kind, err := s.rollbackKind(ctx, a, to)
+	if err != nil {
+		return operation.Operation{}, err
+	}
+	if _, _, err := s.permitted(ctx, by.Actor, a, kind, app.Strategy{Kind: app.Rolling}); err != nil {
+		return operation.Operation{}, err
+	}
 	return s.submit(ctx, by, KindRollback, a, reasonRequest{Reason: "rollback to " + rel.Name(), To: to}, nil)
 }
 
@@ -119,7 +132,19 @@ func (s *Service) restart(ctx context.Context, w *operation.Work) (any, error) {
 	if err := w.Bind(&in); err != nil {
 		return nil, err
 	}
-	c, err := s.cut(ctx, w, in.Reason, app.Strategy{})
+	a, err := s.store.App(ctx, w.App)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := s.changeKind(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := s.admitted(ctx, w, a, kind, app.Strategy{})
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.cut(ctx, w, in.Reason, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +162,17 @@ func (s *Service) start(ctx context.Context, w *operation.Work) (any, error) {
 func (s *Service) rollback(ctx context.Context, w *operation.Work) (any, error) {
 	var in reasonRequest
 	if err := w.Bind(&in); err != nil {
+		return nil, err
+	}
+	a, err := s.store.App(ctx, w.App)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := s.rollbackKind(ctx, a, in.To)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.admitted(ctx, w, a, kind, app.Strategy{Kind: app.Rolling}); err != nil {
 		return nil, err
 	}
 	if back, ok, err := s.atOnce(ctx, w, in.To); err != nil || ok {

@@ -18,6 +18,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
+	"naru/internal/release"
 	"naru/internal/run"
 	"naru/internal/size"
 	"naru/internal/source"
@@ -46,6 +47,11 @@ func (s *Service) Push(ctx context.Context, by operation.Ask, space app.SpaceID,
 	asked, err := s.checkStrategy(a, in.Strategy)
 	if err != nil {
 		return operation.Operation{}, err
+	}
+	if known {
+		if _, asked, err = s.permitted(ctx, by.Actor, a, pushKind(in.ReliabilityFix, in.NoStart), asked); err != nil {
+			return operation.Operation{}, err
+		}
 	}
 	mappings, err := mappingsOf(in.Routes)
 	if err != nil {
@@ -180,6 +186,13 @@ func (s *Service) pushed(ctx context.Context, w *operation.Work) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked, err := strategyOf(in.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	if asked, err = s.admitted(ctx, w, a, pushKind(in.ReliabilityFix, in.NoStart), asked); err != nil {
+		return nil, err
+	}
 	img, reused, err := s.obtain(ctx, w, a, in)
 	if err != nil {
 		return nil, err
@@ -192,11 +205,11 @@ func (s *Service) pushed(ctx context.Context, w *operation.Work) (any, error) {
 		result.Took = client.Duration(time.Since(began))
 		return result, nil
 	}
-	asked, err := strategyOf(in.Strategy)
-	if err != nil {
-		return nil, err
+	reason := "push"
+	if in.ReliabilityFix {
+		reason = release.ReliabilityFix
 	}
-	cut, err := s.cut(ctx, w, "push", asked)
+	cut, err := s.cut(ctx, w, reason, asked)
 	if err != nil {
 		return nil, err
 	}

@@ -155,6 +155,9 @@ func Keep[T any](ctx context.Context, w *Work, name string, value T) error {
 	return nil
 }
 
+// Begun reports that a step of an operation has ended, or something was kept.
+func (o Operation) Begun() bool { return len(o.Memory) > len("{}") }
+
 // Kept returns what an operation, also one that has ended, remembers of a step
 // or was told to keep under a name.
 func Kept[T any](op Operation, name string) (value T, ok bool, err error) {

@@ -68,6 +68,7 @@ func Suite(t *testing.T, open Opener) {
 		{"standing", standing},
 		{"forgetting", forgetting},
 		{"task events", taskEvents},
+		{"policies", policies},
 		{"alerts", alerts},
 		{"objectives", objectives},
 		{"probes", probes},
