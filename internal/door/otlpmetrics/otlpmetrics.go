@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	collector "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 
 	"naru/internal/observe/collect"
@@ -35,11 +36,12 @@ type Receiver struct {
 func New(sink Sink) *Receiver { return &Receiver{sink: sink, known: map[uint64]struct{}{}} }
 
 // Take keeps the metrics of a request as those of a place, whatever the request
-// says: a place without an app is a space. What cannot be kept is counted in the
+// says: a place without an app is a space, and more are labels that say which part
+// of it. What cannot be kept is counted in the
 // answer, with the reasons, and everything else is kept; an error means that
 // nothing was.
-func (r *Receiver) Take(ctx context.Context, of collect.Place, in *collector.ExportMetricsServiceRequest) (*collector.ExportMetricsServiceResponse, error) {
-	t := newTranslation(of, time.Now(), r.first)
+func (r *Receiver) Take(ctx context.Context, of collect.Place, in *collector.ExportMetricsServiceRequest, more ...labels.Label) (*collector.ExportMetricsServiceResponse, error) {
+	t := newTranslation(append(of.Labels(), more...), time.Now(), r.first)
 	for _, rm := range in.GetResourceMetrics() {
 		t.resource(rm)
 		if err := ctx.Err(); err != nil {

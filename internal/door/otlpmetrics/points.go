@@ -11,7 +11,6 @@ import (
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlp "go.opentelemetry.io/proto/otlp/metrics/v1"
 
-	"naru/internal/observe/collect"
 	"naru/internal/observe/metrics"
 )
 
@@ -29,9 +28,9 @@ type translation struct {
 	base *labels.Builder // the labels of the resource at hand
 }
 
-func newTranslation(of collect.Place, now time.Time, first func(uint64) bool) *translation {
+func newTranslation(ours []labels.Label, now time.Time, first func(uint64) bool) *translation {
 	return &translation{
-		ours: of.Labels(), now: now, first: first, told: map[string]metrics.Metadata{}, refused: map[string]int{},
+		ours: ours, now: now, first: first, told: map[string]metrics.Metadata{}, refused: map[string]int{},
 		base: labels.NewBuilder(labels.EmptyLabels()),
 	}
 }

@@ -18,8 +18,6 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/metrics/v1"
 	resource "go.opentelemetry.io/proto/otlp/resource/v1"
 	"google.golang.org/protobuf/proto"
-
-	"naru/internal/observe/collect"
 )
 
 func line(l labels.Labels, at int64, v float64, h *histogram.FloatHistogram) string {
@@ -43,7 +41,7 @@ func TestSamplesAreThoseOfPrometheus(t *testing.T) {
 		if seed > 0 {
 			_, want, _ = strings.Cut(want, "\n")
 		}
-		tr := newTranslation(collect.Place{}, time.Now(), func(uint64) bool { return true })
+		tr := newTranslation(nil, time.Now(), func(uint64) bool { return true })
 		for _, rm := range request(rand.New(rand.NewPCG(uint64(seed), 1))).ResourceMetrics {
 			tr.resource(rm)
 		}
