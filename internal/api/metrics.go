@@ -16,6 +16,7 @@ import (
 
 type metricsInput struct {
 	Encoding string `header:"Accept-Encoding" doc:"gzip: the answer is compressed"`
+	Accept   string `header:"Accept" doc:"application/openmetrics-text: the answer is OpenMetrics, with exemplars"`
 }
 
 // metrics shows everybody the apps they may see. What belongs to no app is for
@@ -25,6 +26,9 @@ func (s *server) metrics(ctx context.Context, in *metricsInput, st *stream) erro
 	reader := meter.Reader{
 		Sees: func(h meter.Home) bool { return auth.Sees(who, h.Org, h.Space) },
 		All:  auth.Can(who, auth.PlatformManage, "", ""),
+	}
+	if reader.OpenMetrics = meter.WantsOpenMetrics(in.Accept); reader.OpenMetrics {
+		st.kind = meter.OpenMetricsType
 	}
 	var out io.Writer = st
 	var pack *gzip.Writer

@@ -29,6 +29,15 @@ func (m *metrics) WriteMetrics(ctx context.Context, w io.Writer, r meter.Reader)
 	return m.Write(w, dir, r)
 }
 
+// spanned has spans stand as exemplars for what they took, beside what is done with
+// them.
+func (m *metrics) spanned(next hub.Spans) hub.Spans {
+	return func(gateway string, spans []route.Span, dropped uint64) {
+		m.Spans(spans, dropped)
+		next(gateway, spans, dropped)
+	}
+}
+
 // Breakers returns the breakers that are not closed, by group.
 func (m *metrics) Breakers() map[string]route.BreakerState {
 	out := map[string]route.BreakerState{}

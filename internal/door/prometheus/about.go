@@ -66,18 +66,6 @@ func (d *Door) metadata(w http.ResponseWriter, r *http.Request, who auth.Identit
 	return succeedWith(w, all)
 }
 
-// exemplars has none: naru keeps no exemplars with its metrics.
-func (d *Door) exemplars(w http.ResponseWriter, r *http.Request, _ auth.Identity) error {
-	form, err := values(r)
-	if err != nil {
-		return err
-	}
-	if err := d.store.CheckQuery(form.Get("query")); err != nil {
-		return err
-	}
-	return succeedWith(w, []string{})
-}
-
 // none answers questions about what naru does not keep here with an empty list.
 func (d *Door) none(name string) func(http.ResponseWriter, *http.Request, auth.Identity) error {
 	return func(w http.ResponseWriter, _ *http.Request, _ auth.Identity) error {

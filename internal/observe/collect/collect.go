@@ -79,6 +79,8 @@ type World interface {
 	Directory(ctx context.Context) (meter.Directory, error)
 	// Totals returns what the gateways counted.
 	Totals() []route.Counter
+	// Exemplars returns requests that stand for others, those that are new.
+	Exemplars() []meter.Exemplar
 	// JourneyTotals returns what they counted of journeys.
 	JourneyTotals() []route.JourneyCounter
 	// Apps returns the places of all apps by their ids.
@@ -94,6 +96,7 @@ type World interface {
 type Sink interface {
 	Source() *metrics.Source
 	Write(ctx context.Context, at time.Time, points []metrics.Point) (metrics.Result, error)
+	AppendExemplars(ctx context.Context, all []metrics.Exemplar) error
 	Describe(space, name string, m metrics.Metadata)
 	Ready() <-chan struct{}
 }
@@ -165,6 +168,10 @@ func (c *Collector) round(ctx context.Context, at time.Time) {
 	points = append(points, c.instances.round(ctx, groups, c.world.Load)...)
 	if _, err := c.source.Write(ctx, at, points); err != nil {
 		c.failed(ctx, "keep metrics", err)
+	} else if stand := c.gateways.exemplars(c.world.Exemplars()); len(stand) > 0 {
+		if err := c.sink.AppendExemplars(ctx, stand); err != nil {
+			c.failed(ctx, "keep exemplars", err)
+		}
 	}
 	c.markers(ctx, at)
 }

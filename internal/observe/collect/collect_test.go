@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,12 +21,14 @@ import (
 
 // world is a platform of which a test says what is there.
 type world struct {
-	groups   []Group
-	table    route.Table
-	totals   []route.Counter
-	journeys []route.JourneyCounter
-	used     map[run.InstanceID]run.Usage
-	happened []Happened
+	groups []Group
+	table  route.Table
+	totals []route.Counter
+
+	exemplars []meter.Exemplar
+	journeys  []route.JourneyCounter
+	used      map[run.InstanceID]run.Usage
+	happened  []Happened
 }
 
 func (w *world) Observed(context.Context) ([]Group, error) { return w.groups, nil }
@@ -35,6 +38,8 @@ func (w *world) Directory(context.Context) (meter.Directory, error) {
 }
 
 func (w *world) Totals() []route.Counter { return w.totals }
+
+func (w *world) Exemplars() []meter.Exemplar { return w.exemplars }
 
 func (w *world) JourneyTotals() []route.JourneyCounter { return w.journeys }
 
@@ -123,6 +128,7 @@ func (r *rig) ask(text string) string {
 	for _, s := range a.Value.(promql.Vector) {
 		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %.6g", s.Metric, s.F)))
 	}
+	slices.Sort(lines) // an answer has no order
 	return strings.Join(lines, "\n")
 }
 

@@ -95,17 +95,11 @@ func (g *gateways) round(at time.Time, totals []route.Counter, dir meter.Directo
 
 // of finds the counts of labels, or makes them.
 func (g *gateways) of(all map[string]*counts, of []labels.Label, at time.Time) *counts {
-	var b strings.Builder
-	for _, l := range of {
-		b.WriteString(l.Name)
-		b.WriteByte(0)
-		b.WriteString(l.Value)
-		b.WriteByte(0)
-	}
-	c := all[b.String()]
+	key := keyOf(of)
+	c := all[key]
 	if c == nil {
 		c = &counts{of: of, series: map[string]*metrics.Series{}}
-		all[b.String()] = c
+		all[key] = c
 	}
 	c.round = at
 	return c
@@ -173,8 +167,11 @@ var bounds = func() (out [len(route.LatencyBounds) + 1]string) {
 	return out
 }()
 
+// duration is the histogram's name.
+const duration = "naru_gateway_request_duration_seconds"
+
 func (c *counts) groupPoints(points []metrics.Point, before time.Time) []metrics.Point {
-	const name = "naru_gateway_request_duration_seconds"
+	const name = duration
 	var all uint64
 	for i, n := range c.total.Latency {
 		all += n

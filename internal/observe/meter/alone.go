@@ -27,9 +27,13 @@ func Alone(g Source, log *slog.Logger) http.Handler {
 		m.Load(self, g.Load())
 		m.Tripped(g.Trips())
 		m.Forget(dir)
+		reader := Reader{All: true, OpenMetrics: WantsOpenMetrics(r.Header.Get("Accept"))}
 		w.Header().Set("Content-Type", ContentType)
+		if reader.OpenMetrics {
+			w.Header().Set("Content-Type", OpenMetricsType)
+		}
 		out := bufio.NewWriterSize(w, 64<<10)
-		err := m.Write(out, dir, Reader{All: true})
+		err := m.Write(out, dir, reader)
 		if err == nil {
 			err = out.Flush()
 		}

@@ -29,6 +29,8 @@ type Meter struct {
 	dropped   uint64 // access records
 	accepted  uint64 // connections
 	logLost   uint64 // lines of access logs
+	spans     uint64 // that came
+	spansLost uint64
 	trips     map[trip]route.Measure
 	records   map[string]*route.Record // of guards, by their key
 	journeys  map[string]*journey      // by route.JourneyCounter.Key
@@ -60,6 +62,8 @@ type series struct {
 	place   Place // as it was last found
 	named   bool
 	said    string // the group's name, by a gateway
+
+	exemplars *exemplars // nil: none came
 }
 
 // New makes a meter.

@@ -14,17 +14,28 @@ import (
 	"naru/internal/route"
 )
 
-// ContentType is that of what Write writes.
-const ContentType = "text/plain; version=0.0.4; charset=utf-8"
+// ContentType is that of what Write writes, OpenMetricsType that of OpenMetrics,
+// which has exemplars.
+const (
+	ContentType     = "text/plain; version=0.0.4; charset=utf-8"
+	OpenMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+)
+
+// WantsOpenMetrics reads the field Accept of a request.
+func WantsOpenMetrics(accept string) bool {
+	return strings.Contains(accept, "application/openmetrics-text")
+}
 
 // Reader is who asks for metrics.
 type Reader struct {
 	Sees func(Home) bool // which apps are shown
 	All  bool            // also what belongs to no app: the gateways themselves, hosts nobody mapped
+
+	OpenMetrics bool // reads that instead of the text format
 }
 
-// Write writes the metrics a reader may see, in the text format of Prometheus,
-// with the names that dir knows. Pairs that it does not know any more keep the
+// Write writes the metrics a reader may see, in the text format of Prometheus or
+// in OpenMetrics, with the names that dir knows. Pairs that it does not know any more keep the
 // names they had.
 func (m *Meter) Write(w io.Writer, dir Directory, r Reader) error {
 	all := m.snapshot(dir, r)
@@ -32,8 +43,19 @@ func (m *Meter) Write(w io.Writer, dir Directory, r Reader) error {
 		if len(family.Metric) == 0 {
 			continue
 		}
-		if _, err := expfmt.MetricFamilyToText(w, family); err != nil {
+		var err error
+		if r.OpenMetrics {
+			_, err = expfmt.MetricFamilyToOpenMetrics(w, family)
+		} else {
+			_, err = expfmt.MetricFamilyToText(w, family)
+		}
+		if err != nil {
 			return fmt.Errorf("write %s: %w", family.GetName(), err)
+		}
+	}
+	if r.OpenMetrics {
+		if _, err := expfmt.FinalizeOpenMetrics(w); err != nil {
+			return fmt.Errorf("write end of metrics: %w", err)
 		}
 	}
 	return nil
@@ -47,11 +69,13 @@ type snapshot struct {
 	all                              bool
 	processes, open, upgraded        int64
 	accepted, dropped, logLost, over uint64
+	spans, spansLost                 uint64
 }
 
 type pair struct {
 	place Place
 	route.Counter
+	stand *exemplars // of a group; nil: none
 }
 
 type tripped struct {
@@ -64,13 +88,14 @@ func (m *Meter) snapshot(dir Directory, r Reader) snapshot {
 	defer m.mu.Unlock()
 	s := snapshot{
 		all: r.All, trips: map[tripped]uint64{}, processes: int64(len(m.processes)),
-		accepted: m.accepted, dropped: m.dropped, logLost: m.logLost, over: m.over,
+		accepted: m.accepted, dropped: m.dropped, logLost: m.logLost, over: m.over, spans: m.spans, spansLost: m.spansLost,
 	}
 	for _, p := range m.processes {
 		s.open += p.load.Connections
 		s.upgraded += p.load.Upgraded
 	}
 	pairs, groups, places := map[Place]*route.Counter{}, map[Place]*route.Counter{}, map[string]Place{}
+	stand := map[Place]*exemplars{}
 	for k, one := range m.series {
 		place, known := dir(k.route, k.group)
 		switch {
@@ -87,8 +112,17 @@ func (m *Meter) snapshot(dir Directory, r Reader) snapshot {
 			places[k.group] = place
 		}
 		sum(groups, place, one.total)
+		if one.exemplars != nil && r.OpenMetrics {
+			if stand[place] == nil {
+				stand[place] = &exemplars{}
+			}
+			stand[place].newer(one.exemplars)
+		}
 	}
 	s.pairs, s.groups = sorted(pairs, r), sorted(groups, r)
+	for i := range s.groups {
+		s.groups[i].stand = stand[s.groups[i].place]
+	}
 	for t, measure := range m.trips {
 		place, ok := places[t.group]
 		if !ok {
@@ -117,7 +151,7 @@ func sorted(from map[Place]*route.Counter, r Reader) []pair {
 	out := make([]pair, 0, len(from))
 	for p, c := range from {
 		if r.shows(p) {
-			out = append(out, pair{p, *c})
+			out = append(out, pair{place: p, Counter: *c})
 		}
 	}
 	slices.SortFunc(out, func(a, b pair) int { return compare(a.place, b.place) })
@@ -164,7 +198,11 @@ func (s snapshot) families() []*dto.MetricFamily {
 		}
 	}
 	for i := range s.groups {
-		times.Metric = append(times.Metric, &dto.Metric{Label: s.groups[i].place.labels(false), Histogram: histogram(&s.groups[i].Counter)})
+		h := histogram(&s.groups[i].Counter)
+		if stand := s.groups[i].stand; stand != nil {
+			stand.shown(h)
+		}
+		times.Metric = append(times.Metric, &dto.Metric{Label: s.groups[i].place.labels(false), Histogram: h})
 	}
 	for t, n := range s.trips {
 		trips.Metric = append(trips.Metric, counter(float64(n), append(t.place.labels(false), label("measure", string(t.measure)))))
@@ -185,6 +223,8 @@ func (s snapshot) families() []*dto.MetricFamily {
 		{"naru_gateway_connections_accepted_total", "Connections of clients.", false, float64(s.accepted)},
 		{"naru_gateway_access_records_dropped_total", "Records of requests that never came to the apps' logs.", false, float64(s.dropped)},
 		{"naru_gateway_access_log_dropped_total", "Lines that the gateways' own access log had no place for.", false, float64(s.logLost)},
+		{"naru_gateway_spans_total", "Spans of the gateways' own that came.", false, float64(s.spans)},
+		{"naru_gateway_spans_dropped_total", "Spans that the gateways had no place for, or that were lost on their way.", false, float64(s.spansLost)},
 		{"naru_gateway_uncounted_pairs_total", "Times that a new pair of route and group was counted as \"other\", because there are too many.", false, float64(s.over)},
 	} {
 		kind, metric := dto.MetricType_COUNTER, counter(own.value, nil)

@@ -91,6 +91,7 @@ func (s *Store) try() (db *tsdb.DB, torn *Lost, err error) {
 	o.MaxBlockChunkSegmentSize = blockFile
 	o.StripeSize = stripes
 	o.HeadChunksWriteBufferSize = chunkBuffer
+	o.EnableExemplarStorage, o.MaxExemplars = true, mostExemplars
 	o.OutOfOrderTimeWindow = s.o.OutOfOrder.Milliseconds()
 	o.SeriesLifecycleCallback = s.limits
 	var opened *tsdb.DB
