@@ -51,6 +51,9 @@ func (a Access) Line() string {
 		a.Client, dash(a.Upstream))
 	fmt.Fprintf(&b, " request_id:%q response_time:%.6f gateway_time:%.6f app_id:%q app_index:%q",
 		a.RequestID, a.Took.Seconds(), a.Header.Seconds(), a.App.ID, fmt.Sprint(a.Index))
+	if a.Trace != "" {
+		fmt.Fprintf(&b, " trace_id:%q", a.Trace)
+	}
 	if a.Problem != "" {
 		fmt.Fprintf(&b, " problem:%s", clip(a.Problem))
 	}

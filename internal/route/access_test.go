@@ -19,6 +19,10 @@ func TestAccessLine(t *testing.T) {
 	if got := a.Line(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	a.Trace, a.Problem = "4bf92f3577b34da6a3ce929d0e0e4736", "no instance"
+	if got := a.Line(); got != want+` trace_id:"4bf92f3577b34da6a3ce929d0e0e4736" problem:"no instance"` {
+		t.Errorf("got  %s", got)
+	}
 	a.Host, a.URI, a.Agent, a.Referer = "a\nb", "/\x1b[31m\n", strings.Repeat("x", 5000), "\"\r\n"
 	line := a.Line()
 	if strings.ContainsAny(line, "\r\n\x1b") || len(line) > 2000 {
