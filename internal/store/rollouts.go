@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -144,6 +145,13 @@ func (s *Store) PrepareRollout(ctx context.Context, id rollout.ID, processes []s
 				return err
 			}
 			r.New = append(r.New, g.ID)
+		}
+		if r.Fresh() {
+			g, err := t.addGroup(ctx, s, run.Group{App: r.App, Process: app.Web, Release: r.From, Weight: new(int)})
+			if err != nil {
+				return err
+			}
+			r.Beside = []run.GroupID{g.ID}
 		}
 		r.State, r.Moved = rollout.Releasing, t.Now
 		return t.saveRollout(ctx, s, r, row.Number)
@@ -293,14 +301,14 @@ func (s *Store) MoveRollout(ctx context.Context, id rollout.ID, to rollout.State
 		var leaving []run.GroupID
 		switch to {
 		case rollout.Done:
-			leaving = r.Old
+			leaving = slices.Concat(r.Old, r.Beside)
 			for _, group := range r.New { // alone, a group needs no weight
 				if _, err := t.weigh(ctx, s, group, nil); err != nil && !fault.Is(err, fault.NotFound) {
 					return err
 				}
 			}
 		case rollout.RolledBack, rollout.Superseded:
-			leaving = r.New
+			leaving = slices.Concat(r.New, r.Beside)
 		}
 		for _, group := range leaving {
 			if err := t.deleteGroup(ctx, group); err != nil {

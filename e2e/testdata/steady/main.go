@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strconv"
@@ -23,6 +24,7 @@ func main() {
 	if n, err := strconv.Atoi(os.Getenv("FLAW_AFTER")); err == nil {
 		app.after = int64(n)
 	}
+	app.fails, _ = strconv.ParseFloat(os.Getenv("FAILS"), 64)
 	if app.flaw == "never" {
 		fmt.Println("waiting for something that never comes")
 		time.Sleep(time.Hour)
@@ -40,6 +42,7 @@ type app struct {
 	release, flaw string
 	work          time.Duration // of a page
 	after         int64         // pages that are fine before the flaw shows
+	fails         float64       // share of pages, by chance
 	asked         atomic.Int64
 }
 
@@ -57,6 +60,9 @@ func (a *app) page(w http.ResponseWriter, r *http.Request) {
 	cannot := func() { http.Error(w, "steady "+a.release+" cannot", http.StatusInternalServerError) }
 	switch {
 	case n <= 0:
+	case rand.Float64() < a.fails:
+		cannot()
+		return
 	case a.flaw == "slow":
 		took *= 5
 	case a.flaw == "errors" && n%2 == 0, a.flaw == "lies": // the health check of both is fine

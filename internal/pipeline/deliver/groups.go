@@ -108,7 +108,7 @@ func (s *Service) checkGroup(ctx context.Context, a app.App, req groupRequest) e
 		return err
 	}
 	if len(newest) > 0 && !newest[0].State.Ended() && req.Action != "create" && req.Action != "clone" &&
-		(slices.Contains(newest[0].New, req.Group) || slices.Contains(newest[0].Old, req.Group)) {
+		(slices.Contains(newest[0].New, req.Group) || slices.Contains(newest[0].Old, req.Group) || slices.Contains(newest[0].Beside, req.Group)) {
 		return fault.New(fault.Conflict, "group", "the group belongs to a rollout that is %s", newest[0].State).
 			WithTry("naru rollout promote %s, or naru rollout abort %s, then this again", a.Name, a.Name)
 	}

@@ -283,7 +283,7 @@ func (s *Service) fit(ctx context.Context, a app.App) error {
 		return err
 	}
 	for _, g := range groups {
-		if want := a.Wanted(g.Process); !g.Retired && g.Size != want && (want == 0 || !s.setAside(g, under)) {
+		if want := a.Wanted(g.Process); !g.Retired && g.Size != want && (want == 0 || !s.setAside(g, under) && !beside(g, under)) {
 			if _, err := s.store.ResizeGroup(ctx, g.ID, want); err != nil {
 				return err
 			}

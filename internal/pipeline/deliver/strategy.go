@@ -9,6 +9,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/fault"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/rollout"
 )
 
 // strategy is how an app is replaced: as asked, else as the app says, else as
@@ -33,6 +34,15 @@ func (s *Service) inFlight(ctx context.Context, a app.App, processes []app.Proce
 	switch {
 	case spec.Doubles():
 		ask = max(1, want)
+		if fresh := spec.Judge.Baseline == app.BaselineFresh; fresh {
+			most := 0
+			for _, step := range spec.Steps {
+				if step.Judge {
+					most = max(most, rollout.InstancesFor(want, step.Weight))
+				}
+			}
+			want, ask = want+most, ask+most
+		}
 	case ask == 0:
 		ask = max(1, want/4)
 	}

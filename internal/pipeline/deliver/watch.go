@@ -92,6 +92,11 @@ func (s *Service) setAside(g run.Group, newest []rollout.Rollout) bool {
 	return len(newest) == 0 || newest[0].State.Ended() || !slices.Contains(newest[0].New, g.ID)
 }
 
+// beside reports that a group is a rollout's to compare with: its size is too.
+func beside(g run.Group, newest []rollout.Rollout) bool {
+	return len(newest) > 0 && !newest[0].State.Ended() && slices.Contains(newest[0].Beside, g.ID)
+}
+
 // atOnce goes back to what a watched rollout replaced, where that is what is asked
 // for: its instances are ready. ok is false where there is no such rollout.
 func (s *Service) atOnce(ctx context.Context, w *operation.Work, to release.ID) (back client.ReleaseResult, ok bool, err error) {

@@ -38,6 +38,9 @@ func (s Situation) back() Move {
 		if l.New != nil && l.Routed && healthy > 0 && enough && l.New.Weight != 0 {
 			weigh = append(weigh, Weigh{l.New.Group, 0})
 		}
+		if l.Beside != nil && l.Beside.Weight != 0 && healthy > 0 {
+			weigh = append(weigh, Weigh{l.Beside.Group, 0})
+		}
 	}
 	if len(weigh) > 0 {
 		return Move{Weigh: weigh}
@@ -75,7 +78,7 @@ func backAlone(lanes []Lane) (resize []Resize, finished bool) {
 // restored reports that nothing of the new group is left and the old ones are
 // complete.
 func (l Lane) restored() bool {
-	if l.New != nil && l.New.Present > 0 {
+	if l.New != nil && l.New.Present > 0 || !l.besideGone() {
 		return false
 	}
 	return len(l.Old) == 0 || l.oldHealthy() >= l.Want
@@ -91,6 +94,9 @@ func (l Lane) back() []Resize {
 		case i > 0 && o.Size > 0 && l.oldSize()-o.Size >= l.Want:
 			moves = append(moves, Resize{o.Group, 0})
 		}
+	}
+	if b := l.Beside; b != nil && b.Size > 0 && b.Weight == 0 {
+		moves = append(moves, Resize{b.Group, 0})
 	}
 	if l.New != nil && l.New.Size > 0 {
 		stay := min(l.New.Size, l.New.Healthy, max(0, l.Want-l.oldHealthy()))

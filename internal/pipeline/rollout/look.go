@@ -63,6 +63,8 @@ func lanesOf(ro Rollout, a app.App, groups []run.Group, have []run.Instance) (la
 			if ill.who != "" && sick.who == "" {
 				sick.who, sick.lines = ill.who, ill.lines
 			}
+		case slices.Contains(ro.Beside, g.ID):
+			l.Beside = &side
 		case slices.Contains(ro.Old, g.ID):
 			l.Old = append(l.Old, side)
 			if side.Trouble != "" && side.Healthy == 0 {

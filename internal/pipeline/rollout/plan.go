@@ -14,6 +14,7 @@ type Lane struct {
 	Want    int  // instances the app is to have of it
 	Old     []Side
 	New     *Side // nil when the release has no such process
+	Beside  *Side // of what ran before, made to compare the new one with; nil without
 }
 
 // Side is one group of a lane as it is now.
@@ -152,6 +153,7 @@ func (s Situation) retire() Move {
 			}
 			gone = gone && o.Size == 0 && o.Present == 0
 		}
+		gone = gone && l.besideGone()
 	}
 	if gone {
 		move.To = Done
@@ -187,6 +189,9 @@ func (s Situation) through() bool {
 
 // through reports that the lane has only its new group, complete.
 func (l Lane) through() bool {
+	if !l.besideGone() {
+		return false
+	}
 	for _, o := range l.Old {
 		if o.Size > 0 || o.Present > 0 {
 			return false

@@ -109,6 +109,9 @@ func each(lanes []rollout.Lane, do func(*rollout.Side)) {
 		if lanes[i].New != nil {
 			do(lanes[i].New)
 		}
+		if lanes[i].Beside != nil {
+			do(lanes[i].Beside)
+		}
 	}
 }
 

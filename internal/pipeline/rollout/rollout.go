@@ -80,6 +80,12 @@ func (ro Rollout) Judged() bool {
 	return ro.State == Shifting && !ro.Reached.IsZero() && ro.Step < len(ro.Spec.Steps) && ro.Spec.Steps[ro.Step].Judge
 }
 
+// Fresh reports that judged steps compare with a group made for that: there is
+// something to make it of, and a step that wants it.
+func (ro Rollout) Fresh() bool {
+	return ro.Spec.Judge.Baseline == app.BaselineFresh && ro.Spec.Judged() > 0 && ro.From != "" && len(ro.Old) > 0
+}
+
 // BesideWeight is the share of traffic of the groups beside, in percent: at a
 // judged step that of the new ones, if there is as much left, otherwise none.
 func (ro Rollout) BesideWeight() int {

@@ -30,13 +30,19 @@ func (s Situation) staged() Move {
 		if move, ready := l.stage(weight); !ready {
 			return move
 		}
+		if move, ready := s.stageBeside(l); !ready {
+			return move
+		}
 		if l.New.Weight != weight {
 			weigh = append(weigh, Weigh{l.New.Group, weight})
 		}
+		weigh = append(weigh, s.weighBeside(l)...)
 	}
 	switch {
 	case len(weigh) > 0:
 		return Move{Weigh: weigh}
+	case len(s.withoutBeside().Resize) > 0:
+		return s.withoutBeside()
 	case ro.Reached.IsZero():
 		return Move{Reach: true}
 	}
@@ -100,9 +106,13 @@ func (s Situation) promote() Move {
 		if l.Routed && l.New != nil && l.New.Weight != 100 {
 			move.Weigh = append(move.Weigh, Weigh{l.New.Group, 100})
 		}
+		move.Weigh = append(move.Weigh, s.weighBeside(l)...)
 	}
 	if len(move.Weigh) > 0 {
 		return move
+	}
+	if left := s.withoutBeside(); len(left.Resize) > 0 {
+		return left
 	}
 	for _, l := range s.Lanes {
 		if l.Routed || l.through() {

@@ -5,11 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"naru/internal/app"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/id"
 	"naru/internal/judge"
 	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/rollout"
+	"naru/internal/run"
 	"naru/internal/store"
 )
 
@@ -82,6 +85,40 @@ func verdicts(t *testing.T, open Opener) {
 	must(t, err)
 	_, err = w.MoveRollout(ctx, r.ID, rollout.RolledBack, "")
 	must(t, err)
+
+	t.Run("a group beside is made with the new one and goes at the end", func(t *testing.T) {
+		from := w.newRelease(t, w.app)
+		old := w.newGroup(t, w.app, from.ID, app.Web, 2)
+		for _, way := range [][]rollout.State{{rollout.Shifting, rollout.Done}, {rollout.Aborting, rollout.RolledBack}} {
+			r, err := w.StartRollout(ctx, rollout.Rollout{
+				ID: rollout.ID(id.New()), App: w.app.ID, Release: w.newRelease(t, w.app).ID, From: from.ID, State: rollout.Preparing, Old: []run.GroupID{old.ID},
+				Spec: app.Strategy{Kind: app.Canary, Steps: []app.Step{{Weight: 50, Judge: true}}, Judge: app.Judging{Baseline: app.BaselineFresh}}.Filled(),
+			})
+			must(t, err)
+			r, err = w.PrepareRollout(ctx, r.ID, []string{app.Web, "worker"})
+			must(t, err)
+			if len(r.New) != 2 || len(r.Beside) != 1 {
+				t.Fatalf("%d new groups and %d beside, want 2 and 1", len(r.New), len(r.Beside))
+			}
+			g, err := w.Group(ctx, r.Beside[0])
+			must(t, err)
+			if g.Release != from.ID || g.Process != app.Web || !g.Disabled() || g.Size != 0 {
+				t.Errorf("beside is %+v, want a group of %s without traffic", g, from.ID)
+			}
+			saved, err := w.Rollout(ctx, r.ID)
+			must(t, err)
+			if !reflect.DeepEqual(saved, r) {
+				t.Errorf("read %+v, want %+v", saved, r)
+			}
+			for _, to := range way {
+				_, err = w.MoveRollout(ctx, r.ID, to, "")
+				must(t, err)
+			}
+			_, err = w.Group(ctx, r.Beside[0])
+			mustBe(t, err, fault.NotFound)
+		}
+	})
+
 	must(t, w.DeleteApp(ctx, w.app.ID))
 	if all, err = w.Verdicts(ctx, r.ID); err != nil || len(all) != 0 {
 		t.Errorf("%d verdicts are left of an app that is gone (%v)", len(all), err)
