@@ -7,6 +7,7 @@ import (
 
 	"naru/internal/app"
 	"naru/internal/observe/meter"
+	"naru/internal/observe/self"
 	"naru/internal/route"
 	"naru/internal/route/hub"
 	"naru/internal/store"
@@ -17,6 +18,7 @@ type metrics struct {
 	*meter.Meter
 	gateways *hub.Hub
 	store    *store.Store
+	self     *self.Self // what naru measures of itself
 }
 
 // WriteMetrics writes what a reader may see.
@@ -26,7 +28,10 @@ func (m *metrics) WriteMetrics(ctx context.Context, w io.Writer, r meter.Reader)
 		return err
 	}
 	m.living()
-	return m.Write(w, dir, r)
+	if err := m.Write(w, dir, r); err != nil || !r.All {
+		return err
+	}
+	return m.self.Write(ctx, w)
 }
 
 // spanned has spans stand as exemplars for what they took, beside what is done with

@@ -61,6 +61,7 @@ func newObserved(cfg config.Config, st *store.Store, counts *metrics, driver run
 	}, log)
 	o.rounds = collect.New(o, o.store, m.Interval, log)
 	o.apps = newScraper(cfg, o)
+	o.self = newSelf(cfg, o)
 	return o
 }
 

@@ -270,6 +270,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "budgets", Run: allowed.Run},
 		serve.Part{Name: "judge", Run: trials.Run},
 		serve.Part{Name: "remote-write", Run: forwarding(seen.sent)},
+		serve.Part{Name: "self", Run: measuring(cfg, seen)},
 		serve.Part{Name: "crew", Run: crew.Run},
 		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver, crew}).serve(loginLn)},
 		serve.Part{Name: "api", Run: web(apiLn, named(cfg, asked, handler), 10*time.Second)},

@@ -75,12 +75,13 @@ func fill[T comparable](v *T, otherwise T) {
 // Store is the database. Its methods may be called at the same time, also before
 // Run has opened it and after it was closed: then they are Unavailable.
 type Store struct {
-	o      Options
-	log    *slog.Logger
-	limits *limits
-	engine engine
-	told   metadata
-	late   late
+	o       Options
+	log     *slog.Logger
+	limits  *limits
+	engine  engine
+	told    metadata
+	late    late
+	counted counters
 
 	ready chan struct{} // closed when the database was first opened
 	once  sync.Once

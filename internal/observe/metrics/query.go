@@ -64,6 +64,12 @@ func (a *Answer) Close() { a.close() }
 // Query answers a query as a reader may. Its errors are faults: Invalid for what
 // cannot be read, TooLarge for what goes over a limit, which they name.
 func (s *Store) Query(ctx context.Context, r Reader, q Query) (*Answer, error) {
+	a, err := s.query(ctx, r, q)
+	s.counted.query(err)
+	return a, err
+}
+
+func (s *Store) query(ctx context.Context, r Reader, q Query) (*Answer, error) {
 	if q.Step > 0 {
 		if q.To.Before(q.From) {
 			return nil, fault.New(fault.Invalid, "end", "the end is before the start")

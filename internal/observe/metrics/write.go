@@ -51,6 +51,7 @@ func (s *Store) Write(ctx context.Context, at time.Time, points []Point) (Result
 	s.mu.RLock()
 	out, err := s.write(ctx, at, points)
 	s.mu.RUnlock()
+	s.counted.samples(out)
 	if out.Refused > 0 {
 		s.tell(ctx)
 	}

@@ -60,6 +60,7 @@ func Suite(t *testing.T, open Opener) {
 		{"certificates", certificates},
 		{"drains", drains},
 		{"holders", holders},
+		{"pulse", pulse},
 		{"TCP routes", tcpRoutes},
 		{"operations", operations},
 		{"whole", whole},
