@@ -2,7 +2,6 @@ package drain_test
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/tls"
@@ -14,13 +13,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -390,56 +385,5 @@ func TestThisMachineIsNotReached(t *testing.T) {
 		if c, err := way.Dial(t.Context(), "tcp", address); !fault.Is(err, fault.Denied) {
 			t.Errorf("%s: %v %v", address, c, err)
 		}
-	}
-}
-
-// TestRsyslog drains to the real one.
-func TestRsyslog(t *testing.T) {
-	program, err := exec.LookPath("rsyslogd")
-	if err != nil {
-		t.Skip("rsyslogd is not installed (apt-get install rsyslog)")
-	}
-	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	must(t, l.Close())
-	out := filepath.Join(dir, "out")
-	must(t, syscall.Mkfifo(out, 0o600))
-	written, err := os.OpenFile(out, os.O_RDWR|syscall.O_NONBLOCK, 0) // both ends, so that rsyslog finds a reader
-	must(t, err)
-	defer written.Close() //nolint:errcheck // it was only read from
-	must(t, written.SetReadDeadline(time.Now().Add(time.Minute)))
-	config := filepath.Join(dir, "rsyslog.conf")
-	must(t, os.WriteFile(config, fmt.Appendf(nil, `
-module(load="imtcp")
-input(type="imtcp" port="%d" address="127.0.0.1")
-template(name="t" type="string" string="%%hostname%%|%%app-name%%|%%procid%%|%%syslogseverity-text%%|%%structured-data%%|%%msg%%\n")
-action(type="ompipe" pipe="%s" template="t")
-`, port, out), 0o600))
-	var said bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program, "-n", "-f", config, "-i", filepath.Join(dir, "pid"))
-	cmd.Stdout, cmd.Stderr = &said, &said
-	must(t, cmd.Start())
-	w := newWorld(t)
-	w.run(fmt.Sprintf("syslog://127.0.0.1:%d", port), drain.Outside(true, nil), begin())
-	var want []string
-	for n := range 250 {
-		want = append(want, fmt.Sprint("line ", n))
-	}
-	w.say(want...)
-	w.until(sent(250))
-	w.stop()
-	var got []string
-	lines := bufio.NewScanner(written)
-	for len(got) < len(want) && lines.Scan() {
-		if parts := strings.SplitN(lines.Text(), "|", 6); len(parts) == 6 && parts[0] == "acme.prod.shop" && parts[2] == "[APP/PROC/WEB/2]" && parts[3] == "err" {
-			got = append(got, strings.TrimSpace(parts[5]))
-		}
-	}
-	must(t, cmd.Process.Signal(syscall.SIGTERM))
-	_ = cmd.Wait() // ended by the signal
-	if !slices.Equal(got, want) {
-		t.Errorf("rsyslog has %d lines of %d: %q, %v; it said %s", len(got), len(want), got, lines.Err(), &said)
 	}
 }
