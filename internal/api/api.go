@@ -51,6 +51,7 @@ type Services struct {
 	Domains      Domains
 	Drains       Drains
 	Platform     Platform
+	Traces       Traces
 }
 
 // Config limits what requests may take. Zero fields mean the default.

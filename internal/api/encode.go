@@ -155,7 +155,7 @@ func eventOf(e event.Event) client.Event {
 func lineOf(l logs.Line) client.LogLine {
 	return client.LogLine{
 		Cursor: l.Cursor.String(), Time: l.Time, Source: l.Source, Process: l.Process, Index: l.Index, Instance: l.Instance,
-		Stream: l.Stream, Text: l.Text, Partial: l.Partial, Dropped: l.Dropped,
+		Stream: l.Stream, Text: l.Text, Partial: l.Partial, Dropped: l.Dropped, Trace: l.Trace(),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
+	"naru/internal/observe/traces"
 	"naru/internal/pipeline/account"
 	"naru/internal/pipeline/gate"
 	"naru/internal/pipeline/judging"
@@ -46,6 +47,8 @@ type world struct {
 	certs apitest.Certificates
 	gate  *gate.Gate
 	names *dnstest.Server // what DNS has
+
+	traces *traces.Store
 
 	reports reports // of objectives
 }
@@ -84,6 +87,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 		reports: reports{}, t: t, store: st, key: key, book: book, org: org, space: space, logs: &lines{},
 		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
 	}
+	w.traces = apitest.Traces(t)
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
 	w.meter = metrics{meter.New(meter.Limits{}), &route.Table{}, map[app.ID]meter.Home{}, map[string]route.BreakerState{}}
 	w.gate = gate.New(st, w.reports, time.Now, slog.New(slog.DiscardHandler))
@@ -91,7 +95,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 		Verdicts: st, PastJudge: judging.NewPast(nil, time.Second),
 		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: account.New(st, nil, w.gate, time.Now), Budgets: w.gate, Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
-		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: apitest.Drains(t, st, book), Platform: w.pipe,
+		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: apitest.Drains(t, st, book), Traces: w.traces, Platform: w.pipe,
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))
 	ctx, stop := context.WithCancel(context.Background())
 	srv := httptest.NewUnstartedServer(handler)

@@ -30,7 +30,7 @@ func (s *server) routes() []Route {
 		op    = "/v1/operations/{operation}"
 		found = "/v1/foundations/{foundation}"
 	)
-	return []Route{
+	return append(s.traceRoutes(space, one), []Route{
 		{get, "/v1/info", public, "What this server is and where its parts are", call(s.info)},
 		{get, "/v1/healthz", public, "Whether the server answers", call(s.healthz)},
 		{get, "/metrics", auth.PlatformRead, "What the gateways counted, in Prometheus's text format: of the apps one may see, and for administrators of the gateways themselves", streams(meter.ContentType, nil, s.metrics)},
@@ -161,5 +161,5 @@ func (s *server) routes() []Route {
 		{get, "/v1/backup", auth.PlatformManage, "A backup of the platform", streams("application/octet-stream", nil, s.backup)},
 		{post, "/v1/key/rotate", auth.PlatformManage, "Seal all secrets with a new key", accept(s.rotateKey)},
 		{post, "/v1/gc", auth.PlatformManage, "Remove images and source that nothing needs", accept(s.collectGarbage)},
-	}
+	}...)
 }

@@ -2,16 +2,19 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"naru/internal/client"
+	"naru/internal/fault"
 )
 
 func (c *cmd) logs() *cobra.Command {
 	q := client.LogQuery{Instance: -1}
 	var since, until time.Duration
+	var trace string
 	command := &cobra.Command{
 		Use:   "logs APP",
 		Short: "Show what an app says, and follow it with -f",
@@ -26,6 +29,11 @@ func (c *cmd) logs() *cobra.Command {
 			}
 			if until > 0 {
 				q.Until = time.Now().Add(-until)
+			}
+			if trace != "" {
+				if q.Search, err = ofTrace(trace, q.Search); err != nil {
+					return err
+				}
 			}
 			for l, err := range in.Logs(cc.Context(), q) {
 				if err != nil {
@@ -53,10 +61,28 @@ func (c *cmd) logs() *cobra.Command {
 	f.DurationVar(&since, "since", 0, "only lines of the last 10m, 1h, ...")
 	f.DurationVar(&until, "until", 0, "only lines older than 5m, 1h, ...")
 	f.StringVar(&q.Search, "search", "", `only lines that hold this: 'timeout NOT retry', '"connection reset"', 'status>=500'`)
+	f.StringVar(&trace, "trace", "", "only lines that name this trace")
 	f.StringVar(&q.Process, "process", "", "only this process type")
 	f.IntVarP(&q.Instance, "instance", "i", -1, "only the instance with this index")
 	f.StringVar(&q.Source, "source", "", "only APP, TASK, STG (builds), RTR (gateway) or NARU")
 	return command
+}
+
+// ofTrace is a search for lines that name a trace, beside what else is searched
+// for. Zipkin's libraries write ids of 64 bits without the zeros in front.
+func ofTrace(id, others string) (string, error) {
+	id = strings.ToLower(strings.TrimSpace(id))
+	if strings.Trim(id, "0123456789abcdef") != "" || len(id) != 16 && len(id) != 32 {
+		return "", fault.New(fault.Invalid, "trace", "%q is not the id of a trace", id).WithTry("16 or 32 hexadecimal digits, as naru traces shows them")
+	}
+	search := id
+	if short, ok := strings.CutPrefix(id, strings.Repeat("0", 16)); ok {
+		search = "(" + id + " OR " + short + ")"
+	}
+	if others != "" {
+		search += " AND (" + others + ")"
+	}
+	return search, nil
 }
 
 func (c *cmd) showLine(l client.LogLine) {

@@ -22,8 +22,9 @@ import (
 	"naru/internal/observe/drain"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
-	"naru/internal/pipeline/judging"
+	"naru/internal/observe/traces"
 	"naru/internal/pipeline/account"
+	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
 	"naru/internal/route"
 	"naru/internal/route/domain"
@@ -53,6 +54,7 @@ type platform struct {
 	creds  map[string]vault.Credential
 	certs  apitest.Certificates
 	drains *drain.Desk
+	traces *traces.Store
 	names  *dnstest.Server // what DNS has
 	hosts  *domain.Desk
 	inner  func(run.ExecSpec) (int, error) // what commands inside do
@@ -91,6 +93,7 @@ func newPlatform(t testing.TB) *platform {
 		must(t, st.Close())
 	})
 	p.drains = apitest.Drains(t, st, book)
+	p.traces = apitest.Traces(t)
 	p.start()
 	t.Cleanup(p.halt)
 	return p
@@ -124,7 +127,7 @@ func (p *platform) start() {
 		Verdicts: p.store, PastJudge: judging.NewPast(nil, time.Second),
 		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Accounts: account.New(p.store, nil, p.gate(), time.Now), Budgets: p.gate(), Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
-		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Drains: p.drains, Platform: p,
+		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Drains: p.drains, Traces: p.traces, Platform: p,
 	}, api.Config{}, slog.New(slog.DiscardHandler))
 	listener, err := net.Listen("tcp", p.addr)
 	must(p.t, err)

@@ -40,7 +40,7 @@ func (c *cmd) root() *cobra.Command {
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"apps", "Apps:", []*cobra.Command{c.push(), c.apps(), c.app(), c.why(), c.whatChanged(), c.logs(), c.drains(), c.drain(), c.stats(), c.scale(), c.start(), c.stop(), c.restart(), c.delete()}},
+		{"apps", "Apps:", []*cobra.Command{c.push(), c.apps(), c.app(), c.why(), c.whatChanged(), c.logs(), c.traces(), c.trace(), c.dependencies(), c.drains(), c.drain(), c.stats(), c.scale(), c.start(), c.stop(), c.restart(), c.delete()}},
 		{"settings", "Settings:", []*cobra.Command{c.env(), c.setEnv(), c.unsetEnv(), c.routes(), c.mapRoute(), c.unmapRoute(), c.route()}},
 		{"inside", "Commands inside:", []*cobra.Command{c.run(), c.exec(), c.tasks(), c.task()}},
 		{"releases", "Releases:", []*cobra.Command{c.releases(), c.rollback(), c.rollouts(), c.rollout(), c.judge(), c.groups(), c.serverGroup(), c.policy(), c.operations(), c.events()}},

@@ -20,6 +20,7 @@ type LogLine struct {
 	Text     string    `json:"text" doc:"the line, without newline"`
 	Partial  bool      `json:"partial,omitempty" doc:"the line goes on in the next one of this instance and stream"`
 	Dropped  int64     `json:"dropped,omitempty" doc:"so many lines were lost here; text says why"`
+	Trace    string    `json:"trace,omitempty" doc:"id of the trace that the line names: naru trace ID"`
 	Note     string    `json:"note,omitempty" doc:"no line: something to know about the stream, as where a search ended"`
 	Alive    bool      `json:"alive,omitempty" doc:"no line: sent so that a dead connection is noticed"`
 }

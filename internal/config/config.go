@@ -81,6 +81,8 @@ type Listen struct {
 	Apps     string `key:"apps" doc:"gateway, plain HTTP: all apps"`
 	AppsTLS  string `key:"apps_tls" doc:"gateway, HTTPS with HTTP/1.1 and HTTP/2: all apps, with certificates of naru's own authority (naru ca prints it); empty serves none"`
 	Metrics  string `key:"prometheus" doc:"HTTP API of a Prometheus server over naru's metrics; empty serves it only at the name prometheus.PLATFORM_DOMAIN"`
+	OTLP     string `key:"otlp" doc:"spans and metrics in OpenTelemetry's protocol, over HTTP and over gRPC without TLS; empty serves them only to instances and at the name otlp.PLATFORM_DOMAIN"`
+	Zipkin   string `key:"zipkin" doc:"spans in Zipkin's form and its query API; empty serves them only at the name zipkin.PLATFORM_DOMAIN"`
 	TCPPorts string `key:"tcp" doc:"gateway, TCP routes: ports that routes may have, as HOST:FIRST-LAST, at most 200; empty offers none"`
 }
 

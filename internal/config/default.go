@@ -65,7 +65,10 @@ func Default(uid int, getenv func(string) string) Config {
 			QuerySamples: 5_000_000, QueryTimeout: 30 * time.Second, Queries: 4,
 			RemoteWrite: RemoteWrite{Batch: 2000, Delay: 30 * time.Second, Timeout: 30 * time.Second},
 		},
-		Traces:  Traces{Sample: 0.05, First: 5},
+		Traces: Traces{
+			Sample: 0.05, First: 5, Days: 7, Bytes: 10 * GiB, Rate: 5000, SpanBytes: 64 * KiB, Attributes: 128, ValueBytes: 4 * KiB, SpansPerTrace: 10_000,
+			Ahead: 10 * time.Minute, Search: GiB, BodyBytes: 16 * MiB, Port: 4318,
+		},
 		Keep:    Keep{Releases: 20},
 		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", DNS: ACMEDNS{Algorithm: "hmac-sha256"}},
 		Domains: Domains{Check: "auto", Timeout: 5 * time.Second},

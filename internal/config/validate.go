@@ -147,6 +147,8 @@ func (l Listen) complaints() []error {
 		{"listen.apps", l.Apps, false},
 		{"listen.apps_tls", l.AppsTLS, true},
 		{"listen.prometheus", l.Metrics, true},
+		{"listen.otlp", l.OTLP, true},
+		{"listen.zipkin", l.Zipkin, true},
 	} {
 		if at.addr == "" && at.optional {
 			continue

@@ -24,7 +24,7 @@ func checkPorts(ctx context.Context, env Env) Finding {
 	}
 	mine := leftRunning(env.Config)
 	addrs := []string{env.Config.Listen.API, env.Config.Listen.Registry, env.Config.Listen.Apps}
-	for _, more := range []string{env.Config.Listen.AppsTLS, env.Config.Listen.Metrics} {
+	for _, more := range []string{env.Config.Listen.AppsTLS, env.Config.Listen.Metrics, env.Config.Listen.OTLP, env.Config.Listen.Zipkin} {
 		if more != "" {
 			addrs = append(addrs, more)
 		}

@@ -32,7 +32,7 @@ func newDriver(ctx context.Context, c config.Config, log *slog.Logger) (run.Driv
 	}
 	return containerd.New(ctx, containerd.Config{
 		Socket: c.ContainerdSocket(), Hash: c.Hash(), StateDir: filepath.Join(c.DataDir, "cni"), RunDir: filepath.Join(c.RunDir, "run"),
-		SpoolDir: c.SpoolDir(), LogBinary: beside("naru-log"), Subnet: subnet,
+		SpoolDir: c.SpoolDir(), LogBinary: beside("naru-log"), Subnet: subnet, Telemetry: c.Traces.Port,
 	}, log)
 }
 

@@ -28,7 +28,13 @@ func ownRoutes(cfg config.Config, via string) []route.Entry {
 			}},
 		}
 	}
-	return []route.Entry{entry("api", cfg.Listen.API), entry("registry", cfg.Listen.Registry), entry("prometheus", cfg.Listen.API)}
+	return []route.Entry{entry("api", cfg.Listen.API), entry("registry", cfg.Listen.Registry), entry("prometheus", cfg.Listen.API), calls(entry("otlp", cfg.Listen.API)), entry("zipkin", cfg.Listen.API)}
+}
+
+// calls is an entry that gRPC reaches.
+func calls(e route.Entry) route.Entry {
+	e.Groups[0].Protocol = route.HTTP2
+	return e
 }
 
 // dialable is where a listening address is reached from its own machine.

@@ -127,7 +127,12 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	counts := &metrics{Meter: meter.New(meter.Limits{}), store: st}
-	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{Meter: counts.Meter, book: book, log: log}, Journeys: counts.Meter.Journeys, Tripped: counts.tripped(st.TripRollouts)}, log)
+	spans, err := newTraced(cfg, key, st, counts, driver, book, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, spans.Close()) }()
+	gateways := hub.New(hub.Config{GatewayUID: gatewayUID, Observer: &accessLog{Meter: counts.Meter, book: book, log: log}, Spans: counts.spanned(spans.Spans), Journeys: counts.Meter.Journeys, Tripped: counts.tripped(st.TripRollouts)}, log)
 	counts.gateways = gateways
 	certificates := newCertified(cfg, gateways, log)
 	hosts := newHosts(cfg, safe, st, certificates)
@@ -142,6 +147,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	traffic := operate.NewTraffic(routing{Store: st, boot: bootID(), static: ownRoutes(cfg, via), meter: counts.Meter}, certificates, log)
 	launcher := launch.New(st, opener{safe}, launch.Registry{Host: cfg.Listen.Registry, Credentials: users.credentials},
 		launch.Bounds{LogBytesPerSecond: int(cfg.Logs.Rate), LogLineBytes: int(cfg.Logs.LineBytes), LogSpoolMiB: int(cfg.Logs.Spool / config.MiB)})
+	launcher.Add(spans.environment)
 	keeper := operate.NewKeeper(st, driver, launcher, traffic, operate.Options{
 		Policy: run.DefaultPolicy(), Starts: cfg.Instance.Starts, DrainTimeout: cfg.Gateway.DrainTimeout, DrainUpgrade: cfg.Gateway.DrainUpgrade,
 		FullPass: 30 * time.Second, SweepPatience: 15 * time.Second,
@@ -185,7 +191,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout, unable: unableToBuild(cfg),
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
 		}, reserve, built, log},
-		Secrets: safe, Router: traffic, Domains: domains, Logs: book, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Judge: trials, Traffic: counts}, log), Wake: wake, Gate: allowed,
+		Secrets: safe, Router: traffic, Domains: domains, Logs: forgetful{book, spans.Store}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Judge: trials, Traffic: counts}, log), Wake: wake, Gate: allowed,
 	}, deliver.Config{
 		AppsDomain: cfg.AppsDomain, PlatformDomain: cfg.PlatformDomain(), WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
@@ -201,6 +207,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	seen := newObserved(cfg, st, counts, driver, book, diskReserve(cfg), log)
 	late.Sampler = samples{seen.store}
 	asked := seen.door(cfg, people, via)
+	heard, err := newTelemetry(ctx, cfg, spans, people, seen, o.Sockets, via)
+	if err != nil {
+		return err
+	}
 	seen.sent, err = newForwarder(cfg, seen, trust)
 	if err != nil {
 		return err
@@ -221,7 +231,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: account.New(st, seen.store, allowed, time.Now), Budgets: allowed, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
-		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Platform: roomyPlatform{about, delivery},
+		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
 	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)
@@ -273,8 +283,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "self", Run: measuring(cfg, seen)},
 		serve.Part{Name: "crew", Run: crew.Run},
 		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver, crew}).serve(loginLn)},
-		serve.Part{Name: "api", Run: web(apiLn, named(cfg, asked, handler), 10*time.Second)},
+		serve.Part{Name: "api", Run: web(apiLn, heard.beside(cfg, named(cfg, asked, handler)), 10*time.Second)},
 		serve.Part{Name: "prometheus", Run: served(metricsLn, asked)},
+		serve.Part{Name: "telemetry", Run: heard.Run},
 		serve.Part{Name: "ready", Run: func(ctx context.Context) error { return sayReady(ctx, o.Notify, gateways, cfg) }},
 	)
 }
@@ -297,7 +308,9 @@ func web(ln net.Listener, h http.Handler, grace time.Duration) func(ctx context.
 	return func(ctx context.Context) error {
 		base, stop := context.WithCancel(context.WithoutCancel(ctx))
 		defer stop()
-		srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return base }}
+		srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return base }, Protocols: &http.Protocols{}}
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetUnencryptedHTTP2(true) // gRPC of the doors for telemetry
 		failed := make(chan error, 1)
 		go func() { failed <- srv.Serve(ln) }()
 		select {

@@ -130,7 +130,7 @@ func BenchmarkSearch(b *testing.B) {
 	})
 	b.Run("graph", func(b *testing.B) {
 		for b.Loop() {
-			g, err := s.Graph(b.Context(), all, GraphQuery{"", time.Now().Add(-24 * time.Hour), time.Now()})
+			g, err := s.Graph(b.Context(), all, GraphQuery{App: "", Since: time.Now().Add(-24 * time.Hour), Until: time.Now()})
 			if err != nil || g.Spans < spans {
 				b.Fatal(g.Spans, err)
 			}

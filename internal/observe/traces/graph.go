@@ -51,22 +51,33 @@ type node struct {
 
 // GraphQuery says which calls are wanted.
 type GraphQuery struct {
-	App   app.ID // only calls from and to its services; "": all
+	App   app.ID      // only calls from and to its services; "": all
+	Space app.SpaceID // likewise, where App is ""
 	Since time.Time
 	Until time.Time // before it
+}
+
+func (q GraphQuery) narrow() bool { return q.App != "" || q.Space != "" }
+
+// wants reports whether services of an owner are asked for.
+func (q GraphQuery) wants(o Owner) bool {
+	if q.App != "" {
+		return o.App == q.App
+	}
+	return q.Space != "" && o.Space == q.Space
 }
 
 // Graph returns the calls that started in a time, as far as a reader sees both
 // ends.
 func (s *Store) Graph(ctx context.Context, r Reader, q GraphQuery) (Graph, error) {
-	a, since, until := q.App, q.Since, q.Until
+	since, until := q.Since, q.Until
 	g := Graph{Since: since, Until: until}
 	w := words{number: map[string]uint32{"": 0}, all: []string{""}}
 	var nodes []node
-	own := map[uint32]bool{} // services of the app
+	own := map[uint32]bool{} // services that are asked for
 	err := s.eachDay(ctx, func(d *day) (bool, error) {
 		before := len(nodes)
-		err := d.nodes(ctx, s.press, r, since, until, &w, a, own, &nodes)
+		err := d.nodes(ctx, s.press, r, q, &w, own, &nodes)
 		if err != nil {
 			nodes = nodes[:before]
 		}
@@ -80,7 +91,7 @@ func (s *Store) Graph(ctx context.Context, r Reader, q GraphQuery) (Graph, error
 	}
 	g.Spans = len(nodes)
 	for c, sum := range join(nodes, w.of(Gateway)) {
-		if a != "" && !own[c.from] && !own[c.to] {
+		if q.narrow() && !own[c.from] && !own[c.to] {
 			continue
 		}
 		g.Calls = append(g.Calls, Call{w.all[c.from], w.all[c.to], sum.Calls, sum.Errors, sum.Took, sum.Slowest})
@@ -92,17 +103,17 @@ func (s *Store) Graph(ctx context.Context, r Reader, q GraphQuery) (Graph, error
 }
 
 // nodes reads the spans of a day, newest first.
-func (d *day) nodes(ctx context.Context, p *press, r Reader, since, until time.Time, w *words, a app.ID, own map[uint32]bool, into *[]node) error {
-	where, args := blocksOf(r, "", since, until)
-	rows, err := d.read.QueryContext(ctx, `SELECT app, data FROM blocks WHERE `+where+` ORDER BY id DESC`, args...)
+func (d *day) nodes(ctx context.Context, p *press, r Reader, q GraphQuery, w *words, own map[uint32]bool, into *[]node) error {
+	where, args := blocksOf(r, "", q.Since, q.Until)
+	rows, err := d.read.QueryContext(ctx, `SELECT space, app, data FROM blocks WHERE `+where+` ORDER BY id DESC`, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() && len(*into) <= graphSpans {
-		var of string
+		var of Owner
 		var data []byte
-		if err := rows.Scan(&of, &data); err != nil {
+		if err := rows.Scan(&of.Space, &of.App, &data); err != nil {
 			return err
 		}
 		b, err := p.open(data)
@@ -119,7 +130,7 @@ func (d *day) nodes(ctx context.Context, p *press, r Reader, since, until time.T
 			return to
 		}
 		for i := range b.len() {
-			if at := b.starts[i]; at < since.UnixNano() || at >= until.UnixNano() {
+			if at := b.starts[i]; at < q.Since.UnixNano() || at >= q.Until.UnixNano() {
 				continue
 			}
 			parent := b.parent(i)
@@ -132,7 +143,7 @@ func (d *day) nodes(ctx context.Context, p *press, r Reader, since, until time.T
 				n.parent = keyOf(trace, parent)
 			}
 			switch {
-			case a == "" || app.ID(of) != a:
+			case !q.wants(of):
 			case b.words[b.service[i]] == Gateway:
 				own[n.remote] = true // the app, by its name
 			default:

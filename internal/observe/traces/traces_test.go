@@ -485,7 +485,7 @@ func TestGraph(t *testing.T) {
 			for _, s := range slices.Backward(tc.spans) { // children first
 				w.keep(t, shop, s)
 			}
-			g, err := w.Graph(t.Context(), all, GraphQuery{"", noon.Add(-time.Hour), noon.Add(time.Hour)})
+			g, err := w.Graph(t.Context(), all, GraphQuery{App: "", Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour)})
 			must(t, err)
 			var got []string
 			for _, c := range g.Calls {
@@ -502,12 +502,12 @@ func TestGraphOfAnApp(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.keep(t, shop, span(1, 1, 0, "shop", ""))
 	w.keep(t, stock, span(1, 2, 1, "stock", ""), span(1, 3, 2, "depot", ""), span(1, 4, 3, "truck", ""))
-	g, err := w.Graph(t.Context(), all, GraphQuery{shop.App, noon.Add(-time.Hour), noon.Add(time.Hour)})
+	g, err := w.Graph(t.Context(), all, GraphQuery{App: shop.App, Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour)})
 	must(t, err)
 	if len(g.Calls) != 1 || g.Calls[0].From != "shop" || g.Calls[0].To != "stock" {
 		t.Errorf("of shop: %+v", g.Calls)
 	}
-	g, err = w.Graph(t.Context(), Reader{Spaces: []app.SpaceID{shop.Space}}, GraphQuery{"", noon.Add(-time.Hour), noon.Add(time.Hour)})
+	g, err = w.Graph(t.Context(), Reader{Spaces: []app.SpaceID{shop.Space}}, GraphQuery{App: "", Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour)})
 	must(t, err)
 	if len(g.Calls) != 0 {
 		t.Errorf("seen from one space: %+v", g.Calls)

@@ -31,6 +31,7 @@ type Config struct {
 	Subnet    netip.Prefix  // addresses of instances; the first is the bridge's
 	Resolvers []netip.Addr  // name servers; none: those of /etc/resolv.conf that are not on loopback
 	DiskEvery time.Duration // between two measurements of what instances wrote; 0: 10 s
+	Telemetry int           // port of the bridge's address that instances may reach; 0: none
 }
 
 // namespace is containerd's word for what keeps our containers apart from those

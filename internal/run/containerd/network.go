@@ -39,7 +39,7 @@ type network struct {
 
 func newNetwork(cfg Config, log *slog.Logger) (*network, error) {
 	n := &network{cfg: cfg, bridge: "nr" + cfg.Hash, log: log, spaces: map[string]uint32{}}
-	n.rules = &rules{table: "naru_" + cfg.Hash, bridge: n.bridge, subnet: cfg.Subnet}
+	n.rules = &rules{table: "naru_" + cfg.Hash, bridge: n.bridge, subnet: cfg.Subnet, telemetry: cfg.Telemetry}
 	for _, dir := range []string{cfg.StateDir, n.namespaces(), filepath.Join(cfg.RunDir, "instances")} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, fmt.Errorf("make folders of the network: %w", err)

@@ -24,6 +24,8 @@ type rules struct {
 	table  string
 	bridge string
 	subnet netip.Prefix
+
+	telemetry int // port of the bridge's address that instances may reach; 0: none
 }
 
 // text is the table for nft. Deleting what was just declared makes loading it
@@ -72,6 +74,9 @@ func (r *rules) setUp(ctx context.Context) error {
 		if _, err := tool(ctx, r.text(), "nft", "-f", "-"); err != nil {
 			return fmt.Errorf("load network rules: %w", err)
 		}
+	}
+	if err := r.openTelemetry(ctx); err != nil {
+		return err
 	}
 	for _, way := range []string{"-i", "-o"} {
 		rule := []string{"-w", "10", "-t", "filter", "", "FORWARD", way, r.bridge, "-m", "comment", "--comment", r.table, "-j", "ACCEPT"}

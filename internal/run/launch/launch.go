@@ -47,11 +47,31 @@ type Launcher struct {
 	secrets  Secrets
 	registry Registry
 	bounds   Bounds
+	extra    Extra
 }
+
+// Extra is what the platform adds to the environment of an instance that says
+// nothing else: env is what it has.
+type Extra func(rel release.Release, spec run.Spec, env run.Env) run.Env
 
 // New makes a launcher.
 func New(store Store, secrets Secrets, registry Registry, bounds Bounds) *Launcher {
-	return &Launcher{store, secrets, registry, bounds}
+	return &Launcher{store: store, secrets: secrets, registry: registry, bounds: bounds}
+}
+
+// Add has instances started with more in their environment.
+func (l *Launcher) Add(e Extra) { l.extra = e }
+
+// complete adds what the platform adds, where the app says nothing.
+func (l *Launcher) complete(rel release.Release, spec *run.Spec) {
+	if l.extra == nil {
+		return
+	}
+	for name, value := range l.extra(rel, *spec, spec.Env) {
+		if _, said := spec.Env[name]; !said {
+			spec.Env[name] = value
+		}
+	}
 }
 
 // Spec is what starts an instance of a group.
@@ -69,6 +89,7 @@ func (l *Launcher) Spec(ctx context.Context, g run.Group, i run.Instance) (run.S
 		return run.Spec{}, process, err
 	}
 	spec.ID, spec.Group, spec.Index, spec.Command, spec.Port = i.ID, g.ID, i.Index, process.Command, process.Port
+	l.complete(rel, &spec)
 	return spec, process, nil
 }
 
@@ -91,6 +112,7 @@ func (l *Launcher) Task(ctx context.Context, rel release.Release, id run.Instanc
 		return run.Spec{}, err
 	}
 	spec.ID, spec.Command, spec.Task = id, command, true
+	l.complete(rel, &spec)
 	return spec, nil
 }
 

@@ -87,6 +87,12 @@ func sockets(c config.Config) []supervise.Socket {
 	if c.Listen.Metrics != "" {
 		all = append(all, supervise.Socket{Name: "prometheus", Addr: c.Listen.Metrics})
 	}
+	if c.Listen.OTLP != "" {
+		all = append(all, supervise.Socket{Name: "otlp", Addr: c.Listen.OTLP})
+	}
+	if c.Listen.Zipkin != "" {
+		all = append(all, supervise.Socket{Name: "zipkin", Addr: c.Listen.Zipkin})
+	}
 	return append(all, tcpSockets(c)...)
 }
 
