@@ -50,6 +50,7 @@ type Services struct {
 	Certificates Certificates
 	Domains      Domains
 	Drains       Drains
+	Alerts       Alerts
 	Platform     Platform
 	Traces       Traces
 }

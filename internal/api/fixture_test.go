@@ -51,6 +51,7 @@ type world struct {
 	traces *traces.Store
 
 	reports reports // of objectives
+	alerts  *apitest.Alerts
 }
 
 // metrics are of one table.
@@ -88,6 +89,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
 	}
 	w.traces = apitest.Traces(t)
+	w.alerts = apitest.NewAlerts(t, st)
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
 	w.meter = metrics{meter.New(meter.Limits{}), &route.Table{}, map[app.ID]meter.Home{}, map[string]route.BreakerState{}}
 	w.gate = gate.New(st, w.reports, time.Now, slog.New(slog.DiscardHandler))
@@ -95,7 +97,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 		Verdicts: st, PastJudge: judging.NewPast(nil, time.Second),
 		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: account.New(st, nil, w.gate, time.Now), Budgets: w.gate, Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
-		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: apitest.Drains(t, st, book), Traces: w.traces, Platform: w.pipe,
+		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: apitest.Drains(t, st, book), Alerts: w.alerts, Traces: w.traces, Platform: w.pipe,
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))
 	ctx, stop := context.WithCancel(context.Background())
 	srv := httptest.NewUnstartedServer(handler)

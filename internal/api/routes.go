@@ -161,5 +161,5 @@ func (s *server) routes() []Route {
 		{get, "/v1/backup", auth.PlatformManage, "A backup of the platform", streams("application/octet-stream", nil, s.backup)},
 		{post, "/v1/key/rotate", auth.PlatformManage, "Seal all secrets with a new key", accept(s.rotateKey)},
 		{post, "/v1/gc", auth.PlatformManage, "Remove images and source that nothing needs", accept(s.collectGarbage)},
-	}...)
+	}..	}...)
 }

@@ -43,6 +43,8 @@ type Config struct {
 	Tokens      Tokens   `key:"tokens"`
 	ACME        ACME     `key:"acme"`
 	Domains     Domains  `key:"domains"`
+	Alerts      Alerts   `key:"alerts"`
+	Mail        Mail     `key:"mail"`
 }
 
 // Domains says how a space comes to have a host outside the apps domain.

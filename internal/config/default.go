@@ -70,6 +70,8 @@ func Default(uid int, getenv func(string) string) Config {
 			Ahead: 10 * time.Minute, Search: GiB, BodyBytes: 16 * MiB, Port: 4318,
 		},
 		Keep:    Keep{Releases: 20},
+		Alerts:  Alerts{Interval: 15 * time.Second, Wait: 30 * time.Second, News: 5 * time.Minute, Repeat: 4 * time.Hour, Receivers: 50, Silences: 200, Deliveries: 10_000},
+		Mail:    Mail{Security: "starttls"},
 		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", DNS: ACMEDNS{Algorithm: "hmac-sha256"}},
 		Domains: Domains{Check: "auto", Timeout: 5 * time.Second},
 		Rollout: Rollout{Strategy: "rolling", Watch: 5 * time.Minute, Second: "queue", Patience: 10 * time.Minute, Unsure: "promote", Longest: 10 * time.Minute, FalseAlarms: 0.01},

@@ -79,6 +79,8 @@ func (c Config) complaints() []error {
 	}
 	list = append(list, c.Rollout.complaints()...)
 	list = append(list, c.Metrics.complaints()...)
+	list = append(list, c.Alerts.complaints()...)
+	list = append(list, c.Mail.complaints()...)
 	list = append(list, c.Metrics.RemoteWrite.complaints()...)
 	if c.ACME.Agree {
 		list = append(list, webURL("acme.directory", c.ACME.Directory))

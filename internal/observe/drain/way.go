@@ -38,6 +38,10 @@ func Outside(local bool, roots *x509.CertPool, inside ...netip.Prefix) Way {
 	return Way{d.DialContext, roots}
 }
 
+// Reachable refuses an address that a way Outside does not lead to, for those who
+// have somebody else connect.
+func Reachable(ip netip.Addr, inside ...netip.Prefix) error { return closed(ip.Unmap(), inside) }
+
 // closed refuses addresses that are not reached.
 func closed(ip netip.Addr, inside []netip.Prefix) error {
 	if ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ownAddress(ip) ||

@@ -34,8 +34,10 @@ type Alarm struct {
 	burn.Alert
 
 	// Begun is when the first rule of this severity began to fire, while this one
-	// does: people are told of all rules of a severity as one alert.
+	// does, and First is that rule: people are told of all rules of a severity as
+	// one alert.
 	Begun time.Time
+	First string
 
 	Bounds Bounds
 	Burn   Rates

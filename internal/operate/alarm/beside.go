@@ -23,14 +23,14 @@ func (w *Watcher) beside(ctx context.Context, after map[Key]Alarm, rules []rule,
 	}
 	left := map[Key]Budget{}
 	for _, all := range grouped(after) {
-		begun := begin(all)
+		begun, first := begin(all)
 		for _, a := range all {
 			r, there := of[a.Key]
 			switch {
 			case a.State != burn.Firing && a.State != burn.Resolved:
-				a.Begun, a.Change, a.Budget = time.Time{}, "", Budget{}
+				a.Begun, a.First, a.Change, a.Budget = time.Time{}, "", "", Budget{}
 			case a.State == burn.Firing && a.Begun.IsZero():
-				a.Begun = begun
+				a.Begun, a.First = begun, first
 				a.Change = w.changed(ctx, a)
 				a.Budget = Budget{}
 			}
@@ -42,24 +42,22 @@ func (w *Watcher) beside(ctx context.Context, after map[Key]Alarm, rules []rule,
 	}
 }
 
-// begin is when the first of a group's rules began to fire.
-func begin(all []Alarm) time.Time {
-	var known, started time.Time
+// begin is when the first of a group's rules began to fire, and which that is.
+func begin(all []Alarm) (time.Time, string) {
+	var known, started Alarm
 	for _, a := range all {
-		if a.State != burn.Firing {
-			continue
-		}
-		if !a.Begun.IsZero() && (known.IsZero() || a.Begun.Before(known)) {
-			known = a.Begun
-		}
-		if started.IsZero() || a.Started.Before(started) {
-			started = a.Started
+		switch {
+		case a.State != burn.Firing:
+		case !a.Begun.IsZero():
+			known = a
+		case started.State == "" || a.Started.Before(started.Started):
+			started = a
 		}
 	}
-	if known.IsZero() {
-		return started
+	if known.State != "" {
+		return known.Begun, known.First
 	}
-	return known
+	return started.Started, started.Key.Rule
 }
 
 func (w *Watcher) changed(ctx context.Context, a Alarm) string {

@@ -102,9 +102,10 @@ type sight struct {
 }
 
 // reading reads the windows of a rule. The long one is read only where it can make
-// a difference: who is well is looked at a few times a minute, for ever.
+// a difference, and then each time: who is well is looked at for ever, who is not
+// seldom.
 func (w *Watcher) reading(ctx context.Context, r rule, state burn.State, now time.Time, seen map[glimpse]sight) (burn.Reading, Rates, error) {
-	short, err := w.recent(ctx, r, r.Short, now, seen)
+	short, err := w.recent(ctx, r, r.Short, r.Short/freshness, now, seen)
 	if err != nil {
 		return burn.Reading{}, Rates{}, err
 	}
@@ -112,7 +113,7 @@ func (w *Watcher) reading(ctx context.Context, r rule, state burn.State, now tim
 		// With the short window alone both conditions come out as they would anyway.
 		return burn.Reading{Long: short, Short: short}, Rates{Short: rateOf(r.target, short)}, nil
 	}
-	long, err := w.recent(ctx, r, r.Long, now, seen)
+	long, err := w.recent(ctx, r, r.Long, 0, now, seen)
 	if err != nil {
 		return burn.Reading{}, Rates{}, err
 	}
@@ -127,14 +128,15 @@ func rateOf(target float64, of objective.Whole) *float64 {
 	return &rate
 }
 
-// freshness is the part of a window's length for which what was seen in it is taken
-// for what is there now.
+// freshness is the part of a short window's length for which what was seen in it is
+// taken for what is there now.
 const freshness = 60
 
-func (w *Watcher) recent(ctx context.Context, r rule, window time.Duration, now time.Time, seen map[glimpse]sight) (objective.Whole, error) {
+// recent is what a window shows, or showed at most old ago.
+func (w *Watcher) recent(ctx context.Context, r rule, window, old time.Duration, now time.Time, seen map[glimpse]sight) (objective.Whole, error) {
 	key := glimpse{r.key.App, r.key.Objective, window}
 	for _, from := range []map[glimpse]sight{seen, w.read} {
-		if s, ok := from[key]; ok && s.of.Equal(r.promise.Updated) && now.Sub(s.at) < window/freshness && !now.Before(s.at) {
+		if s, ok := from[key]; ok && s.of.Equal(r.promise.Updated) && now.Sub(s.at) <= old && !now.Before(s.at) {
 			seen[key] = s
 			return s.whole, nil
 		}

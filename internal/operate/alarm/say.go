@@ -117,7 +117,7 @@ func happened(before, after map[Key]Alarm) []event.Event {
 			kind = "alert.resolved"
 		}
 		detail := map[string]any{
-			"objective": a.Objective, "severity": string(a.Severity), "rule": a.Key.Rule, "since": a.Begun.UTC().Format(time.RFC3339), "text": a.Reason,
+			"objective": a.Objective, "severity": string(a.Severity), "rule": a.First, "since": a.Begun.UTC().Format(time.RFC3339), "text": a.Reason,
 		}
 		if a.Budget.Known {
 			detail["left"] = a.Budget.Left

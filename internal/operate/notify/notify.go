@@ -149,6 +149,7 @@ type Sender interface {
 // Trier is a Sender that also tells what the receiver said when it took a message:
 // at most a line, never a secret. All senders of this package are.
 type Trier interface {
+	Sender
 	Try(ctx context.Context, m Message) (said string, err error)
 }
 
