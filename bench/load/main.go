@@ -94,7 +94,8 @@ func (c *client) ask() error {
 	return errors.Join(err, res.Body.Close())
 }
 
-// open sends at a steady rate over all connections and prints quantiles.
+// open sends at a steady rate over all connections, each of which was answered once
+// before, and prints quantiles.
 func (t target) open(rate, conns int, long time.Duration) error {
 	var (
 		sending sync.WaitGroup
@@ -102,15 +103,22 @@ func (t target) open(rate, conns int, long time.Duration) error {
 		took    []time.Duration
 		failed  error
 	)
-	begin := time.Now().Add(100 * time.Millisecond)
-	due, enough := int64(long)*int64(rate)/int64(time.Second), begin.Add(2*long) // who cannot keep up is not waited for
-	step := time.Second * time.Duration(conns) / time.Duration(rate)
-	for i := range conns {
+	clients := make([]*client, conns)
+	for i := range clients { // before the time begins: making them is not what is measured
 		c, err := t.dial()
 		if err != nil {
 			return err
 		}
 		defer func() { _ = c.Close() }()
+		if err := c.ask(); err != nil {
+			return err
+		}
+		clients[i] = c
+	}
+	begin := time.Now().Add(100 * time.Millisecond)
+	due, enough := int64(long)*int64(rate)/int64(time.Second), begin.Add(2*long) // who cannot keep up is not waited for
+	step := time.Second * time.Duration(conns) / time.Duration(rate)
+	for i, c := range clients {
 		sending.Go(func() {
 			var mine []time.Duration
 			var err error
