@@ -35,6 +35,7 @@ type Services struct {
 	Rollouts     Rollouts
 	Accounts     Accounts
 	Budgets      Budgets
+	Promises     Promises
 	Verdicts     Verdicts
 	PastJudge    PastJudge
 	Meter        Meter

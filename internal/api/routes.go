@@ -30,7 +30,7 @@ func (s *server) routes() []Route {
 		op    = "/v1/operations/{operation}"
 		found = "/v1/foundations/{foundation}"
 	)
-	return append(s.traceRoutes(space, one), []Route{
+	return append(append(s.alertRoutes(space, one), s.traceRoutes(space, one)...), []Route{
 		{get, "/v1/info", public, "What this server is and where its parts are", call(s.info)},
 		{get, "/v1/healthz", public, "Whether the server answers", call(s.healthz)},
 		{get, "/metrics", auth.PlatformRead, "What the gateways counted, in Prometheus's text format: of the apps one may see, and for administrators of the gateways themselves", streams(meter.ContentType, nil, s.metrics)},
@@ -75,6 +75,7 @@ func (s *server) routes() []Route {
 		{get, space + "/routes", auth.SpaceRead, "List the routes of a space", call(s.listRoutes)},
 		{get, space + "/routes/{route}", auth.SpaceRead, "Get a route with what it asks of the gateway", call(s.getRoute)},
 		{patch, space + "/routes/{route}", auth.RouteWrite, "Change what a route asks of the gateway, with a merge patch", call(s.changeRoute)},
+		{get, space + "/slo", auth.SpaceRead, "How far the objectives of all apps of a space are met", call(s.sloOfSpace)},
 		{get, space + "/policy", auth.SpaceRead, "At which remaining error budget what may be changed, and where the apps stand", call(s.getPolicy)},
 		{put, space + "/policy", auth.SpaceManage, "Give a space an error-budget policy of its own", call(s.setPolicy)},
 		{remove, space + "/policy", auth.SpaceManage, "Give a space the standard policy back", done(s.clearPolicy)},
@@ -132,6 +133,13 @@ func (s *server) routes() []Route {
 		{remove, one + "/override", auth.SpaceManage, "End an override of the error budget", done(s.endOverride)},
 		{get, one + "/why", auth.SpaceRead, "Why an app is in the state it is in", call(s.why)},
 		{get, one + "/changes", auth.SpaceRead, "What was changed about an app, beside its errors and latency", call(s.changes)},
+		{get, one + "/slo", auth.SpaceRead, "How far an app's objectives are met, and what is left of their error budgets", call(s.slo)},
+		{get, one + "/objectives", auth.SpaceRead, "What an app promises, as it was declared", call(s.listObjectives)},
+		{post, one + "/objectives", auth.AppWrite, "Add objectives beside those of the manifest, or change those that were added", call(s.applyObjectives)},
+		{remove, one + "/objectives/{objective}", auth.AppWrite, "Forget an objective that is not of the manifest", done(s.deleteObjective)},
+		{get, one + "/maintenance", auth.SpaceRead, "List announced maintenance", call(s.listMaintenance)},
+		{post, one + "/maintenance", auth.AppOperate, "Announce maintenance, out of what is left of the error budgets", create(s.announceMaintenance)},
+		{post, one + "/maintenance/{maintenance}/cancel", auth.AppOperate, "Call maintenance off, or end what is going on", call(s.cancelMaintenance)},
 		{get, one + "/stats", auth.SpaceRead, "What the instances use now", call(s.stats)},
 		{get, one + "/routes", auth.SpaceRead, "List the routes of an app", call(s.listAppRoutes)},
 		{post, one + "/routes", auth.RouteWrite, "Map a route to an app", create(s.mapRoute)},
@@ -161,5 +169,5 @@ func (s *server) routes() []Route {
 		{get, "/v1/backup", auth.PlatformManage, "A backup of the platform", streams("application/octet-stream", nil, s.backup)},
 		{post, "/v1/key/rotate", auth.PlatformManage, "Seal all secrets with a new key", accept(s.rotateKey)},
 		{post, "/v1/gc", auth.PlatformManage, "Remove images and source that nothing needs", accept(s.collectGarbage)},
-	}..	}...)
+	}...)
 }

@@ -142,6 +142,7 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 		p.Strategy = strategyOf(*a.Strategy)
 		p.Strategy.Keep = true
 	}
+	p.Promises = promisesOf(a)
 	for _, process := range a.Processes {
 		if p.Processes == nil {
 			p.Processes = map[string]client.PushedProcess{}

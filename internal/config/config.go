@@ -12,39 +12,40 @@ import (
 // the whole list of settings: file keys, variables, flags and the reference
 // page are all derived from the tags below.
 type Config struct {
-	DataDir     string   `key:"data_dir" doc:"folder of everything that must survive: store, keys, images, logs"`
-	RunDir      string   `key:"run_dir" doc:"folder of sockets and pid files; its path must stay short, a socket's path is limited to 108 bytes"`
-	Listen      Listen   `key:"listen"`
-	AppsDomain  string   `key:"apps_domain" doc:"apps answer at NAME.DOMAIN; names under localhost resolve to loopback in browsers and curl"`
-	Names       string   `key:"platform_domain" doc:"names of the platform itself, answered by the gateway: api.DOMAIN and registry.DOMAIN; below the apps domain, which empty makes naru.APPS_DOMAIN; no app can have them"`
-	ExternalURL string   `key:"external_url" doc:"URL at which people reach the API; empty means the address of listen.api"`
-	Driver      Driver   `key:"driver" doc:"what runs instances: containerd, process (isolates nothing), or auto, which takes containerd where the machine can"`
-	Subnet      Prefix   `key:"subnet" doc:"addresses of instances, a /20 or larger IPv4 prefix; empty takes the first free /20 of 10.64.0.0/10"`
-	CABundle    string   `key:"ca_bundle" doc:"PEM file of certificate authorities that naru, its builds and its pulls trust; empty means the host's own"`
-	KeyFile     string   `key:"key_file" doc:"file with the key that seals secrets; empty means keys/master in the data folder"`
-	Ephemeral   bool     `key:"ephemeral" doc:"stopping naru up removes everything it started: instances, networks, mounts, processes"`
-	LogLevel    string   `key:"log_level" doc:"least important messages to write: debug, info, warn or error"`
-	Containerd  Engine   `key:"containerd"`
-	Buildkit    Engine   `key:"buildkit"`
-	CNI         CNI      `key:"cni"`
-	Gateway     Gateway  `key:"gateway"`
-	Mirrors     Mirrors  `key:"mirrors"`
-	Proxy       Proxy    `key:"proxy"`
-	Upload      Upload   `key:"upload"`
-	Bake        Bake     `key:"bake"`
-	Build       Build    `key:"build"`
-	Instance    Instance `key:"instance"`
-	Logs        Logs     `key:"logs"`
-	Metrics     Metrics  `key:"metrics"`
-	Traces      Traces   `key:"traces"`
-	Keep        Keep     `key:"keep"`
-	Rollout     Rollout  `key:"rollout"`
-	Reserve     Reserve  `key:"reserve"`
-	Tokens      Tokens   `key:"tokens"`
-	ACME        ACME     `key:"acme"`
-	Domains     Domains  `key:"domains"`
-	Alerts      Alerts   `key:"alerts"`
-	Mail        Mail     `key:"mail"`
+	DataDir     string     `key:"data_dir" doc:"folder of everything that must survive: store, keys, images, logs"`
+	RunDir      string     `key:"run_dir" doc:"folder of sockets and pid files; its path must stay short, a socket's path is limited to 108 bytes"`
+	Listen      Listen     `key:"listen"`
+	AppsDomain  string     `key:"apps_domain" doc:"apps answer at NAME.DOMAIN; names under localhost resolve to loopback in browsers and curl"`
+	Names       string     `key:"platform_domain" doc:"names of the platform itself, answered by the gateway: api.DOMAIN and registry.DOMAIN; below the apps domain, which empty makes naru.APPS_DOMAIN; no app can have them"`
+	ExternalURL string     `key:"external_url" doc:"URL at which people reach the API; empty means the address of listen.api"`
+	Driver      Driver     `key:"driver" doc:"what runs instances: containerd, process (isolates nothing), or auto, which takes containerd where the machine can"`
+	Subnet      Prefix     `key:"subnet" doc:"addresses of instances, a /20 or larger IPv4 prefix; empty takes the first free /20 of 10.64.0.0/10"`
+	CABundle    string     `key:"ca_bundle" doc:"PEM file of certificate authorities that naru, its builds and its pulls trust; empty means the host's own"`
+	KeyFile     string     `key:"key_file" doc:"file with the key that seals secrets; empty means keys/master in the data folder"`
+	Ephemeral   bool       `key:"ephemeral" doc:"stopping naru up removes everything it started: instances, networks, mounts, processes"`
+	LogLevel    string     `key:"log_level" doc:"least important messages to write: debug, info, warn or error"`
+	Containerd  Engine     `key:"containerd"`
+	Buildkit    Engine     `key:"buildkit"`
+	CNI         CNI        `key:"cni"`
+	Gateway     Gateway    `key:"gateway"`
+	Mirrors     Mirrors    `key:"mirrors"`
+	Proxy       Proxy      `key:"proxy"`
+	Upload      Upload     `key:"upload"`
+	Bake        Bake       `key:"bake"`
+	Build       Build      `key:"build"`
+	Instance    Instance   `key:"instance"`
+	Logs        Logs       `key:"logs"`
+	Metrics     Metrics    `key:"metrics"`
+	Traces      Traces     `key:"traces"`
+	Objectives  Objectives `key:"objectives"`
+	Keep        Keep       `key:"keep"`
+	Rollout     Rollout    `key:"rollout"`
+	Reserve     Reserve    `key:"reserve"`
+	Tokens      Tokens     `key:"tokens"`
+	ACME        ACME       `key:"acme"`
+	Domains     Domains    `key:"domains"`
+	Alerts      Alerts     `key:"alerts"`
+	Mail        Mail       `key:"mail"`
 }
 
 // Domains says how a space comes to have a host outside the apps domain.

@@ -89,6 +89,7 @@ func (c Config) complaints() []error {
 	list = append(list, c.Domains.complaints()...)
 	list = append(list, c.Gateway.AccessLog.complaints()...)
 	list = append(list, c.Traces.complaints()...)
+	list = append(list, c.Objectives.complaints()...)
 	list = append(list, c.Listen.complaints()...)
 	list = append(list, c.tcpComplaints()...)
 	return append(list, c.positives()...)

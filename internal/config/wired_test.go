@@ -149,6 +149,8 @@ var wired = map[string][2]string{
 	"metrics.query_samples":           {"internal/server/observe.go", "m.QuerySamples"},
 	"metrics.query_timeout":           {"internal/server/observe.go", "m.QueryTimeout"},
 	"metrics.queries":                 {"internal/server/observe.go", "m.Queries"},
+	"objectives.journeys":             {"internal/server/objectives.go", "cfg.Objectives.Journeys"},
+	"objectives.probes":               {"internal/server/objectives.go", "cfg.Objectives.Probes"},
 	"keep.releases":                   {"internal/server/upkeep.go", "u.keep.Releases"},
 	"rollout.strategy":                {"internal/server/strategy.go", "r.Strategy"},
 	"rollout.steps":                   {"internal/server/strategy.go", "cfg.Rollout.Steps"},

@@ -182,7 +182,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	late := &lateSamples{}
 	trials := newJudge(cfg, st, counts, driver, late, log)
-	promised := &budgets{store: st}
+	promises := newPromises(cfg, st)
+	promised := &budgets{store: st, measure: promises.Reports}
 	allowed := gate.New(st, promised, time.Now, log)
 	delivery := deliver.New(deliver.Parts{
 		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
@@ -191,7 +192,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout, unable: unableToBuild(cfg),
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
 		}, reserve, built, log},
-		Secrets: safe, Router: traffic, Domains: domains, Logs: forgetful{book, spans.Store}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Judge: trials, Traffic: counts}, log), Wake: wake, Gate: allowed,
+		Secrets: safe, Router: traffic, Domains: domains, Logs: forgetful{book, spans.Store}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Judge: trials, Traffic: counts}, log), Wake: wake, Gate: allowed, Promises: promises.Service,
 	}, deliver.Config{
 		AppsDomain: cfg.AppsDomain, PlatformDomain: cfg.PlatformDomain(), WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
 		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
@@ -205,6 +206,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	commands.tasks = oneOff
 
 	seen := newObserved(cfg, st, counts, driver, book, diskReserve(cfg), log)
+	promises.series.Store = seen.store
 	late.Sampler = samples{seen.store}
 	asked := seen.door(cfg, people, via)
 	heard, err := newTelemetry(ctx, cfg, spans, people, seen, o.Sockets, via)
@@ -229,7 +231,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(late, cfg.Metrics.Interval),
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
-		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: account.New(st, seen.store, allowed, time.Now), Budgets: allowed, Meter: driver, Metrics: counts,
+		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: account.New(st, seen.store, allowed, time.Now), Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
 		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)

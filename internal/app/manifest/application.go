@@ -222,6 +222,7 @@ func (r *reader) own(a *Application, web *Process, key string, v *yaml.Node) {
 		"judge":      func(k string, v *yaml.Node) { judge = new(r.judge(k, v)) },
 		"metrics":    func(k string, v *yaml.Node) { web.Overrides.Metrics = r.metrics(k, v) },
 		"objectives": func(k string, v *yaml.Node) { a.Objectives = r.objectives(k, v) },
+		"probes":     func(k string, v *yaml.Node) { a.Probes = r.probes(k, v) },
 		"release_command": func(k string, v *yaml.Node) {
 			if command := r.text(k, v); command != "" {
 				a.Processes = append(a.Processes, Process{Type: app.ReleaseType, Overrides: app.Overrides{Command: command}})

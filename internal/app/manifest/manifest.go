@@ -49,7 +49,8 @@ type Application struct {
 	ImageUser   string            // docker.username
 	Build       Build             //
 	Strategy    *app.Strategy     // naru.strategy: how what runs is replaced
-	Objectives  []app.Objective   `json:",omitempty"` // naru.objectives: what is wanted of it
+	Objectives  []app.Objective   `json:",omitempty"` // naru.objectives: what it promises; nil where nothing is said
+	Probes      []app.Probe       `json:",omitempty"` // naru.probes: how it is asked; likewise
 }
 
 // Build is what an entry says about building: naru's own keys, and buildpacks.

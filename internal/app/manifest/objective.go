@@ -15,7 +15,7 @@ import (
 // known is an error: an objective that is not judged as it was meant is worse than
 // none.
 func (r *reader) objectives(key string, v *yaml.Node) []app.Objective {
-	var all []app.Objective
+	all := []app.Objective{} // a list without objectives takes away those that there are
 	seen := map[string]bool{}
 	entries := r.list(key, v)
 	if len(entries) > app.MaxObjectives {
@@ -34,9 +34,6 @@ func (r *reader) objectives(key string, v *yaml.Node) []app.Objective {
 		}
 		seen[o.Name] = true
 		all = append(all, o)
-	}
-	if len(all) > 0 {
-		r.warn(v, "%s: they are checked and not kept: this naru does not judge objectives", key)
 	}
 	return all
 }

@@ -26,6 +26,8 @@ const (
 type Declared struct {
 	Service   string
 	Objective app.Objective
+	File      string // where its SLO begins
+	Line      int
 }
 
 // Objectives turns the SLOs among objects into objectives of naru's. References are
@@ -65,7 +67,7 @@ func Objectives(objects []Object) ([]Declared, error) {
 			continue
 		}
 		for _, one := range all {
-			out = append(out, Declared{s.Service, one})
+			out = append(out, Declared{s.Service, one, o.File, o.Line})
 		}
 	}
 	return out, errors.Join(errs...)

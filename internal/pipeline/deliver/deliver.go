@@ -173,6 +173,7 @@ type Service struct {
 	logs     Logs
 	rollouts *rollout.Runner
 	gate     Gate // nil: everything may be changed
+	promises Promises
 	room     *admit.Desk
 	promoted chan struct{} // one token: a rollout is to be watched
 	wake     func()        // tells the operation runner that there is work
@@ -192,7 +193,8 @@ type Parts struct {
 	Domains  Domains
 	Logs     Logs
 	Rollouts *rollout.Runner
-	Gate     Gate // may be nil
+	Gate     Gate     // may be nil
+	Promises Promises // nil: none are kept
 	Wake     func()
 }
 
@@ -200,7 +202,7 @@ type Parts struct {
 func New(p Parts, cfg Config, log *slog.Logger) *Service {
 	return &Service{
 		store: p.Store, sources: p.Sources, git: p.Git, images: p.Images, builds: p.Builds, secrets: p.Secrets,
-		router: p.Router, domains: p.Domains, logs: p.Logs, rollouts: p.Rollouts, gate: p.Gate, wake: p.Wake, cfg: cfg, log: log,
+		router: p.Router, domains: p.Domains, logs: p.Logs, rollouts: p.Rollouts, gate: p.Gate, promises: p.Promises, wake: p.Wake, cfg: cfg, log: log,
 		promoted: make(chan struct{}, 1),
 		room:     admit.NewDesk(p.Store, cfg.Memory, cfg.Disk),
 	}

@@ -53,6 +53,13 @@ func (s *Service) Push(ctx context.Context, by operation.Ask, space app.SpaceID,
 			return operation.Operation{}, err
 		}
 	}
+	of := a.ID
+	if !known {
+		of = ""
+	}
+	if err := s.checkPromises(ctx, of, in.Promises); err != nil {
+		return operation.Operation{}, err
+	}
 	mappings, err := mappingsOf(in.Routes)
 	if err != nil {
 		return operation.Operation{}, err
@@ -203,7 +210,7 @@ func (s *Service) pushed(ctx context.Context, w *operation.Work) (any, error) {
 	result := client.PushResult{App: a.Name, Image: img.Ref.String(), Reused: reused, URLs: []string{}}
 	if in.NoStart {
 		result.Took = client.Duration(time.Since(began))
-		return result, nil
+		return result, s.keepPromises(ctx, w, a.ID, in.Promises)
 	}
 	reason := "push"
 	if in.ReliabilityFix {
@@ -222,6 +229,9 @@ func (s *Service) pushed(ctx context.Context, w *operation.Work) (any, error) {
 	result.Release, result.Took = cut.Number, client.Duration(time.Since(began))
 	if cut.Number > 1 {
 		result.Undo = "naru rollback " + a.Name
+	}
+	if err := s.keepPromises(ctx, w, a.ID, in.Promises); err != nil {
+		return nil, err
 	}
 	s.live(ctx, w, result.URLs)
 	return result, nil
