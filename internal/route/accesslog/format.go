@@ -1,62 +1,57 @@
 package accesslog
 
 import (
-	"encoding/json"
+	"bytes"
+	"slices"
 	"strconv"
-	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"naru/internal/route"
+	"naru/internal/route/encode"
 )
 
-// line is a request as JSON. Times are in seconds.
-type line struct {
-	Time      time.Time `json:"time"`
-	RequestID string    `json:"request_id"`
-	Client    string    `json:"client"`
-	Forwarded string    `json:"forwarded_for,omitempty"`
-	Scheme    string    `json:"scheme"`
-	Method    string    `json:"method"`
-	Host      string    `json:"host"`
-	URI       string    `json:"uri"`
-	Proto     string    `json:"proto"`
-	Agent     string    `json:"agent,omitempty"`
-	Referer   string    `json:"referer,omitempty"`
-	Status    int       `json:"status"`
-	Received  int64     `json:"received"`
-	Sent      int64     `json:"sent"`
-	Took      float64   `json:"took"`
-	Header    float64   `json:"header"`
-	Route     string    `json:"route,omitempty"`
-	App       string    `json:"app,omitempty"`
-	AppID     string    `json:"app_id,omitempty"`
-	Group     string    `json:"group,omitempty"`
-	Instance  string    `json:"instance,omitempty"`
-	Index     *int      `json:"index,omitempty"`
-	Upstream  string    `json:"upstream,omitempty"`
-	Attempts  int       `json:"attempts"`
-	Upgrade   bool      `json:"upgrade,omitempty"`
-	Problem   string    `json:"problem,omitempty"`
-	Trace     string    `json:"trace,omitempty"`
-}
-
-// AppendJSON appends a request as an object of JSON, without a line break.
+// AppendJSON appends a request as an object of JSON, without a line break. Times
+// are in seconds.
 func AppendJSON(b []byte, a route.Access) []byte {
-	l := line{
-		Time: a.Time.UTC(), RequestID: a.RequestID, Client: a.Client, Forwarded: a.ForwardedFor, Scheme: a.ForwardedProto, Method: a.Method, Host: a.Host, URI: a.URI,
-		Proto: a.Proto, Agent: a.Agent, Referer: a.Referer, Status: a.Status, Received: a.Received, Sent: a.Sent,
-		Took: a.Took.Seconds(), Header: a.Header.Seconds(), Route: a.Route, App: a.App.Name, AppID: a.App.ID,
-		Group: a.Group, Instance: a.Instance, Upstream: a.Upstream, Attempts: a.Attempts, Upgrade: a.Upgrade, Problem: a.Problem, Trace: a.Trace,
-	}
+	o := encode.Object{B: b}
+	o.Begin()
+	o.Time("time", a.Time.UTC())
+	o.String("request_id", a.RequestID)
+	o.String("client", a.Client)
+	o.StringIf("forwarded_for", a.ForwardedFor)
+	o.String("scheme", a.ForwardedProto)
+	o.String("method", a.Method)
+	o.String("host", a.Host)
+	o.String("uri", a.URI)
+	o.String("proto", a.Proto)
+	o.StringIf("agent", a.Agent)
+	o.StringIf("referer", a.Referer)
+	o.Int("status", int64(a.Status))
+	o.Int("received", a.Received)
+	o.Int("sent", a.Sent)
+	o.Float("took", a.Took.Seconds())
+	o.Float("header", a.Header.Seconds())
+	o.StringIf("route", a.Route)
+	o.StringIf("app", a.App.Name)
+	o.StringIf("app_id", a.App.ID)
+	o.StringIf("group", a.Group)
+	o.StringIf("instance", a.Instance)
 	if a.Instance != "" {
-		l.Index = &a.Index
+		o.Int("index", int64(a.Index))
 	}
-	text, err := json.Marshal(l)
-	if err != nil { // numbers and texts always can
-		return b
+	o.StringIf("upstream", a.Upstream)
+	o.Int("attempts", int64(a.Attempts))
+	if a.Upgrade {
+		o.True("upgrade")
 	}
-	return printable(b, text)
+	o.StringIf("problem", a.Problem)
+	o.StringIf("trace", a.Trace)
+	o.End()
+	if !slices.ContainsFunc(o.B[len(b):], func(c byte) bool { return c >= 0x7f }) {
+		return o.B
+	}
+	return printable(b, bytes.Clone(o.B[len(b):]))
 }
 
 // printable appends JSON with what is not printable in it escaped: terminals take

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"naru/internal/route"
+	"naru/internal/route/wire"
 )
 
 // tablesWith puts a table of one route in use.
@@ -209,11 +210,12 @@ func TestRecordsAreBounded(t *testing.T) {
 		x.status = 404
 		x.ended()
 	}
-	batch, _ := r.batch(100)
-	if len(batch.Records) != 10 || batch.Dropped != 15 {
-		t.Errorf("%d records, %d dropped", len(batch.Records), batch.Dropped)
+	var b wire.Batch
+	if n, dropped := r.batch(&b, 100); n != 10 || dropped != 15 {
+		t.Errorf("%d records, %d dropped", n, dropped)
 	}
-	if batch, _ := r.batch(100); batch != nil {
+	b.AccessFrame(15)
+	if n, dropped := r.batch(&b, 100); n > 0 || dropped > 0 {
 		t.Error("said twice")
 	}
 	seen := map[counterKey]route.Counter{}

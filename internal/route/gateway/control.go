@@ -112,7 +112,17 @@ type stream struct {
 	load route.Load                   // and this
 
 	walked map[tourKey]uint64
-	left   bool // it was told that we are draining
+	left   bool       // it was told that we are draining
+	batch  wire.Batch // of records or of spans, while it is put together
+}
+
+// frame sends a message that is encoded already.
+func (s *stream) frame(whole []byte) error {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(sendLimit)); err != nil {
+		return err
+	}
+	_, err := s.conn.Write(whole)
+	return err
 }
 
 func (s *stream) send(m *wire.Message) error {
@@ -200,14 +210,12 @@ func (s *stream) batches() error {
 		return err
 	}
 	for {
-		batch, notes := s.g.reports.batch(maxBatch)
-		if batch == nil {
+		n, dropped := s.g.reports.batch(&s.batch, maxBatch)
+		if n == 0 && dropped == 0 {
 			return nil
 		}
-		err := s.send(&wire.Message{Access: batch})
-		s.g.reports.back(notes)
-		if err != nil {
-			s.g.reports.dropped.Add(batch.Dropped + uint64(len(batch.Records)))
+		if err := s.frame(s.batch.AccessFrame(dropped)); err != nil {
+			s.g.reports.dropped.Add(dropped + uint64(n))
 			return err
 		}
 	}
@@ -216,16 +224,12 @@ func (s *stream) batches() error {
 // spans says what spans there are.
 func (s *stream) spans() error {
 	for {
-		batch, taken := s.g.reports.spanned(maxBatch)
-		if batch == nil {
+		n, dropped := s.g.reports.spanned(&s.batch, maxBatch)
+		if n == 0 && dropped == 0 {
 			return nil
 		}
-		err := s.send(&wire.Message{Spans: batch})
-		for _, one := range taken {
-			stints.Put(one)
-		}
-		if err != nil {
-			s.g.reports.spansLost.Add(batch.Dropped + uint64(len(batch.Spans)))
+		if err := s.frame(s.batch.SpansFrame(dropped)); err != nil {
+			s.g.reports.spansLost.Add(dropped + uint64(n))
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"strings"
 	"sync"
 	"time"
 
@@ -85,37 +84,34 @@ func (x *exchange) behalf() (client, proto string) {
 	return string(chain) + client, proto
 }
 
-// owned is a record whose strings nobody will write over.
+// owned is a record whose strings nobody will write over; they share memory.
 func owned(a route.Access) route.Access {
-	for _, s := range []*string{&a.RequestID, &a.Method, &a.Host, &a.URI, &a.Agent, &a.Referer, &a.Trace} {
-		*s = strings.Clone(*s)
+	of := [...]*string{&a.RequestID, &a.Method, &a.Host, &a.URI, &a.Agent, &a.Referer, &a.Trace}
+	size := 0
+	for _, s := range of {
+		size += len(*s)
+	}
+	all := make([]byte, 0, size)
+	for _, s := range of {
+		from := len(all)
+		all = append(all, *s...)
+		*s = stringOf(all[from:])
 	}
 	return a
 }
 
-// batch takes up to n waiting records, which are good until they are given back;
-// nil when there is nothing to say.
-func (r *reports) batch(n int) (*wire.Access, []*note) {
-	out := wire.Access{Dropped: r.dropped.Swap(0)}
-	var taken []*note
-	for len(taken) < n {
+// batch puts up to most waiting records into a message, and returns how many, and
+// how many were lost before.
+func (r *reports) batch(b *wire.Batch, most int) (n int, dropped uint64) {
+	for b.Len() < most {
 		select {
 		case one := <-r.records:
-			taken = append(taken, one)
-			out.Records = append(out.Records, one.access)
+			b.Access(&one.access)
+			notes.Put(one)
 			continue
 		default:
 		}
 		break
 	}
-	if out.Dropped == 0 && len(taken) == 0 {
-		return nil, nil
-	}
-	return &out, taken
-}
-
-func (r *reports) back(taken []*note) {
-	for _, n := range taken {
-		notes.Put(n)
-	}
+	return b.Len(), r.dropped.Swap(0)
 }

@@ -129,23 +129,18 @@ func (x *exchange) describeSpan(s *route.Span, text *texts, took time.Duration) 
 	}
 }
 
-// spanned takes up to n waiting spans, which are good until they are given back;
-// nil when there is nothing to say.
-func (r *reports) spanned(n int) (*wire.Spans, []*stint) {
-	out := wire.Spans{Dropped: r.spansLost.Swap(0)}
-	var taken []*stint
-	for len(taken) < n {
+// spanned puts up to most waiting spans into a message, and returns how many, and
+// how many were lost before.
+func (r *reports) spanned(b *wire.Batch, most int) (n int, dropped uint64) {
+	for b.Len() < most {
 		select {
 		case one := <-r.spans:
-			taken = append(taken, one)
-			out.Spans = append(out.Spans, one.span)
+			b.Span(&one.span)
+			stints.Put(one)
 			continue
 		default:
 		}
 		break
 	}
-	if out.Dropped == 0 && len(taken) == 0 {
-		return nil, nil
-	}
-	return &out, taken
+	return b.Len(), r.spansLost.Swap(0)
 }
