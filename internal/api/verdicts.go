@@ -12,6 +12,7 @@ import (
 	"naru/internal/judge"
 	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/rollout"
+	"naru/internal/release"
 )
 
 // Verdicts tells what was said of rollouts.
@@ -68,7 +69,6 @@ func (s *server) judge(ctx context.Context, in *judgeInput) (out client.Verdict,
 	if b.To != nil {
 		q.To = *b.To
 	}
-	q.From = q.To.Add(-time.Hour)
 	if b.From != nil {
 		q.From = *b.From
 	}
@@ -82,11 +82,18 @@ func (s *server) judge(ctx context.Context, in *judgeInput) (out client.Verdict,
 		}
 	}
 	q.Metrics = append(q.Metrics, asked...)
-	if q.Canary, err = s.side(ctx, "canary", b.Canary); err != nil {
+	ro, err := s.meant(ctx, &q, b)
+	if err != nil {
 		return out, err
 	}
-	if q.Baseline, err = s.side(ctx, "baseline", b.Baseline); err != nil {
-		return out, err
+	switch {
+	case b.From == nil && b.To == nil && ro.ID != "": // while both ran
+		q.From = ro.Created
+		if !ro.Ended.IsZero() {
+			q.To = ro.Ended
+		}
+	case b.From == nil:
+		q.From = q.To.Add(-time.Hour)
 	}
 	v, err := s.PastJudge.Judge(ctx, q)
 	return verdictOf(v), err
@@ -99,28 +106,62 @@ func judgedMetricOf(m client.JudgedMetric) app.JudgedMetric {
 // groupName is a group's, as it is in metrics: also of one that is gone.
 var groupName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,120}[a-z0-9])?-v[0-9]{3,6}$`)
 
+// meant fills in the sides of a question: those that are named, else what the
+// newest rollout brought, or the newest that brought the canary, against what it
+// took the place of. It returns the rollout, where that said a side.
+func (s *server) meant(ctx context.Context, q *judging.Question, in client.JudgeRequest) (ro rollout.Rollout, err error) {
+	if in.Canary != "" {
+		if q.Canary, err = s.side(ctx, "canary", in.Canary); err != nil {
+			return ro, err
+		}
+	}
+	if in.Baseline != "" {
+		if q.Baseline, err = s.side(ctx, "baseline", in.Baseline); err != nil {
+			return ro, err
+		}
+	}
+	if in.Canary != "" && in.Baseline != "" {
+		return ro, nil
+	}
+	a := at(ctx).app
+	all, err := s.Rollouts.Rollouts(ctx, a.ID, 0)
+	if err != nil {
+		return ro, err
+	}
+	name := func(id release.ID) string {
+		rel, err := s.Releases.Release(ctx, id)
+		if err != nil {
+			return ""
+		}
+		return rel.Name()
+	}
+	for _, ro := range all {
+		if ro.From == "" || ro.From == ro.Release || in.Canary != "" && name(ro.Release) != q.Canary.Release {
+			continue
+		}
+		if in.Canary == "" {
+			q.Canary.Release = name(ro.Release)
+		}
+		if in.Baseline == "" {
+			q.Baseline.Release = name(ro.From)
+		}
+		if q.Canary != (judging.Side{}) && q.Baseline != (judging.Side{}) {
+			return ro, nil
+		}
+	}
+	field := "canary"
+	if in.Canary != "" {
+		field = "baseline"
+	}
+	return ro, fault.New(fault.Invalid, field, "there is no rollout that would say which release is meant").WithTry("naru judge %s --baseline v3 --canary v4", a.Name)
+}
+
 // side finds what a name of a side means: a release of the app, or a group.
 func (s *server) side(ctx context.Context, field, name string) (judging.Side, error) {
-	a := at(ctx).app
-	if name == "" {
-		current, err := s.Releases.CurrentReleases(ctx, a.ID)
-		if err != nil {
-			return judging.Side{}, err
-		}
-		rel, ok := current[a.ID]
-		if ok && field == "baseline" {
-			rel, err = s.Releases.ReleaseNumbered(ctx, a.ID, rel.Number-1)
-			ok = err == nil
-		}
-		if !ok {
-			return judging.Side{}, fault.New(fault.Invalid, field, "there is no release that would be meant").WithTry("naru judge %s --baseline v3 --canary v4", a.Name)
-		}
-		return judging.Side{Release: rel.Name()}, nil
-	}
 	if groupName.MatchString(name) {
 		return judging.Side{Group: name}, nil
 	}
-	rel, err := s.findRelease(ctx, a, name)
+	rel, err := s.findRelease(ctx, at(ctx).app, name)
 	if err != nil {
 		f := fault.Of(err)
 		return judging.Side{}, fault.New(f.Kind, field, "%s", f.Message).WithTry("%s, or the name of a group: shop-v004", f.Try)

@@ -72,9 +72,9 @@ type JudgedMetric struct {
 
 // JudgeRequest asks how two releases, or groups, compare over a time that is past.
 type JudgeRequest struct {
-	Canary       string         `json:"canary,omitempty" maxLength:"200" doc:"release (v4) or name of a group; absent: the current release"`
-	Baseline     string         `json:"baseline,omitempty" maxLength:"200" doc:"the same; absent: the release before"`
-	From         *time.Time     `json:"from,omitempty" doc:"absent: an hour before to"`
+	Canary       string         `json:"canary,omitempty" maxLength:"200" doc:"release (v4) or name of a group; absent: what the newest rollout brought"`
+	Baseline     string         `json:"baseline,omitempty" maxLength:"200" doc:"the same; absent: what that rollout took the place of"`
+	From         *time.Time     `json:"from,omitempty" doc:"absent: an hour before to; without both, while the rollout was on its way"`
 	To           *time.Time     `json:"to,omitempty" doc:"absent: now"`
 	BaselineFrom *time.Time     `json:"baseline_from,omitempty" doc:"where the baseline's time is another one, as long; absent: from"`
 	Metrics      []JudgedMetric `json:"metrics,omitempty" maxItems:"20" doc:"beside what naru measures itself, and what the app declares"`

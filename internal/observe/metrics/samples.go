@@ -64,7 +64,7 @@ func (s *Store) Samples(ctx context.Context, r Reader, q Query) ([]float64, erro
 	case !ok:
 		return nil, fault.New(fault.Invalid, "query", "its answer is %s, not a number", answer.Type()).WithTry("sum(...)")
 	case len(all) > 1:
-		return nil, fault.New(fault.Invalid, "query", "it finds %d series, want one number", len(all)).WithTry("sum(%s), or avg, or max", q.Text)
+		return nil, fault.New(fault.Invalid, "query", "it finds %d series, want one number", len(all)).WithTry("put sum(...) around it, or avg, or max")
 	case len(all) == 0:
 		return nil, nil
 	}

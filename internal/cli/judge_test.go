@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"naru/internal/client"
+)
+
+func TestMetricsOfOnesOwnAreRead(t *testing.T) {
+	for text, want := range map[string]client.JudgedMetric{
+		"queue=queue_depth":                  {Name: "queue", Query: "queue_depth"},
+		"q=sum by (a, b) (x{c=\"d,e\"})":     {Name: "q", Query: "sum by (a, b) (x{c=\"d,e\"})"},
+		"q=max(x, y),direction=up":           {Name: "q", Query: "max(x, y)", Direction: "up"},
+		"q=x,weight=2.5,critical,effect=1.2": {Name: "q", Query: "x", Weight: 2.5, Critical: true, Effect: 1.2},
+		"q=x{effect=\"1\"} , direction=down": {Name: "q", Query: "x{effect=\"1\"}", Direction: "down"},
+		"q=quantile(0.5, x),critical=false":  {Name: "q", Query: "quantile(0.5, x)"},
+	} {
+		got, err := judgedMetric(text)
+		if err != nil || got != want {
+			t.Errorf("%q is read as %+v (%v), want %+v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "queue", "=x", "q=", "q=x,weight=much", "q=x,effect=", "q=x,critical=perhaps"} {
+		if got, err := judgedMetric(text); err == nil {
+			t.Errorf("%q is read as %+v, want it refused", text, got)
+		}
+	}
+}
+
+func TestMoments(t *testing.T) {
+	now := time.Date(2026, 11, 21, 16, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{"2h": now.Add(-2 * time.Hour), "2026-11-20T10:00:00Z": time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC), "0s": now} {
+		if got, err := moment("--from", text, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q is %v (%v), want %s", text, got, err, want)
+		}
+	}
+	if got, err := moment("--from", "", now); err != nil || got != nil {
+		t.Errorf("nothing is %v (%v)", got, err)
+	}
+	for _, text := range []string{"yesterday", "-2h", "2026-11-20"} {
+		if got, err := moment("--from", text, now); err == nil {
+			t.Errorf("%q is %v, want it refused", text, got)
+		}
+	}
+}
+
+// What is known so far is shown as often as the blocks that were compared have
+// doubled, and a verdict once.
+func TestWatchShowsWhatIsKnown(t *testing.T) {
+	c := &cmd{screen: &Screen{}}
+	r := client.Rollout{Release: 2, From: 1, Strategy: "canary", State: "shifting", Steps: []string{"10%/judge"}, Weight: 10}
+	var so soFar
+	last, lines := "", 0
+	for blocks := range 100 {
+		r.Verdict = &client.Verdict{Outcome: "unsure", Text: "not known yet: " + time.Duration(blocks).String(), Blocks: blocks}
+		if text := c.watchLine(r, &so); text != last {
+			last, lines = text, lines+1
+		}
+	}
+	if lines < 4 || lines > 9 {
+		t.Errorf("%d lines for 100 blocks, want one for each doubling", lines)
+	}
+	r.Verdict = &client.Verdict{Outcome: "pass", Act: "passed", Text: "as good as before", Blocks: 101}
+	if text := c.watchLine(r, &so); text == last {
+		t.Error("the verdict is not shown")
+	}
+}
