@@ -322,6 +322,23 @@ func TestOnlyWhatIsSelectedIsSent(t *testing.T) {
 	r.wantAll(`{__name__="naru_x"} 10000:1`, `{__name__="up"} 10000:1 10001:1`)
 }
 
+// TestAClockThatIsSetBack goes on with the new time, instead of waiting until it is
+// as late as it was.
+func TestAClockThatIsSetBack(t *testing.T) {
+	r := start(t, nil)
+	r.set(after(3600))
+	r.write(after(3600), 1, "a")
+	r.set(after(3660))
+	r.send()
+	r.set(after(60)) // an hour back
+	r.write(after(60), 2, "b")
+	r.set(after(90))
+	r.send()
+	if got := r.to.all(); !strings.Contains(got, `{__name__="b"} 10060:2`) {
+		t.Errorf("received\n%s", got)
+	}
+}
+
 // TestRunSends lets the whole of it run.
 func TestRunSends(t *testing.T) {
 	r := start(t, func(c *Config) { c.Every = time.Millisecond; c.Now = time.Now; c.Delay = time.Millisecond })

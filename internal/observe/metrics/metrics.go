@@ -6,10 +6,12 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb"
 
+	"naru/internal/disk"
 	"naru/internal/fault"
 )
 
@@ -86,6 +88,9 @@ type Store struct {
 	ready chan struct{} // closed when the database was first opened
 	once  sync.Once
 
+	torn atomic.Bool   // the disk was full in the middle of a record, behind which nothing is read after a restart
+	mend chan struct{} // asks Run to look at that
+
 	mu    sync.RWMutex // held for reading while db is used, for writing while it changes
 	db    *tsdb.DB     // nil where there is none
 	epoch uint64       // how often it was opened: references of series hold for one
@@ -94,7 +99,7 @@ type Store struct {
 // New makes a store; Run opens it.
 func New(o Options, log *slog.Logger) *Store {
 	o = o.filled()
-	s := &Store{o: o, log: log, limits: newLimits(o.Series, o.SeriesPerApp), ready: make(chan struct{})}
+	s := &Store{o: o, log: log, limits: newLimits(o.Series, o.SeriesPerApp), ready: make(chan struct{}), mend: make(chan struct{}, 1)}
 	s.engine = newEngine(o, log)
 	return s
 }
@@ -119,16 +124,17 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-s.mend:
 		}
 	}
 }
 
 // keep opens the database where it is not open, and anew where its newest sample
-// is of a time that has not come: the clock was set back, and all that is written
-// now would be too old.
+// is of a time that has not come, for the clock was set back and all that is written
+// now would be too old, or where its log is torn and there is room again.
 func (s *Store) keep(ctx context.Context) error {
 	s.mu.RLock()
-	open := s.db != nil && !s.ahead(s.db)
+	open := s.db != nil && !s.ahead(s.db) && (!s.torn.Load() || !s.roomy())
 	s.mu.RUnlock()
 	if open {
 		return nil
@@ -153,10 +159,22 @@ func (s *Store) keep(ctx context.Context) error {
 		return err
 	}
 	s.db = db
+	s.torn.Store(false)
 	s.epoch++
 	s.limits.begin()
 	s.once.Do(func() { close(s.ready) })
 	return nil
+}
+
+// roomy reports whether the disk has room for the log to be mended.
+func (s *Store) roomy() bool {
+	room, err := disk.Of(s.o.Dir)
+	return err != nil || room.Free >= segment+segment/4
+}
+
+// errTorn is what writers are told until there is room.
+func errTorn() error {
+	return fault.New(fault.Unavailable, "", "metrics are not kept: the disk was full").WithTry("make room; naru doctor says where")
 }
 
 func (s *Store) close() {

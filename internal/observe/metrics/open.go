@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/util/compression"
+
+	"naru/internal/disk"
 )
 
 // Lost is a time of which samples are gone, or not all are there.
@@ -61,6 +63,9 @@ func (s *Store) open(ctx context.Context) (*tsdb.DB, []Lost, error) {
 				all = append(all, *torn)
 			}
 			return db, all, nil
+		}
+		if disk.Full(err) { // nothing is broken
+			return nil, all, err
 		}
 		var lost []Lost
 		if err != nil {

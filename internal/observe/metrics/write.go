@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
+
+	"naru/internal/disk"
 )
 
 // Series is one time series as a writer knows it. A writer that writes it again
@@ -61,6 +63,10 @@ func (s *Store) Write(ctx context.Context, at time.Time, points []Point) (Result
 func (s *Store) write(ctx context.Context, at time.Time, points []Point) (out Result, err error) {
 	if s.db == nil {
 		return out, errClosed()
+	}
+	if s.torn.Load() {
+		s.look()
+		return out, errTorn()
 	}
 	latest := s.o.Now().Add(maxAhead).UnixMilli()
 	a := s.db.Appender(ctx)
@@ -113,10 +119,21 @@ func (s *Store) write(ctx context.Context, at time.Time, points []Point) (out Re
 		}
 	}
 	if err := a.Commit(); err != nil {
+		if disk.Full(err) {
+			s.torn.Store(true)
+		}
 		return Result{}, fmt.Errorf("write %d samples: %w", out.Written, err)
 	}
 	s.late.missed(written)
 	return out, nil
+}
+
+// look has Run look at once whether there is room again.
+func (s *Store) look() {
+	select {
+	case s.mend <- struct{}{}:
+	default:
+	}
 }
 
 // Source writes the samples of one thing round by round. A series that one round
