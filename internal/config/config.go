@@ -192,6 +192,7 @@ type Instance struct {
 type Logs struct {
 	Spool     Bytes `key:"spool" doc:"output of one instance kept on disk while nobody reads it; what is over is dropped and counted"`
 	Rate      Bytes `key:"rate" doc:"output of one instance per second; what is over is dropped and counted"`
+	AppRate   Bytes `key:"app_rate" doc:"output of all instances of an app together per second, on an average of ten; what is over is dropped, counted, and told in the app's log; 0: any"`
 	LineBytes Bytes `key:"line_bytes" doc:"longest line kept in one piece, at most 1MiB; longer ones are kept in parts"`
 	Days      int   `key:"days" doc:"days for which lines are kept and searchable"`
 	Bytes     Bytes `key:"bytes" doc:"disk that all kept lines may take; the oldest are removed first, whatever logs.days says; 0: any"`

@@ -169,7 +169,7 @@ func (l Listen) complaints() []error {
 
 // positives checks the settings that mean nothing at zero or below.
 func (c Config) positives() []error {
-	mayBeZero := []string{"instance.max_memory", "rollout.max_in_flight", "gateway.access_log.sample"}
+	mayBeZero := []string{"instance.max_memory", "logs.app_rate", "rollout.max_in_flight", "gateway.access_log.sample"}
 	var list []error
 	for _, f := range Fields() {
 		text := f.Value(c)

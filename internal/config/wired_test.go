@@ -115,6 +115,7 @@ var wired = map[string][2]string{
 	"instance.task_timeout":           {"internal/server/server.go", "cfg.Instance.TaskTimeout"},
 	"logs.spool":                      {"internal/server/server.go", "cfg.Logs.Spool"},
 	"logs.rate":                       {"internal/server/server.go", "cfg.Logs.Rate"},
+	"logs.app_rate":                   {"internal/server/server.go", "cfg.Logs.AppRate"},
 	"logs.line_bytes":                 {"internal/server/server.go", "cfg.Logs.LineBytes"},
 	"logs.days":                       {"internal/server/server.go", "cfg.Logs.Days"},
 	"logs.bytes":                      {"internal/server/server.go", "cfg.Logs.Bytes"},

@@ -15,6 +15,7 @@ import (
 	"naru/internal/auth/vault"
 	"naru/internal/backoff"
 	"naru/internal/config"
+	"naru/internal/disk"
 	"naru/internal/observe/drain"
 	"naru/internal/observe/logs"
 	"naru/internal/store"
@@ -40,6 +41,14 @@ func newDrains(cfg config.Config, st *store.Store, safe *vault.Vault, book *logs
 		Clock:  time.Now, Log: log,
 	})
 	return drain.NewDesk(drain.DeskParts{Store: st, Vault: safe, Book: book, Fleet: fleet, Reach: reach, Most: cfg.Logs.Drains}), fleet, nil
+}
+
+// nearlyFull reports that what else waits for room has waited since the whole
+// reserve was reached: then the oldest lines make room.
+func nearlyFull(cfg config.Config) func() bool {
+	all := diskReserve(cfg)
+	half := disk.Reserve{Path: all.Path, Percent: (all.Percent + 1) / 2}
+	return func() bool { return half.Check("logs") != nil }
 }
 
 // believed are the authorities that vouch for receivers; nil are the machine's.

@@ -117,7 +117,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	book, err := logs.Open(filepath.Join(cfg.DataDir, "logs", "days"), logs.Limits{Days: cfg.Logs.Days, Bytes: int64(cfg.Logs.Bytes)}, time.Now, log)
+	book, err := logs.Open(filepath.Join(cfg.DataDir, "logs", "days"), logs.Limits{Days: cfg.Logs.Days, Bytes: int64(cfg.Logs.Bytes), Full: nearlyFull(cfg)}, time.Now, log)
 	if err != nil {
 		return err
 	}
@@ -265,7 +265,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "watch", Run: delivery.Watch},
 		serve.Part{Name: "upkeep", Run: care.Run},
 	)
-	importer := logs.NewImporter(cfg.SpoolDir(), book, 200*time.Millisecond, log)
+	importer := logs.NewImporter(cfg.SpoolDir(), book, 200*time.Millisecond, int64(cfg.Logs.AppRate), log)
 	return serve.Ordered(ctx,
 		serve.Part{Name: "sockets", Run: o.Sockets.Serve},
 		serve.Part{Name: "logs", Run: importer.Run},

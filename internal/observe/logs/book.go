@@ -31,12 +31,17 @@ type Book struct {
 	mu   sync.Mutex // guards open and pages; Append holds it across its write, so lines are in order
 	open map[int]*day
 	bell bell
+
+	newest int // the last day that is known to be there, or is written; 0: none
 }
 
 // Limits says how much is kept.
 type Limits struct {
 	Days  int   // today included, at least 1
 	Bytes int64 // of files; 0: any. The oldest lines go first.
+	// Full reports that the disk needs what logs take; nil: never. The oldest lines
+	// go then, too.
+	Full func() bool
 }
 
 // Open opens the book in a folder, which is made when missing.
@@ -100,7 +105,11 @@ func (b *Book) Append(ctx context.Context, lines []Line, offsets map[string]spoo
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	d, err := b.day(ctx, dayOf(b.clock()), true)
+	today, err := b.today()
+	if err != nil {
+		return err
+	}
+	d, err := b.day(ctx, today, true)
 	if err != nil {
 		return err
 	}
@@ -119,6 +128,24 @@ func (b *Book) Append(ctx context.Context, lines []Line, offsets map[string]spoo
 	}
 	b.bell.ring(touched)
 	return nil
+}
+
+// today is the day that is written: lines are in the order in which they come,
+// also where a clock is set back. b.mu is held.
+func (b *Book) today() (int, error) {
+	today := dayOf(b.clock())
+	if b.newest >= today {
+		return b.newest, nil
+	}
+	days, err := b.list()
+	if err != nil {
+		return 0, err
+	}
+	if len(days) > 0 {
+		b.newest = days[len(days)-1]
+	}
+	b.newest = max(b.newest, today)
+	return b.newest, nil
 }
 
 // Offset returns how far a spool was imported; zero when it is new.

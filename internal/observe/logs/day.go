@@ -64,7 +64,7 @@ func openDay(ctx context.Context, path string, number int) (*day, error) {
 	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)"
 	var err error
 	// Committed means synced: the spool is freed behind it.
-	if d.write, err = sql.Open("sqlite", name+"&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"); err != nil {
+	if d.write, err = sql.Open("sqlite", name+"&_pragma=auto_vacuum(2)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"); err != nil {
 		return nil, fmt.Errorf("open log of day %d: %w", number, err)
 	}
 	d.write.SetMaxOpenConns(1)

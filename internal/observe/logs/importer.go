@@ -22,8 +22,11 @@ type Importer struct {
 	book  *Book
 	every time.Duration
 	log   *slog.Logger
+	quota *quota
 
 	readers map[string]*reader
+	clock   steady
+	began   time.Time
 }
 
 type reader struct {
@@ -38,9 +41,11 @@ const batch = 5000
 // pruneEvery is short: a loud app fills a gigabyte in an hour.
 const pruneEvery = time.Minute
 
-// NewImporter makes an importer that looks for new lines at an interval.
-func NewImporter(root string, book *Book, every time.Duration, log *slog.Logger) *Importer {
-	return &Importer{root: root, book: book, every: every, log: log, readers: map[string]*reader{}}
+// NewImporter makes an importer that looks for new lines at an interval. The
+// instances of an app may write so many bytes a second together, on an average of
+// ten seconds; 0: any. What is over is dropped, and the app's log says so.
+func NewImporter(root string, book *Book, every time.Duration, rate int64, log *slog.Logger) *Importer {
+	return &Importer{root: root, book: book, every: every, log: log, quota: newQuota(rate), readers: map[string]*reader{}, began: time.Now()}
 }
 
 // Run imports until ctx ends.
@@ -60,6 +65,7 @@ func (im *Importer) Run(ctx context.Context) error {
 		case ctx.Err() == nil && !sameTrouble(said, err):
 			said = fault.Of(err).Message
 			im.log.ErrorContext(ctx, "import log lines", "error", err)
+			im.prune(ctx) // which makes room where it can
 		}
 		if more && err == nil {
 			continue
@@ -75,12 +81,18 @@ func (im *Importer) Run(ctx context.Context) error {
 }
 
 func (im *Importer) prune(ctx context.Context) {
-	lost, err := im.book.Prune(ctx)
+	now := im.book.clock()
+	prune := im.book.Prune
+	if !im.clock.look(now.Round(0), time.Since(im.began)) {
+		im.log.WarnContext(ctx, "the clock was set ahead: no log goes for its age before an hour has passed", "now", now)
+		prune = im.book.Shed
+	}
+	lost, err := prune(ctx)
 	if err != nil {
 		im.log.WarnContext(ctx, "remove old logs", "error", err)
 	}
 	if lost > 0 {
-		im.log.WarnContext(ctx, "logs are at their limit: the oldest lines were removed", "lines", lost, "setting", "logs.bytes")
+		im.log.WarnContext(ctx, "logs are at their limit: the oldest lines were removed", "lines", lost, "setting", "logs.bytes, reserve.disk_percent")
 	}
 }
 
@@ -119,7 +131,7 @@ func (im *Importer) Import(ctx context.Context) (more bool, err error) {
 		}
 		more = more || len(records) >= batch
 		for _, rec := range records {
-			if l, ok := lineOf(r.meta, rec); ok {
+			if l, ok := lineOf(r.meta, rec); ok && (l.Dropped > 0 || im.quota.take(&l)) {
 				lines = append(lines, l)
 			}
 		}
@@ -127,6 +139,7 @@ func (im *Importer) Import(ctx context.Context) (more bool, err error) {
 			offsets[name] = r.Offset()
 		}
 	}
+	lines = append(lines, im.quota.notices(im.book.clock())...)
 	if err := im.book.Append(ctx, lines, offsets); err != nil {
 		im.close() // the readers ran ahead of what is stored: they begin again from there
 		return false, errors.Join(append(errs, err)...)
@@ -171,6 +184,11 @@ func (im *Importer) dropGone(names []string) {
 			delete(im.readers, name)
 		}
 	}
+	live := map[app.ID]bool{}
+	for _, r := range im.readers {
+		live[app.ID(r.meta.App)] = true
+	}
+	im.quota.forget(live)
 }
 
 func (im *Importer) close() {

@@ -124,14 +124,14 @@ func TestImporterLosesNothingWhenItDies(t *testing.T) {
 		}
 		b, err := logs.Open(dir, logs.Limits{Days: 3}, time.Now, quiet)
 		must(t, err)
-		_, err = logs.NewImporter(root, b, time.Hour, slog.New(slog.DiscardHandler)).Import(t.Context())
+		_, err = logs.NewImporter(root, b, time.Hour, 0, slog.New(slog.DiscardHandler)).Import(t.Context())
 		must(t, err)
 		must(t, b.Close())
 	}
 	must(t, in.Close())
 	must(t, <-copied)
 	b := openBook(t, dir, time.Now)
-	im := logs.NewImporter(root, b, time.Hour, slog.New(slog.DiscardHandler))
+	im := logs.NewImporter(root, b, time.Hour, 0, slog.New(slog.DiscardHandler))
 	_, err := im.Import(t.Context())
 	must(t, err)
 	got, err := b.Read(t.Context(), logs.Query{App: "a", Process: "web"})

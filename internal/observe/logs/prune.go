@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"naru/internal/app"
 	"naru/internal/run/spool"
 )
 
-// Prune removes days that are too old, and then the oldest lines while there is
-// too much. It returns how many lines it removed for the second reason.
+// Prune removes lines that are too old, and then the oldest while there is too
+// much. It returns how many lines it removed for the second reason.
 func (b *Book) Prune(ctx context.Context) (lost int64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -21,24 +22,61 @@ func (b *Book) Prune(ctx context.Context) (lost int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	oldest := dayOf(b.clock().AddDate(0, 0, 1-b.limits.Days))
-	for len(days) > 0 && days[0] < oldest {
+	now := b.clock()
+	before := now.AddDate(0, 0, 1-b.limits.Days)
+	for len(days) > 0 && days[0] < dayOf(before) {
 		if err := b.remove(ctx, days[0]); err != nil {
 			return lost, err
 		}
 		days = days[1:]
 	}
-	for b.limits.Bytes > 0 && len(days) > 0 {
-		used, err := b.used(days)
-		if err != nil || used <= b.limits.Bytes {
+	if last := len(days) - 1; last >= 0 && days[last] > dayOf(now) {
+		// The clock was ahead when that file was begun: it is more than a day's.
+		if err := b.age(ctx, days[last], before); err != nil {
 			return lost, err
+		}
+	}
+	return b.shed(ctx, days)
+}
+
+// Shed removes the oldest lines while there is too much, whatever their age.
+func (b *Book) Shed(ctx context.Context) (lost int64, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	days, err := b.list()
+	if err != nil {
+		return 0, err
+	}
+	return b.shed(ctx, days)
+}
+
+// shed holds days against the limits. b.mu is held.
+func (b *Book) shed(ctx context.Context, days []int) (lost int64, err error) {
+	for len(days) > 0 {
+		used, err := b.used(days)
+		if err != nil {
+			return lost, err
+		}
+		over := int64(0)
+		if b.limits.Bytes > 0 {
+			over = used - b.limits.Bytes
+		}
+		full := b.limits.Full != nil && b.limits.Full()
+		if over <= 0 && !full {
+			return lost, nil
 		}
 		d, err := b.day(ctx, days[0], false)
 		if err != nil {
 			return lost, err
 		}
 		if len(days) == 1 {
-			n, err := d.shrink(ctx, used-b.limits.Bytes)
+			if full {
+				over = max(over, used/4)
+			}
+			n, err := d.shrink(ctx, over)
+			if err == nil && full {
+				err = d.giveBack(ctx)
+			}
 			return lost + n, err
 		}
 		n, err := d.lines(ctx)
@@ -53,6 +91,36 @@ func (b *Book) Prune(ctx context.Context) (lost int64, err error) {
 	return lost, nil
 }
 
+// age removes the blocks of a day whose lines were written before a time.
+func (b *Book) age(ctx context.Context, number int, before time.Time) error {
+	d, err := b.day(ctx, number, false)
+	if err != nil || d == nil {
+		return err
+	}
+	clear(d.apps)
+	_, err = d.write.ExecContext(ctx, `DELETE FROM blocks WHERE newest < ? AND first < (SELECT max(first) FROM blocks b WHERE b.app = blocks.app)`, before.UnixMicro())
+	if err != nil {
+		return fmt.Errorf("remove old lines of day %d: %w", number, err)
+	}
+	return nil
+}
+
+// giveBack returns what is free in the file to the disk.
+func (d *day) giveBack(ctx context.Context) error {
+	for _, sql := range []string{`PRAGMA incremental_vacuum`, `PRAGMA wal_checkpoint(TRUNCATE)`} {
+		rows, err := d.write.QueryContext(ctx, sql)
+		if err != nil {
+			return fmt.Errorf("give room back: %w", err)
+		}
+		for rows.Next() { // it works while it is read
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return fmt.Errorf("give room back: %w", err)
+		}
+	}
+	return nil
+}
+
 // remove drops the file of a day. How far spools were imported is carried over
 // to the next: an instance may have been silent since.
 func (b *Book) remove(ctx context.Context, number int) error {
@@ -65,6 +133,7 @@ func (b *Book) remove(ctx context.Context, number int) error {
 			return fmt.Errorf("close log of day %d: %w", number, err)
 		}
 	}
+	b.newest = 0
 	for _, side := range []string{"", "-wal", "-shm"} {
 		if err := os.Remove(b.path(number) + side); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove log of day %d: %w", number, err)
@@ -84,7 +153,10 @@ func (b *Book) carry(ctx context.Context, number int) error {
 	if err != nil {
 		return err
 	}
-	after := dayOf(b.clock())
+	after, err := b.today()
+	if err != nil {
+		return err
+	}
 	if i, _ := slices.BinarySearch(days, number+1); i < len(days) {
 		after = days[i]
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // Options bound a Copier. Zero fields mean the defaults.
@@ -132,8 +133,9 @@ func (c *copier) take(stream Stream, buf []byte, end bool) []byte {
 			buf = buf[i+1:]
 			continue
 		case len(buf) > c.o.Line:
-			c.put(&b, Part, stream, buf[:c.o.Line])
-			buf = buf[c.o.Line:]
+			cut := whole(buf, c.o.Line)
+			c.put(&b, Part, stream, buf[:cut])
+			buf = buf[cut:]
 			continue
 		case end:
 			c.put(&b, Line, stream, buf)
@@ -146,6 +148,16 @@ func (c *copier) take(stream Stream, buf []byte, end bool) []byte {
 		c.send(b)
 	}
 	return buf
+}
+
+// whole is the place at or before most where no character of UTF-8 is cut in two.
+func whole(text []byte, most int) int {
+	for cut := most; cut > most-utf8.UTFMax && cut > 0; cut-- {
+		if utf8.RuneStart(text[cut]) {
+			return cut
+		}
+	}
+	return most // it is none
 }
 
 // put stamps a record and adds it to the batch, or counts it as lost.
