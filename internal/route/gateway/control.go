@@ -147,6 +147,10 @@ func (s *stream) report(ctx context.Context, received <-chan error) error {
 			if err := s.urgent(); err != nil {
 				return err
 			}
+		case <-s.g.reports.full:
+			if err := s.waiting(); err != nil {
+				return err
+			}
 		case <-ticker.C:
 			if err := s.batches(); err != nil {
 				return err
@@ -206,6 +210,11 @@ func (s *stream) batches() error {
 			return err
 		}
 	}
+	return s.waiting()
+}
+
+// waiting says what records and spans there are.
+func (s *stream) waiting() error {
 	if err := s.spans(); err != nil {
 		return err
 	}

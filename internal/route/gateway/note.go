@@ -57,6 +57,7 @@ func (r *reports) record(x *exchange, took time.Duration) {
 	}
 	select {
 	case r.records <- n:
+		r.filled(len(r.records))
 	default:
 		r.dropped.Add(1)
 		notes.Put(n)

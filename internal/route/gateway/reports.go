@@ -13,6 +13,7 @@ import (
 // listens or not.
 type reports struct {
 	wake      chan struct{} // one token: something is to be said at once
+	full      chan struct{} // one token: many records or spans wait
 	records   chan *note
 	dropped   atomic.Uint64
 	spans     chan *stint // nil: nobody takes any
@@ -45,7 +46,7 @@ const maxEjections = 1024
 func newReports(cfg Config) *reports {
 	stray := &counter{}
 	r := &reports{
-		wake: make(chan struct{}, 1), records: make(chan *note, cfg.Records), stray: stray,
+		wake: make(chan struct{}, 1), full: make(chan struct{}, 1), records: make(chan *note, cfg.Records), stray: stray,
 		recorder: cfg.Recorder, keep: cfg.Control != "", counters: map[counterKey]*counter{{}: stray}, toured: map[tourKey]*tour{}, left: map[string]wire.Left{}, broken: map[counterKey]route.Breaking{}, said: map[string]wire.Left{},
 	}
 	if r.keep {
@@ -150,6 +151,20 @@ func (r *reports) nudge() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
+	}
+}
+
+// many is how many records or spans are enough to be sent: what waits is read again
+// while it is still near the processor.
+const many = 256
+
+// filled has what waits sent, where it has just become many.
+func (r *reports) filled(waiting int) {
+	if waiting%many == 0 {
+		select {
+		case r.full <- struct{}{}:
+		default:
+		}
 	}
 }
 

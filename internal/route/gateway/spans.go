@@ -106,6 +106,7 @@ func (r *reports) span(x *exchange, took time.Duration) {
 	x.describeSpan(&s.span, &s.text, took)
 	select {
 	case r.spans <- s:
+		r.filled(len(r.spans))
 	default:
 		r.spansLost.Add(1)
 		stints.Put(s)
