@@ -34,6 +34,7 @@ type Services struct {
 	Running      Running
 	Rollouts     Rollouts
 	Accounts     Accounts
+	Deliveries   Deliveries
 	Budgets      Budgets
 	Promises     Promises
 	Verdicts     Verdicts

@@ -119,7 +119,7 @@ func snapshotOf(n source.Snapshot) client.Snapshot {
 	o := n.Origin
 	return client.Snapshot{
 		ID: n.ID, Digest: n.Digest, Files: n.Files, Bytes: n.Bytes, CreatedAt: n.Created,
-		Origin: client.Origin{Kind: string(o.Kind), URL: o.URL, Ref: o.Ref, Commit: o.Commit, Dirty: o.Dirty},
+		Origin: client.Origin{Kind: string(o.Kind), URL: o.URL, Ref: o.Ref, Commit: o.Commit, Dirty: o.Dirty, Committed: o.Committed},
 	}
 }
 
@@ -135,7 +135,7 @@ func originOf(o client.Origin) (source.Origin, error) {
 		o.URL = u.String()
 	}
 	kind := cmp.Or(source.Kind(o.Kind), source.Directory)
-	return source.Origin{Kind: kind, URL: o.URL, Ref: o.Ref, Commit: o.Commit, Dirty: o.Dirty}, nil
+	return source.Origin{Kind: kind, URL: o.URL, Ref: o.Ref, Commit: o.Commit, Dirty: o.Dirty, Committed: max(o.Committed, 0)}, nil
 }
 
 func taskOf(t task.Task, release int) client.Task {

@@ -19,7 +19,6 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	"naru/internal/observe/traces"
-	"naru/internal/pipeline/account"
 	"naru/internal/pipeline/gate"
 	"naru/internal/pipeline/judging"
 	"naru/internal/route"
@@ -95,7 +94,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	w.gate = gate.New(st, w.reports, time.Now, slog.New(slog.DiscardHandler))
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(sampled{}, time.Second),
-		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: account.New(st, nil, w.gate, time.Now), Budgets: w.gate, Promises: promised(st), Routes: st, Tasks: st, Operations: st, Events: st,
+		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: w.teller(), Deliveries: w.teller(), Budgets: w.gate, Promises: promised(st), Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
 		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: apitest.Drains(t, st, book), Alerts: w.alerts, Traces: w.traces, Platform: w.pipe,
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))

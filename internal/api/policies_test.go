@@ -14,6 +14,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/judge/budget"
 	"naru/internal/judge/objective"
+	"naru/internal/pipeline/account"
 	"naru/internal/pipeline/operation"
 )
 
@@ -155,3 +156,6 @@ func TestWhyAndWhatChanged(t *testing.T) {
 		}
 	}
 }
+
+// teller tells of apps without any traffic.
+func (w *world) teller() *account.Teller { return account.New(w.store, nil, w.gate, time.Now) }

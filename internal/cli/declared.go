@@ -229,6 +229,9 @@ func originOf(ctx context.Context, dir string) client.Origin {
 		return o
 	}
 	o.Commit = commit
+	if when, ok := git("show", "--no-patch", "--format=%ct", "HEAD"); ok {
+		o.Committed, _ = strconv.ParseInt(when, 10, 64) // 0: not known
+	}
 	status, ok := git("status", "--porcelain", "--", ".")
 	o.Dirty = !ok || status != ""
 	return o

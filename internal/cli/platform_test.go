@@ -23,7 +23,6 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	"naru/internal/observe/traces"
-	"naru/internal/pipeline/account"
 	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
 	"naru/internal/route"
@@ -125,7 +124,7 @@ func (p *platform) start() {
 	p.work = operation.NewRunner(p.store, p.stories(), 4, slog.New(slog.DiscardHandler))
 	handler := api.New(api.Services{
 		Verdicts: p.store, PastJudge: judging.NewPast(nil, time.Second),
-		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Accounts: account.New(p.store, nil, p.gate(), time.Now), Budgets: p.gate(), Routes: p.store,
+		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Accounts: p.teller(), Deliveries: p.teller(), Budgets: p.gate(), Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
 		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Drains: p.drains, Traces: p.traces, Platform: p,
 	}, api.Config{}, slog.New(slog.DiscardHandler))

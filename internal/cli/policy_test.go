@@ -11,6 +11,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/judge/budget"
 	"naru/internal/judge/objective"
+	"naru/internal/pipeline/account"
 	"naru/internal/pipeline/gate"
 	"naru/internal/pipeline/operation"
 	"naru/internal/store"
@@ -72,3 +73,6 @@ func (p *platform) MayPush(ctx context.Context, _ operation.Ask, space app.Space
 	}
 	return client.PushPermit{Tier: string(d.Tier), Warnings: append([]string{}, d.Warnings...)}, d.Err(change)
 }
+
+// teller tells of apps without any traffic.
+func (p *platform) teller() *account.Teller { return account.New(p.store, nil, p.gate(), time.Now) }

@@ -39,6 +39,8 @@ type Origin struct {
 	Ref    string `json:"ref,omitempty" maxLength:"1024" doc:"branch, tag or commit, as asked for"`
 	Commit string `json:"commit,omitempty" maxLength:"64" doc:"full object id"`
 	Dirty  bool   `json:"dirty,omitempty" doc:"the directory differed from the commit"`
+
+	Committed int64 `json:"committed,omitempty" doc:"when the commit was made, in Unix seconds"`
 }
 
 // Snapshot is frozen source.

@@ -223,6 +223,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 
+	teller := account.New(st, seen.store, allowed, time.Now)
+
 	// Doors.
 	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
 		{"store", st.Ping},
@@ -231,7 +233,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(late, cfg.Metrics.Interval),
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
-		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: account.New(st, seen.store, allowed, time.Now), Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
+		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: teller, Deliveries: teller, Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
 		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)

@@ -27,6 +27,8 @@ type Origin struct {
 	Ref    string `json:"ref,omitempty"`    // branch, tag or commit, as asked for
 	Commit string `json:"commit,omitempty"` // full object id
 	Dirty  bool   `json:"dirty,omitempty"`  // the directory differed from the commit
+
+	Committed int64 `json:"committed,omitempty"` // when the commit was made, in Unix seconds; 0: not known
 }
 
 // Snapshot is frozen source. Its digest is that of its manifest, so equal trees

@@ -22,12 +22,10 @@ type Store interface {
 	EventsBefore(ctx context.Context, space app.SpaceID, a app.ID, kind event.Kind, before int64, limit int) ([]event.Event, error)
 	Rollouts(ctx context.Context, a app.ID, limit int) ([]rollout.Rollout, error)
 	Release(ctx context.Context, id release.ID) (release.Release, error)
-	Releases(ctx context.Context, a app.ID, limit int) ([]release.Release, error)
 	CurrentRelease(ctx context.Context, a app.ID) (release.Release, error)
 	Groups(ctx context.Context, a app.ID) ([]run.Group, error)
 	Instances(ctx context.Context, a app.ID) ([]run.Instance, error)
 	Operations(ctx context.Context, f operation.Filter) ([]operation.Operation, error)
-	Spaces(ctx context.Context, org app.OrgID) ([]app.Space, error)
 	AppsAfter(ctx context.Context, space app.SpaceID, after string, limit int) ([]app.App, error)
 	SnapshotByDigest(ctx context.Context, space app.SpaceID, digest string) (source.Snapshot, error)
 }

@@ -159,9 +159,17 @@ func ofEvents(events []event.Event) []Change {
 		case "maintenance.cancelled":
 			c.Kind, c.Text = Maintenance, "maintenance cancelled"
 		case "budget.tier":
-			c.Kind, c.Text = Budget, fmt.Sprintf("%s: from %s to %s, %s", text(ev.Detail["objective"]), text(ev.Detail["from"]), text(ev.Detail["to"]), text(ev.Detail["left"]))
+			c.Kind, c.Text = Budget, fmt.Sprintf("%s: from %s to %s", text(ev.Detail["objective"]), text(ev.Detail["from"]), text(ev.Detail["to"]))
+			if left, ok := ev.Detail["left"].(float64); ok {
+				c.Text += fmt.Sprintf(", %s of its budget left", share(left))
+			}
 		case "budget.overridden":
 			c.Kind, c.Text = Budget, "the error budget overridden: "+text(ev.Detail["reason"])
+			if ev.Detail["ended"] == true {
+				c.Text = "the override of the error budget ended"
+			}
+		case "budget.passed":
+			c.Kind, c.Text = Budget, "passed by "+text(ev.Detail["by"])+": "+text(ev.Detail["why"])
 		case "push.refused":
 			c.Kind, c.Text = Budget, "a push was refused: "+text(ev.Detail["why"])
 		default:

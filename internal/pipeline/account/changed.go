@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"naru/internal/app"
@@ -112,22 +113,23 @@ func worse(before, after Traffic) (evident float64, why string) {
 	if before.Requests <= 0 || after.Requests <= 0 {
 		return 0, ""
 	}
+	var parts []string
 	e1, _ := before.Errors()
 	e2, _ := after.Errors()
 	if z := evidence(before.Failed, before.Requests, after.Failed, after.Requests); z >= surely && e2 > harmful*e1 {
-		evident, why = z, fmt.Sprintf("errors went from %s to %s (%s of %s requests)", share(e1), share(e2), number(after.Failed), number(after.Requests))
+		evident, parts = z, append(parts, fmt.Sprintf("errors went from %s to %s (%s of %s requests)", share(e1), share(e2), number(after.Failed), number(after.Requests)))
 	}
 	bucket := before.bucketOf(0.95)
 	slow1, all1 := before.over(bucket)
 	slow2, all2 := after.over(bucket)
-	if z := evidence(slow1, all1, slow2, all2); z >= surely && z > evident && slow2/all2 > harmful*slow1/all1 {
+	if z := evidence(slow1, all1, slow2, all2); z >= surely && slow2/all2 > harmful*slow1/all1 {
 		p1, _ := before.Quantile(0.99)
 		p2, _ := after.Quantile(0.99)
 		m1, _ := before.Quantile(0.5)
 		m2, _ := after.Quantile(0.5)
-		evident, why = z, fmt.Sprintf("p50 went from %s to %s and p99 from %s to %s", millis(m1), millis(m2), millis(p1), millis(p2))
+		evident, parts = max(evident, z), append(parts, fmt.Sprintf("p50 went from %s to %s and p99 from %s to %s", millis(m1), millis(m2), millis(p1), millis(p2)))
 	}
-	return evident, why
+	return evident, strings.Join(parts, "; ")
 }
 
 // sentence says what a tired person wants to know first.
@@ -164,7 +166,7 @@ func share(v float64) string {
 	switch {
 	case v == 0:
 		return "0 %"
-	case v >= 0.1:
+	case v >= 0.1 || v < 0:
 		return fmt.Sprintf("%.1f %%", 100*v)
 	}
 	return fmt.Sprintf("%.2g %%", 100*v)

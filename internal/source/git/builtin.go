@@ -133,6 +133,14 @@ func (b *builtin) resolve(name string, at Location) (string, error) {
 	return hash.String(), nil
 }
 
+func (b *builtin) committed(_ context.Context, commit string) (int64, error) {
+	c, err := b.repo.CommitObject(plumbing.NewHash(commit))
+	if err != nil {
+		return 0, err
+	}
+	return c.Committer.When.Unix(), nil
+}
+
 func (b *builtin) auth(at Location, creds Credentials) (transport.AuthMethod, error) {
 	if !strings.HasPrefix(at.URL, "ssh:") {
 		if creds.Password.IsZero() {

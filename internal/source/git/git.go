@@ -78,6 +78,8 @@ type repository interface {
 	// fetch brings the commit that ref names, and as little else as the server
 	// allows, into dir and returns its id.
 	fetch(ctx context.Context, at Location, creds Credentials) (commit string, err error)
+	// committed is when a commit was made, in Unix seconds.
+	committed(ctx context.Context, commit string) (int64, error)
 	// files calls add for each file and symlink of the commit.
 	files(ctx context.Context, commit string, add func(path string, mode fs.FileMode, r io.Reader) error) error
 }
@@ -110,7 +112,11 @@ func (c *Client) Snapshot(ctx context.Context, store *source.Store, space app.Sp
 	if err := takeIn(ctx, repo, commit, in); err != nil {
 		return source.Snapshot{}, fmt.Errorf("read %s: %w", at, err)
 	}
-	return in.Freeze(ctx, source.Origin{Kind: source.Git, URL: at.URL, Ref: at.Ref, Commit: commit})
+	when, err := repo.committed(ctx, commit)
+	if err != nil {
+		return source.Snapshot{}, fmt.Errorf("read %s: %w", at, err)
+	}
+	return in.Freeze(ctx, source.Origin{Kind: source.Git, URL: at.URL, Ref: at.Ref, Commit: commit, Committed: when})
 }
 
 func (c *Client) open(dir string) repository {

@@ -2,6 +2,7 @@ package git_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -38,7 +39,7 @@ func gitIn(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", append([]string{"-C", dir}, args...)...)
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=t", "GIT_AUTHOR_EMAIL=t@example.com",
-		"GIT_COMMITTER_NAME=t", "GIT_COMMITTER_EMAIL=t@example.com", "GIT_ALLOW_PROTOCOL=file")
+		"GIT_COMMITTER_DATE="+fmt.Sprint(committed)+" +0100", "GIT_COMMITTER_NAME=t", "GIT_COMMITTER_EMAIL=t@example.com", "GIT_ALLOW_PROTOCOL=file")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("git %v: %v\n%s", args, err, out)
@@ -54,6 +55,9 @@ type site struct {
 	second string // commit of main
 	side   string // commit of branch feature/x
 }
+
+// committed is when all commits of these tests were made.
+const committed = 1_700_000_000
 
 func serve(t *testing.T) site {
 	t.Helper()
@@ -158,6 +162,9 @@ func TestSnapshotOfBranchTagAndCommit(t *testing.T) {
 				snap, err := client(git.Options{}).Snapshot(t.Context(), store, space, s.url+"/shop"+tc.ref, git.Credentials{})
 				must(t, err)
 				want := source.Origin{Kind: source.Git, URL: s.url + "/shop", Ref: strings.TrimPrefix(tc.ref, "#"), Commit: tc.commit}
+				if want.Committed = snap.Origin.Committed; want.Committed != committed {
+					t.Errorf("committed at %d, want %d", want.Committed, committed)
+				}
 				if snap.Origin != want {
 					t.Errorf("origin %+v, want %+v", snap.Origin, want)
 				}

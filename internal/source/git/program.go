@@ -170,6 +170,19 @@ type entry struct {
 	mode, object, path string
 }
 
+func (p *program) committed(ctx context.Context, commit string) (int64, error) {
+	if !commitID.MatchString(commit) {
+		return 0, fmt.Errorf("git gave %q for a commit", commit)
+	}
+	cmd := p.command(ctx, "-C", p.repo(), "show", "--no-patch", "--format=%ct", commit)
+	cmd.Env = p.quiet()
+	out, err := cmd.Output()
+	if err != nil {
+		return 0, fmt.Errorf("git show: %w", err)
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+}
+
 func (p *program) files(ctx context.Context, commit string, add func(string, fs.FileMode, io.Reader) error) error {
 	if !commitID.MatchString(commit) {
 		return fmt.Errorf("git gave %q for a commit", commit)
