@@ -117,7 +117,11 @@ func (s *Screen) sloTable(all []client.ObjectiveReport) string {
 	}
 	rows := [][]string{{"APP", "OBJECTIVE", "TARGET", "MEASURED", "", "LEFT", "", "BURN 1H"}}
 	for _, r := range all {
-		rows = append(rows, []string{tame(r.App), tame(r.Objective.Name), objective.Percent(r.Target), s.measured(r), s.bar(r, 10), s.leftOf(r), objective.Minutes(budgetTime(r.LeftSeconds)), s.burnOf(r, time.Hour)})
+		left := []string{"", "-", "-"}
+		if r.Known {
+			left = []string{s.bar(r, 10), s.leftOf(r), objective.Minutes(budgetTime(r.LeftSeconds))}
+		}
+		rows = append(rows, []string{tame(r.App), tame(r.Objective.Name), objective.Percent(r.Target), s.measured(r), left[0], left[1], left[2], s.burnOf(r, time.Hour)})
 	}
 	return s.columns(rows)
 }
@@ -194,7 +198,11 @@ func (s *Screen) sloOne(r client.ObjectiveReport, ledger bool) string {
 	} else {
 		say("measured", "%s", s.paint(warn, "nothing is known"))
 	}
-	say("budget", "%s %s left: %s of %s", s.bar(r, 20), s.leftOf(r), objective.Minutes(budgetTime(r.LeftSeconds)), objective.Minutes(budgetTime(r.Budget)))
+	if r.Known {
+		say("budget", "%s %s left: %s of %s", s.bar(r, 20), s.leftOf(r), objective.Minutes(budgetTime(r.LeftSeconds)), objective.Minutes(budgetTime(r.Budget)))
+	} else {
+		say("budget", "%s, of which nothing is known to be spent", objective.Minutes(budgetTime(r.Budget)))
+	}
 	if r.Reserved > 0 {
 		say("reserved", "%s for announced maintenance", objective.Percent(round(r.Reserved)))
 	}
@@ -202,7 +210,7 @@ func (s *Screen) sloOne(r client.ObjectiveReport, ledger bool) string {
 	for _, b := range r.Burns {
 		burns = append(burns, app.Days(time.Duration(b.Window))+" "+s.rate(b))
 	}
-	if len(burns) > 0 {
+	if len(burns) > 0 && r.Known {
 		say("burn rate", "%s", strings.Join(burns, "  "))
 	}
 	switch {

@@ -281,6 +281,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "series", Run: seen.store.Run},
 		serve.Part{Name: "observe", Run: seen.rounds.Run},
 		serve.Part{Name: "scrape", Run: seen.apps.Run},
+		serve.Part{Name: "probes", Run: newProber(cfg, seen).Run},
 		serve.Part{Name: "budgets", Run: allowed.Run},
 		serve.Part{Name: "judge", Run: trials.Run},
 		serve.Part{Name: "remote-write", Run: forwarding(seen.sent)},

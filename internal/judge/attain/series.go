@@ -16,6 +16,7 @@ import (
 	"naru/internal/judge/objective"
 	"naru/internal/observe/collect"
 	"naru/internal/observe/metrics"
+	"naru/internal/observe/probing"
 	"naru/internal/route"
 )
 
@@ -86,19 +87,12 @@ func says(named []string, status string) bool {
 	return false
 }
 
-// Names of the series of probes, and of their labels.
-const (
-	ProbeRuns    = "naru_probe_runs_total"
-	LabelProbe   = "probe"
-	LabelOutcome = "outcome" // good or bad
-)
-
 // probed counts the runs of a probe.
 func probed(store Store, p Place, o app.Objective) series {
 	return series{
-		store: store, place: p, text: strings.Join([]string{p.SpaceID, p.App, "probe", o.Probe}, "\x00"), names: []string{ProbeRuns},
-		others: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, LabelProbe, o.Probe)},
-		sort:   func(l labels.Labels) (good, total bool) { return l.Get(LabelOutcome) == "good", true },
+		store: store, place: p, text: strings.Join([]string{p.SpaceID, p.App, "probe", o.Probe}, "\x00"), names: []string{probing.Runs},
+		others: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, probing.LabelProbe, o.Probe)},
+		sort:   func(l labels.Labels) (good, total bool) { return l.Get(probing.LabelOutcome) == "good", true },
 	}
 }
 

@@ -150,6 +150,12 @@ func (s *Service) Apply(ctx context.Context, a app.ID, objectives []app.Objectiv
 		if err := s.check(objectives, others, probes); err != nil {
 			return err
 		}
+		for i, o := range objectives {
+			if slices.ContainsFunc(promises, func(p app.Promise) bool { return p.Name == o.Name && p.Origin == app.FromManifest }) {
+				return fault.New(fault.Conflict, fmt.Sprintf("objectives[%d].name", i), "the objective %q is declared in the app's manifest", o.Name).
+					WithTry("change it there and push, or give this one another name")
+			}
+		}
 		err = s.store.ChangeObjectives(ctx, a, app.Applied, func(have []app.Objective) ([]app.Objective, error) {
 			changes = nil
 			for _, o := range objectives {
