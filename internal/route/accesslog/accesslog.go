@@ -37,6 +37,7 @@ type Log struct {
 	out   sink
 	log   *slog.Logger
 	queue chan route.Access
+	many  chan struct{} // one token: many lines wait
 	lost  atomic.Uint64
 }
 
@@ -60,7 +61,7 @@ func New(o Options, log *slog.Logger) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{o: o, out: out, log: log, queue: make(chan route.Access, o.Queue)}, nil
+	return &Log{o: o, out: out, log: log, queue: make(chan route.Access, o.Queue), many: make(chan struct{}, 1)}, nil
 }
 
 // Wants draws whether a request with a status is written: then it is to be given
@@ -73,6 +74,12 @@ func (l *Log) Wants(status int) bool {
 func (l *Log) Record(a route.Access) {
 	select {
 	case l.queue <- a:
+		if len(l.queue)%min(together, l.o.Queue) == 0 {
+			select {
+			case l.many <- struct{}{}:
+			default:
+			}
+		}
 	default:
 		l.lost.Add(1)
 	}
@@ -82,22 +89,31 @@ func (l *Log) Record(a route.Access) {
 // fast or could not be written.
 func (l *Log) Lost() uint64 { return l.lost.Load() }
 
+// Lines are written so many at once, or those there are after a time: each by
+// itself would be a system call for each request.
+const (
+	together = 256
+	pause    = 100 * time.Millisecond
+)
+
 // Run writes until ctx ends, then what waits, and closes the file.
 func (l *Log) Run(ctx context.Context) error {
 	defer func() { _ = l.out.Close() }()
 	w := &writer{log: l, buffer: bufio.NewWriterSize(nil, 64<<10)}
 	w.buffer.Reset(l.out)
-	tick := time.NewTicker(time.Second)
+	tick, look := time.NewTicker(pause), time.NewTicker(time.Second)
 	defer tick.Stop()
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			w.rest()
 			return nil
-		case a := <-l.queue:
-			w.line(a)
+		case <-l.many:
 			w.rest()
 		case <-tick.C:
+			w.rest()
+		case <-look.C:
 			if err := l.out.look(); err != nil {
 				w.failed(err)
 			}
