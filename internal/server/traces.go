@@ -16,6 +16,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/auth"
 	"naru/internal/config"
+	"naru/internal/disk"
 	"naru/internal/door/sender"
 	"naru/internal/event"
 	"naru/internal/fault"
@@ -81,8 +82,11 @@ func newTraced(cfg config.Config, key *auth.Key, st *store.Store, counts *metric
 	} else if cfg.Traces.Port > 0 { // instances are on the host's own network
 		t.address = "http://" + dialable(cfg.Listen.API) + telemetryPath
 	}
+	reserve := diskReserve(cfg)
+	half := disk.Reserve{Path: reserve.Path, Percent: (reserve.Percent + 1) / 2} // what else waits for room has waited since the whole reserve was reached
 	t.Store, err = traces.Open(traces.Options{
-		Dir: cfg.TracesDir(), Days: cfg.Traces.Days, Bytes: int64(cfg.Traces.Bytes), Rate: cfg.Traces.Rate, SpanBytes: int(cfg.Traces.SpanBytes),
+		Full: func() bool { return half.Check("traces") != nil },
+		Dir:  cfg.TracesDir(), Days: cfg.Traces.Days, Bytes: int64(cfg.Traces.Bytes), Rate: cfg.Traces.Rate, SpanBytes: int(cfg.Traces.SpanBytes),
 		Attributes: cfg.Traces.Attributes, ValueBytes: int(cfg.Traces.ValueBytes), SpansPerTrace: cfg.Traces.SpansPerTrace,
 		Ahead: cfg.Traces.Ahead, SearchBytes: int64(cfg.Traces.Search), Limited: t.limited, Lost: t.lost,
 	}, log)

@@ -85,7 +85,7 @@ func openDay(ctx context.Context, path string, number int) (*day, error) {
 	var err error
 	// A machine that loses its power loses the last seconds' spans: they are not
 	// worth a sync each.
-	if d.write, err = sql.Open("sqlite", file+"&_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_txlock=immediate"); err != nil {
+	if d.write, err = sql.Open("sqlite", file+"&_pragma=auto_vacuum(incremental)&_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_txlock=immediate"); err != nil {
 		return nil, fmt.Errorf("open traces of day %d: %w", number, err)
 	}
 	d.write.SetMaxOpenConns(1)

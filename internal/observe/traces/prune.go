@@ -23,17 +23,43 @@ func (s *Store) Prune(ctx context.Context) (lost int64, err error) {
 		}
 		days = days[1:]
 	}
+	return s.shed(ctx, days)
+}
+
+// Shed removes the oldest spans while there is too much, whatever their age.
+func (s *Store) Shed(ctx context.Context) (lost int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	days, err := s.list()
+	if err != nil {
+		return 0, err
+	}
+	return s.shed(ctx, days)
+}
+
+// shed holds days against the limits. s.mu is held.
+func (s *Store) shed(ctx context.Context, days []int) (lost int64, err error) {
 	for len(days) > 0 {
 		used, err := s.used(ctx, days)
-		if err != nil || used <= s.o.Bytes {
+		if err != nil {
 			return lost, err
+		}
+		over, full := used-s.o.Bytes, s.o.Full != nil && s.o.Full()
+		if over <= 0 && !full {
+			return lost, nil
 		}
 		d, err := s.day(ctx, days[0], false)
 		if err != nil {
 			return lost, err
 		}
 		if len(days) == 1 {
-			n, err := d.shrink(ctx, used-s.o.Bytes)
+			if full {
+				over = max(over, used/4)
+			}
+			n, err := d.shrink(ctx, over)
+			if err == nil && full {
+				err = d.giveBack(ctx)
+			}
 			return lost + n, err
 		}
 		n, err := d.spans(ctx)
@@ -44,6 +70,9 @@ func (s *Store) Prune(ctx context.Context) (lost int64, err error) {
 			return lost, err
 		}
 		lost, days = lost+n, days[1:]
+		if full && over <= 0 {
+			return lost, nil
+		}
 	}
 	return lost, nil
 }
@@ -96,6 +125,16 @@ func (s *Store) Size(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	return s.used(ctx, days)
+}
+
+// giveBack returns what is free in the file to the disk.
+func (d *day) giveBack(ctx context.Context) error {
+	for _, sql := range []string{`PRAGMA incremental_vacuum`, `PRAGMA wal_checkpoint(TRUNCATE)`} {
+		if _, err := d.write.ExecContext(ctx, sql); err != nil {
+			return fmt.Errorf("give room of day %d back: %w", d.number, err)
+		}
+	}
+	return nil
 }
 
 func (d *day) spans(ctx context.Context) (n int64, err error) {

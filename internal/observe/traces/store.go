@@ -31,6 +31,9 @@ type Options struct {
 	Ahead         time.Duration // how far a span may lie in the future: 10 min
 	SearchBytes   int64         // packed, that one search looks through: 1 GiB
 
+	// Full reports that the disk is at its limit: then the oldest spans go, one day
+	// each minute, and of the last one a quarter. May be nil.
+	Full func() bool
 	// Limited is told of an app whose spans are refused or cut, once a minute at
 	// most. May be nil.
 	Limited func(ctx context.Context, l Limited)
@@ -105,12 +108,26 @@ func (s *Store) Close() error {
 // pruneEvery is short: a loud app fills a gigabyte in an hour.
 const pruneEvery = time.Minute
 
+// mistrust is how long nothing goes for its age after the clock was set ahead by
+// more than that: somebody may set it right.
+const mistrust = time.Hour
+
 // Run removes what is too old or too much, until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
+	last, until := time.Now(), time.Time{}
 	for {
-		lost, err := s.Prune(ctx)
+		now := time.Now()
+		if wall := now.Round(0).Sub(last.Round(0)); wall-now.Sub(last) > mistrust {
+			until = now.Add(mistrust)
+		}
+		last = now
+		prune := s.Prune
+		if now.Before(until) {
+			prune = s.Shed
+		}
+		lost, err := prune(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "remove old spans", "error", err)
 		}

@@ -317,6 +317,36 @@ func TestOneDayShrinks(t *testing.T) {
 	w.spread(t, 100)
 }
 
+func TestAFullDiskTakesTheOldest(t *testing.T) {
+	full := false
+	w := newWorld(t, Options{Full: func() bool { return full }})
+	for n := 1; n <= 2; n++ {
+		w.keep(t, shop, func() Span { s := span(n+1000, 1, 0, "shop", "op"); s.Start = w.now; return s }())
+		w.now = w.now.AddDate(0, 0, 1)
+	}
+	for range 20 {
+		w.spread(t, 450)
+	}
+	full = true
+	if lost, err := w.Prune(t.Context()); err != nil || lost != 1 {
+		t.Errorf("lost %d, %v", lost, err)
+	}
+	if lost, err := w.Shed(t.Context()); err != nil || lost != 1 {
+		t.Errorf("then lost %d, %v", lost, err)
+	}
+	before, err := w.Size(t.Context())
+	must(t, err)
+	lost, err := w.Shed(t.Context())
+	must(t, err)
+	after, err := w.Size(t.Context())
+	must(t, err)
+	file, err := os.Stat(w.path(dayOf(w.now)))
+	must(t, err)
+	if lost == 0 || lost >= 20*900 || after > before*4/5 || file.Size() > before {
+		t.Errorf("of the last day %d spans went: %d bytes of %d are left, the file has %d", lost, after, before, file.Size())
+	}
+}
+
 func TestADamagedFileIsRescued(t *testing.T) {
 	for name, harm := range map[string]func(t *testing.T, path string){
 		"cut": func(t *testing.T, path string) {
