@@ -25,6 +25,7 @@ import (
 	"naru/internal/operate"
 	"naru/internal/pipeline/admit"
 	"naru/internal/pipeline/deliver"
+	"naru/internal/pipeline/gate"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
@@ -54,6 +55,7 @@ type world struct {
 	releases chan string     // release commands that were begun; nil: nobody looks
 	proof    bool            // hosts outside the apps domain have to be proved
 	names    *dnstest.Server // what DNS has; nil: nothing answers
+	budgets  gate.Reports    // of every app; nil: there is no gate
 	killAt   int64           // the commit at which the next platform dies; 0: it does not
 }
 
@@ -64,6 +66,7 @@ const drainTimeout = 2 * time.Second
 type platform struct {
 	*deliver.Service
 	store *store.Store
+	gate  *gate.Gate
 	kill  *atomic.Int64 // commits until it dies; below 1: never
 	dead  <-chan struct{}
 	down  func()
@@ -138,7 +141,13 @@ func (w *world) up(t *testing.T) *platform {
 		Starts: 4, DrainTimeout: drainTimeout, DrainUpgrade: time.Hour, FullPass: time.Second, SweepPatience: 5 * time.Second,
 	}, log)
 	var ops *operation.Runner
+	var allowed deliver.Gate
+	if w.budgets != nil {
+		p.gate = gate.New(st, w.budgets, time.Now, log)
+		allowed = p.gate
+	}
 	p.Service = deliver.New(deliver.Parts{
+		Gate:  allowed,
 		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: traffic, Domains: w.domains(st),
 		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Releaser: w, Settle: time.Millisecond}, log), Wake: func() { ops.Wake() },
 	}, deliver.Config{
