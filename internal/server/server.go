@@ -225,6 +225,11 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	teller := account.New(st, seen.store, allowed, time.Now)
 
+	watched, err := newAlerts(ctx, cfg, st, safe, promises.counts, trust, log)
+	if err != nil {
+		return err
+	}
+
 	// Doors.
 	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
 		{"store", st.Ping},
@@ -235,7 +240,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: teller, Deliveries: teller, Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
-		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
+		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
 	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)
@@ -282,10 +287,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "observe", Run: seen.rounds.Run},
 		serve.Part{Name: "scrape", Run: seen.apps.Run},
 		serve.Part{Name: "probes", Run: newProber(cfg, seen).Run},
+		watched.part(),
 		serve.Part{Name: "budgets", Run: allowed.Run},
-		serve.Part{Name: "judge", Run: trials.Run},
 		serve.Part{Name: "remote-write", Run: forwarding(seen.sent)},
 		serve.Part{Name: "self", Run: measuring(cfg, seen)},
+		serve.Part{Name: "judge", Run: trials.Run},
 		serve.Part{Name: "crew", Run: crew.Run},
 		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver, crew}).serve(loginLn)},
 		serve.Part{Name: "api", Run: web(apiLn, heard.beside(cfg, named(cfg, asked, handler)), 10*time.Second)},

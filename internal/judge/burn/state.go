@@ -88,7 +88,7 @@ func (a Alert) Next(r Rule, in Reading, now time.Time) Alert {
 	}
 	if c == TooFew {
 		a.NotFired = fmt.Sprintf("%s bad of %s events in %s are too few to alarm (at least %s, or %d bad ones)",
-			number(in.Long.Total-in.Long.Good), number(in.Long.Total), app.Days(r.Long), number(r.MinEvents), ProvenBad)
+			number(in.Long.Total-in.Long.Good), number(in.Long.Total), span(r.Long), number(r.MinEvents), ProvenBad)
 	}
 	return a
 }
@@ -102,7 +102,7 @@ func (a Alert) breach(r Rule, in Reading, now time.Time) Alert {
 		a = a.become(Firing, now)
 	}
 	a.Reason = fmt.Sprintf("%s of %s events in %s were bad, and %s in %s: the budget goes %.4g times as fast as it may (alarm at %.4g)",
-		objective.Percent(1-in.Long.Ratio), number(in.Long.Total), app.Days(r.Long), objective.Percent(1-in.Short.Ratio), app.Days(r.Short),
+		objective.Percent(1-in.Long.Ratio), number(in.Long.Total), span(r.Long), objective.Percent(1-in.Short.Ratio), span(r.Short),
 		(1-in.Long.Ratio)/r.allowed(), r.Factor)
 	return a
 }
@@ -120,11 +120,19 @@ func (r Rule) allowed() float64 { return r.Threshold / r.Factor }
 func over(c Condition, r Rule, in Reading) string {
 	switch {
 	case c == Unknown:
-		return fmt.Sprintf("there was no traffic for %s: nothing is known of whether it works", app.Days(r.Long))
+		return fmt.Sprintf("there was no traffic for %s: nothing is known of whether it works", span(r.Long))
 	case in.Short.Known:
-		return fmt.Sprintf("%s of events in %s are bad: below the alarm at %s", objective.Percent(1-in.Short.Ratio), app.Days(r.Short), objective.Percent(r.Threshold))
+		return fmt.Sprintf("%s of events in %s are bad: below the alarm at %s", objective.Percent(1-in.Short.Ratio), span(r.Short), objective.Percent(r.Threshold))
 	}
-	return fmt.Sprintf("%s of events in %s were bad: below the alarm at %s", objective.Percent(1-in.Long.Ratio), app.Days(r.Long), objective.Percent(r.Threshold))
+	return fmt.Sprintf("%s of events in %s were bad: below the alarm at %s", objective.Percent(1-in.Long.Ratio), span(r.Long), objective.Percent(r.Threshold))
+}
+
+// span writes a window: with minutes where it has some.
+func span(d time.Duration) string {
+	if d > 2*time.Minute && d%time.Minute != 0 {
+		return d.String()
+	}
+	return app.Days(d)
 }
 
 func number(n float64) string { return fmt.Sprintf("%.0f", n) }
