@@ -89,8 +89,8 @@ func (j Journey) Check(field string) error {
 	return errors.Join(errs...)
 }
 
-// Matches reports that a request is on the journey. The path is the escaped one,
-// without its query.
+// Matches reports that a request is on the journey. The path is decoded,
+// as routes see it, and without its query.
 func (j Journey) Matches(method, host, path string) bool {
 	if len(j.Methods) > 0 && !slices.Contains(j.Methods, method) || j.Host != "" && !strings.EqualFold(j.Host, host) {
 		return false

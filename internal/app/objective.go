@@ -165,8 +165,7 @@ func CheckTarget(field string, t float64) error {
 }
 
 // Check refuses an objective that cannot be judged; field is the prefix of what
-// the errors name. Whether a threshold can be measured exactly depends on the
-// gateway's histogram: package judge/objective knows.
+// the errors name.
 func (o Objective) Check(field string) error {
 	var errs []error
 	bad := func(key, try, format string, args ...any) {

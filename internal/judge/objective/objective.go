@@ -5,11 +5,9 @@ package objective
 import (
 	"context"
 	"math"
-	"slices"
 	"time"
 
 	"naru/internal/app"
-	"naru/internal/fault"
 )
 
 // SLI names what is counted: the events of one objective of one app on one of its
@@ -32,22 +30,6 @@ type Counts interface {
 	Over(ctx context.Context, of SLI, from, to time.Time) (Count, error)
 	// Each counts the events of each slice; there are (to-from)/length of them.
 	Each(ctx context.Context, of SLI, from, to time.Time, length time.Duration) ([]Count, error)
-}
-
-// CheckThreshold refuses a threshold of latency that a histogram with these bounds
-// cannot tell: between two bounds one could only guess.
-func CheckThreshold(field string, o app.Objective, bounds []time.Duration) error {
-	if o.Kind != app.Latency || slices.Contains(bounds, o.Threshold.Std()) {
-		return nil
-	}
-	nearest := bounds[0]
-	for _, b := range bounds {
-		if (b - o.Threshold.Std()).Abs() < (nearest - o.Threshold.Std()).Abs() {
-			nearest = b
-		}
-	}
-	return fault.New(fault.Invalid, field, "a threshold of %s cannot be measured exactly; the gateway counts requests up to %v", o.Threshold, bounds).
-		WithTry("threshold: %s", nearest)
 }
 
 // sane takes what no count can be out of a count: negative numbers, more good

@@ -197,6 +197,14 @@ func (r *Report) burns(ctx context.Context, s subject, since time.Time) error {
 	return nil
 }
 
+// about is a duration as people say it.
+func about(d time.Duration) string {
+	if d < 2*time.Minute {
+		return app.Days(d.Round(time.Second))
+	}
+	return app.Days(d.Round(time.Minute))
+}
+
 func (r *Report) note(since time.Time) {
 	say := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 	switch length := r.Objective.Slice.Length; {
@@ -205,7 +213,7 @@ func (r *Report) note(since time.Time) {
 	case !r.Known:
 		say("there was no traffic, so nothing is known; the objective says no_traffic: %s", r.Objective.Idle)
 	case since.After(r.Period.From):
-		say("the app is %s old: the figures are of %s out of %s", app.Days(r.Now.Sub(since).Round(time.Minute)), app.Days(r.Observed.Round(time.Minute)), app.Days(r.Period.Length()))
+		say("the app is %s old: the figures are of %s out of %s", about(r.Now.Sub(since)), about(r.Observed), app.Days(r.Period.Length()))
 	case r.Idle > 0:
 		say("%d slices of %s had no traffic and count as %s", r.Idle, length, r.Objective.Idle)
 	}

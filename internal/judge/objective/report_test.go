@@ -2,14 +2,11 @@ package objective_test
 
 import (
 	"math"
-	"strings"
 	"testing"
 	"time"
 
 	"naru/internal/app"
-	"naru/internal/fault"
 	"naru/internal/judge/objective"
-	"naru/internal/route"
 )
 
 // feed is steady traffic with bad spells, as counters show it each minute.
@@ -120,22 +117,6 @@ func TestLatencyOfAJourney(t *testing.T) {
 	}
 	if len(r.Burns) != 7 {
 		t.Errorf("%d burn rates", len(r.Burns))
-	}
-}
-
-func TestThresholdsAreBoundsOfTheHistogram(t *testing.T) {
-	o := app.Objective{Name: "fast", Kind: app.Latency, Target: 0.9, Threshold: app.Duration(512 * time.Millisecond)}
-	if err := objective.CheckThreshold("threshold", o, route.LatencyBounds[:]); err != nil {
-		t.Error(err)
-	}
-	o.Threshold = app.Duration(600 * time.Millisecond)
-	err := objective.CheckThreshold("threshold", o, route.LatencyBounds[:])
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "256ms 512ms 1s") || fault.Of(err).Try != "threshold: 512ms" {
-		t.Errorf("got %v, try %q", err, fault.Of(err).Try)
-	}
-	o.Kind = app.Availability
-	if err := objective.CheckThreshold("threshold", o, route.LatencyBounds[:]); err != nil {
-		t.Error(err)
 	}
 }
 
