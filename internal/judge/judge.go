@@ -45,6 +45,8 @@ type Measured struct {
 	Memory   float64  // bytes times seconds
 	Ran      float64  // seconds, of all instances together
 	Restarts uint64   // of instances
+	Probes   uint64   `json:",omitempty"` // made of its instances, as many of each side
+	Unwell   uint64   `json:",omitempty"` // of them without a good answer
 }
 
 // Comparison compares a canary with its baseline while they run. Make one with
@@ -112,6 +114,11 @@ func (m *compared) add(c *Comparison, b Block) {
 		m.counts.Add(sequential.Block{
 			Canary:   route.Tally{Requests: uint64(b.Canary.Ran + 0.5), Bad: b.Canary.Restarts},
 			Baseline: route.Tally{Requests: uint64(b.Baseline.Ran + 0.5), Bad: b.Baseline.Restarts},
+		})
+	case Probes:
+		m.counts.Add(sequential.Block{
+			Canary:   route.Tally{Requests: b.Canary.Probes, Bad: b.Canary.Unwell},
+			Baseline: route.Tally{Requests: b.Baseline.Probes, Bad: b.Baseline.Unwell},
 		})
 	case Slow:
 		// The bound comes from blocks before: chosen from this one it would fit it.

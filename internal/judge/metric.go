@@ -18,6 +18,7 @@ const (
 	Restarts Kind = "restarts" // restarts of instances, by the time they ran
 	CPU      Kind = "cpu"      // CPU time per request
 	Memory   Kind = "memory"   // memory per instance
+	Probes   Kind = "probes"   // probes that failed, of those that both sides were sent alike
 )
 
 // Metric is one thing that canary and baseline are compared by.
@@ -53,6 +54,13 @@ func Defaults() []Metric {
 	}
 }
 
+// OfProbes is the metric of an app that declares probes. It is not required: they
+// ask for little of what visitors do, so a canary that answers them may still be
+// worse, and one that does not is.
+func OfProbes() Metric {
+	return Metric{Name: "probes", Kind: Probes, Weight: 15, Matters: 2, Floor: 0.01}
+}
+
 // Problems lists all that is wrong with metrics somebody declared, each with
 // field, value and what is allowed.
 func Problems(metrics []Metric) []string {
@@ -66,7 +74,7 @@ func Problems(metrics []Metric) []string {
 			bad("name", fmt.Sprintf("%q", m.Name), "needs to be there, once")
 		}
 		names[m.Name] = true
-		if kinds := []Kind{Failed, Slow, Restarts, CPU, Memory}; !slices.Contains(kinds, m.Kind) {
+		if kinds := []Kind{Failed, Slow, Restarts, CPU, Memory, Probes}; !slices.Contains(kinds, m.Kind) {
 			bad("kind", fmt.Sprintf("%q", m.Kind), fmt.Sprint("one of ", kinds))
 		}
 		if m.Kind == Slow && !(m.Quantile > 0 && m.Quantile < 1) {

@@ -29,6 +29,8 @@ func (m *compared) ofCounts(l sequential.Look) Reason {
 	switch m.Kind {
 	case Failed:
 		what = "5xx"
+	case Probes:
+		what, over = "failed probes", count(l.Canary.Requests)+" of the canary"
 	case Slow:
 		what = fmt.Sprintf("slower than %g %% of the baseline", 100*m.Quantile)
 		if m.bound > 0 {

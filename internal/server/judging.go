@@ -4,9 +4,13 @@ package server
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"net/http"
 	"time"
 
+	"naru/internal/app"
 	"naru/internal/config"
 	"naru/internal/fault"
 	timeseries "naru/internal/observe/metrics"
@@ -35,8 +39,48 @@ func (s samples) Samples(ctx context.Context, q judging.Query) ([]float64, error
 
 // newJudge makes what judges rollouts; the metrics are opened later.
 func newJudge(cfg config.Config, st *store.Store, counts *metrics, driver run.Driver, asked *lateSamples, log *slog.Logger) *judging.Watcher {
-	return judging.New(st, counts, driver, judging.Options{Sampler: asked, Sample: cfg.Metrics.Interval}, log)
+	return judging.New(st, counts, driver, judging.Options{Sampler: asked, Sample: cfg.Metrics.Interval, Prober: newSideProber(cfg, st)}, log)
 }
 
 // lateSamples are samples of a store that is made after those who ask it.
 type lateSamples struct{ judging.Sampler }
+
+// sideProber makes declared probes of single instances, past the gateway, which would
+// choose one itself.
+type sideProber struct {
+	*store.Store
+	domain string // of apps' own hosts
+	client *http.Client
+}
+
+func newSideProber(cfg config.Config, st *store.Store) sideProber {
+	return sideProber{st, cfg.AppsDomain, &http.Client{
+		Transport:     &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// mostOfAnswer bounds what is read of an answer, so that its connection can be used
+// again.
+const mostOfAnswer = 64 << 10
+
+// Probe makes one probe of the instance at an address.
+func (p sideProber) Probe(ctx context.Context, a app.App, what app.Probe, addr string) bool {
+	req, err := http.NewRequestWithContext(ctx, what.Method, "http://"+addr+what.Path, http.NoBody)
+	if err != nil {
+		return false
+	}
+	req.Host = what.Host
+	if req.Host == "" {
+		req.Host = a.Slug + "." + p.domain
+	}
+	req.Header.Set("User-Agent", "naru-probe")
+	req.Header.Set("X-Forwarded-Proto", "http")
+	res, err := p.client.Do(req)
+	if err != nil {
+		return what.IsGood(0)
+	}
+	_, err = io.CopyN(io.Discard, res.Body, mostOfAnswer)
+	_ = res.Body.Close() // what matters was read
+	return what.IsGood(res.StatusCode) && (err == nil || errors.Is(err, io.EOF))
+}

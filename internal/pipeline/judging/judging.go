@@ -79,6 +79,7 @@ type Options struct {
 	Alpha   float64       // false alarms per rollout: judge.Alpha
 	Sampler Sampler       // nil: metrics of an app's own are left out
 	Sample  time.Duration // between two samples of such: 15s
+	Prober  Prober        // nil: declared probes are left out
 }
 
 // Watcher judges the steps that ask for it. It is the Judge of a rollout's runner.
@@ -89,11 +90,11 @@ type Watcher struct {
 	opts  Options
 	log   *slog.Logger
 
-	trials map[rollout.ID]*trial // of Run alone
-	swept  bool                  // the same
+	swept bool // of Run alone
 
-	mu   sync.Mutex // guards what follows
-	said map[rollout.ID]remark
+	mu     sync.Mutex // guards what follows
+	trials map[rollout.ID]*trial
+	said   map[rollout.ID]remark
 }
 
 // New makes a watcher; Run does the work.
@@ -135,24 +136,19 @@ func (w *Watcher) round(ctx context.Context, at time.Time) {
 		w.failed(ctx, "find judged rollouts", "", err)
 		return
 	}
-	judged := map[rollout.ID]bool{}
+	judged, looks := map[rollout.ID]bool{}, sync.WaitGroup{}
 	for _, ro := range open {
 		if ro.Judged() {
 			judged[ro.ID] = true
-			if err := w.look(ctx, ro, at); err != nil {
-				w.failed(ctx, "judge rollout", ro.ID, err)
-			}
+			looks.Go(func() {
+				if err := w.look(ctx, ro, at); err != nil {
+					w.failed(ctx, "judge rollout", ro.ID, err)
+				}
+			})
 		}
 	}
-	over := !w.swept // once for what an earlier process left
-	for id := range w.trials {
-		if !judged[id] {
-			delete(w.trials, id)
-			over = true
-		}
-	}
-	w.forget(judged)
-	if over {
+	looks.Wait()
+	if w.forget(judged) || !w.swept { // once for what an earlier process left
 		if err := w.store.DropBlocks(ctx); err != nil {
 			w.failed(ctx, "drop blocks of verdicts", "", err)
 			return

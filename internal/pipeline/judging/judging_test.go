@@ -3,8 +3,11 @@ package judging
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +26,6 @@ type world struct {
 	ro        rollout.Rollout
 	given     map[int]Given
 	blocks    map[int][]judge.Block
-	dropped   int
 	counted   map[string]route.Counter
 	cpu       map[run.InstanceID]time.Duration
 	instances []run.Instance
@@ -32,11 +34,25 @@ type world struct {
 	random    *rand.Rand
 	asked     []Query
 	samples   func(q Query) ([]float64, error)
+	unwell    map[string]float64 // share of probes without a good answer, by address
+	probes    []app.Probe
+
+	mu     sync.Mutex // guards what follows
+	probed map[string]int
+}
+
+func (w *world) Probes(context.Context, app.ID) ([]app.Probe, error) { return w.probes, nil }
+func (w *world) Probe(_ context.Context, _ app.App, _ app.Probe, addr string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.probed[addr]++
+	return w.random.Float64() >= w.unwell[addr]
 }
 
 func newWorld(how app.Judging, steps ...app.Step) *world {
 	w := &world{
 		given: map[int]Given{}, blocks: map[int][]judge.Block{}, counted: map[string]route.Counter{}, cpu: map[run.InstanceID]time.Duration{},
+		unwell: map[string]float64{}, probed: map[string]int{},
 		random: rand.New(rand.NewPCG(7, 7)),
 	}
 	w.ro = rollout.Rollout{
@@ -44,12 +60,14 @@ func newWorld(how app.Judging, steps ...app.Step) *world {
 		Spec: app.Strategy{Kind: app.Canary, Steps: steps, Judge: how}.Filled(),
 	}
 	for _, g := range []run.GroupID{"old", "new"} {
-		w.instances = append(w.instances, run.Instance{ID: run.InstanceID(g) + "-0", Group: g, State: run.Healthy})
+		w.instances = append(w.instances, run.Instance{ID: run.InstanceID(g) + "-0", Group: g, State: run.Healthy, Addr: string(g)})
 	}
 	return w
 }
 
 func (w *world) OpenRollouts(context.Context) ([]rollout.Rollout, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.ro.State.Ended() {
 		return nil, nil
 	}
@@ -67,8 +85,12 @@ func (w *world) Groups(context.Context, app.ID) ([]run.Group, error) {
 		{ID: "workers", Name: "shop--worker-v002", Process: "worker", Release: "2", Size: 1},
 	}, nil
 }
-func (w *world) Instances(context.Context, app.ID) ([]run.Instance, error) { return w.instances, nil }
+func (w *world) Instances(context.Context, app.ID) ([]run.Instance, error) {
+	return slices.Clone(w.instances), nil
+}
 func (w *world) Verdict(_ context.Context, _ rollout.ID, step int) (Given, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	g, ok := w.given[step]
 	if !ok {
 		return g, fault.New(fault.NotFound, "verdict", "none")
@@ -76,6 +98,8 @@ func (w *world) Verdict(_ context.Context, _ rollout.ID, step int) (Given, error
 	return g, nil
 }
 func (w *world) GiveVerdict(_ context.Context, g Given, b *judge.Block) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.broken != nil {
 		return w.broken
 	}
@@ -89,13 +113,19 @@ func (w *world) GiveVerdict(_ context.Context, g Given, b *judge.Block) error {
 	return nil
 }
 func (w *world) VerdictBlocks(_ context.Context, _ rollout.ID, step int) ([]judge.Block, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.blocks[step], nil
 }
-func (w *world) DropBlocks(context.Context) error { w.dropped++; return nil }
+func (w *world) DropBlocks(context.Context) error { return nil }
 func (w *world) Load(_ context.Context, id run.InstanceID) (run.Usage, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return run.Usage{CPU: w.cpu[id], MemoryBytes: 50 << 20}, nil
 }
 func (w *world) Samples(_ context.Context, q Query) ([]float64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.asked = append(w.asked, q)
 	return w.samples(q)
 }
@@ -103,7 +133,11 @@ func (w *world) Samples(_ context.Context, q Query) ([]float64, error) {
 // gateways is the meter of a world.
 type gateways struct{ w *world }
 
-func (g gateways) Groups(...string) (map[string]route.Counter, bool) { return g.w.counted, true }
+func (g gateways) Groups(...string) (map[string]route.Counter, bool) {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	return maps.Clone(g.w.counted), true
+}
 
 // requests lets a group answer n, a share of them with 5xx.
 func (w *world) requests(group string, n int, failed float64) {
@@ -129,7 +163,7 @@ func both5s(n int, old, next float64) func(w *world) {
 }
 
 func newWatcher(t *testing.T, w *world) *Watcher {
-	return New(w, gateways{w}, w, Options{Sampler: w}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return New(w, gateways{w}, w, Options{Sampler: w, Prober: w}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 
 // play runs a watcher until the step has its verdict, for so long at most.
@@ -138,10 +172,17 @@ func (w *world) play(t *testing.T, j *Watcher, most time.Duration) Given {
 	ctx, stop := context.WithCancel(t.Context())
 	end := make(chan error)
 	go func() { end <- j.Run(ctx) }()
-	for began := time.Now(); time.Since(began) < most && w.given[w.ro.Step].Act == ""; {
+	time.Sleep(time.Second) // between two blocks
+	for began := time.Now(); time.Since(began) < most; {
 		synctest.Wait()
-		if w.traffic != nil {
+		w.mu.Lock()
+		over := w.given[w.ro.Step].Act != ""
+		if !over && w.traffic != nil {
 			w.traffic(w)
+		}
+		w.mu.Unlock()
+		if over {
+			break
 		}
 		time.Sleep(5 * time.Second)
 	}
@@ -305,6 +346,38 @@ func TestOwnMetrics(t *testing.T) {
 					if q.Space != "s" || q.Labels["app"] != "shop" || q.Text != "sum(queue_depth)" {
 						t.Errorf("asked %+v", q)
 					}
+				}
+			})
+		})
+	}
+}
+
+// Where nobody comes, declared probes of both sides show what is broken; that a
+// canary answers them does not make it pass.
+func TestProbesWithoutVisitors(t *testing.T) {
+	for name, tc := range map[string]struct {
+		canary, baseline float64
+		traffic          func(w *world)
+		act              Act
+		says             string
+		probed           bool
+	}{
+		"the canary fails":        {0.5, 0, nil, WentBack, "failed probes ", true},
+		"both fail":               {0.5, 0.5, nil, WentOn, "5xx 0 % vs 0 %", true},
+		"both are well":           {0, 0, nil, WentOn, "5xx 0 % vs 0 %", true},
+		"there are many visitors": {0.5, 0, both5s(1000, 0.003, 0.003), Passed, "less than 1.5 times as bad", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(app.Judging{}, half)
+				w.traffic, w.probes = tc.traffic, []app.Probe{{Name: "front", Path: "/"}, {Name: "search", Path: "/search"}}
+				w.unwell["new"], w.unwell["old"] = tc.canary, tc.baseline
+				g := w.play(t, newWatcher(t, w), 15*time.Minute)
+				if g.Act != tc.act || !strings.Contains(g.Verdict.Why(), tc.says) {
+					t.Errorf("%q: %s; want %q and %q", g.Act, g.Verdict.Why(), tc.act, tc.says)
+				}
+				if w.probed["old"] != w.probed["new"] || w.probed["new"] > 0 != tc.probed {
+					t.Errorf("%d probes of the canary and %d of the baseline, want as many, some: %v", w.probed["new"], w.probed["old"], tc.probed)
 				}
 			})
 		})

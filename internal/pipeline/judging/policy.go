@@ -78,12 +78,20 @@ func (w *Watcher) remark(ro rollout.Rollout, g Given, now time.Time) string {
 	return r.text
 }
 
-func (w *Watcher) forget(judged map[rollout.ID]bool) {
+// forget lets go of what is not judged any more; it reports whether a trial was.
+func (w *Watcher) forget(judged map[rollout.ID]bool) (over bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for id := range w.trials {
+		if !judged[id] {
+			delete(w.trials, id)
+			over = true
+		}
+	}
 	for id := range w.said {
 		if !judged[id] {
 			delete(w.said, id)
 		}
 	}
+	return over
 }

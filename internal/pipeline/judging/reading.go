@@ -16,7 +16,8 @@ type reading struct {
 	instances map[run.InstanceID]usage
 	restarts  map[place]int
 	healthy   int
-	unread    bool // an instance that is healthy was not measured
+	addresses []string // of those that are healthy
+	unread    bool     // an instance that is healthy was not measured
 }
 
 type usage struct {
@@ -50,6 +51,7 @@ func (w *Watcher) read(ctx context.Context, s sides, at time.Time) (look, error)
 					continue
 				}
 				r.healthy++
+				r.addresses = append(r.addresses, i.Addr)
 				used, err := w.loads.Load(ctx, i.ID)
 				if err != nil {
 					r.unread = true // it is on its way up or down

@@ -20,6 +20,7 @@ type trial struct {
 	step     int
 	app      app.App
 	compared *judge.Comparison
+	probes   []app.Probe
 	own      *sampled // metrics of the app's own; nil without
 	given    Given
 	last     *look
@@ -44,13 +45,13 @@ var bounds = func() []float64 {
 func (w *Watcher) look(ctx context.Context, ro rollout.Rollout, at time.Time) error {
 	ctx, stop := context.WithTimeout(ctx, max(2*w.opts.Block, time.Second))
 	defer stop()
-	t := w.trials[ro.ID]
+	t := w.trial(ro.ID)
 	if t == nil || t.step != ro.Step {
 		var err error
 		if t, err = w.begin(ctx, ro, at); err != nil {
 			return err
 		}
-		w.trials[ro.ID] = t
+		w.keep(ro.ID, t)
 	}
 	if t.given.Act != "" {
 		return nil
@@ -68,6 +69,7 @@ func (w *Watcher) look(ctx context.Context, ro rollout.Rollout, at time.Time) er
 	next := t.given
 	next.At = at
 	if block != nil {
+		w.probe(ctx, t, now, block)
 		t.compared.Add(*block)
 		next.Blocks++
 	}
@@ -84,11 +86,27 @@ func (w *Watcher) look(ctx context.Context, ro rollout.Rollout, at time.Time) er
 	// What cannot be kept has not been compared: a comparison goes on from what is
 	// stored.
 	if err := w.store.GiveVerdict(ctx, next, block); err != nil {
-		delete(w.trials, ro.ID)
+		w.keep(ro.ID, nil)
 		return fmt.Errorf("keep a verdict: %w", err)
 	}
 	t.given = next
 	return nil
+}
+
+// trial is that of a rollout; nil without.
+func (w *Watcher) trial(id rollout.ID) *trial {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trials[id]
+}
+
+// keep keeps a rollout's trial; nil forgets it.
+func (w *Watcher) keep(id rollout.ID, t *trial) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.trials[id] = t; t == nil {
+		delete(w.trials, id)
+	}
 }
 
 // begin begins the comparison of a step, or goes on with one of which there are
@@ -104,7 +122,16 @@ func (w *Watcher) begin(ctx context.Context, ro rollout.Rollout, at time.Time) (
 		alpha /= 2 // what is sampled has the other half
 		t.own = newSampled(ro.Spec.Judge.Metrics, alpha, w.opts.Sample)
 	}
-	t.compared = judge.Compare(judge.Defaults(), bounds, alpha)
+	metrics := judge.Defaults()
+	if w.opts.Prober != nil {
+		if t.probes, err = w.opts.Prober.Probes(ctx, ro.App); err != nil {
+			return nil, err
+		}
+		if len(t.probes) > 0 {
+			metrics = append(metrics, judge.OfProbes())
+		}
+	}
+	t.compared = judge.Compare(metrics, bounds, alpha)
 	given, err := w.store.Verdict(ctx, ro.ID, ro.Step)
 	switch {
 	case fault.Is(err, fault.NotFound):
@@ -135,7 +162,7 @@ func (t *trial) block(now look, opts Options, share float64) *judge.Block {
 		t.base = requests
 		return nil
 	}
-	if t.first.IsZero() && requests > t.base {
+	if t.first.IsZero() && (requests > t.base || len(t.probes) > 0) {
 		t.first = t.last.canary.at
 	}
 	if !t.warm {
