@@ -25,6 +25,7 @@ type flaw struct {
 	failed int           // requests that may fail in any run
 	within time.Duration // from the first bad request until no more are sent to it
 	says   []string      // one of these is the reason the command gives
+	why    []string      // and one of these what naru why says
 	push   []string      // how it is pushed beside --strategy canary
 	serves bool          // visitors reach it
 	fine   bool          // and see nothing bad
@@ -33,12 +34,18 @@ type flaw struct {
 
 func flaws() []flaw {
 	return []flaw{
-		{name: "errors", runs: 50, failed: 20, within: time.Second, says: []string{"errors: "}, serves: true},
-		{name: "lies", runs: 20, failed: 20, within: time.Second, says: []string{"errors: "}, serves: true},
-		{name: "slow", runs: 20, failed: 0, within: 4 * time.Second, says: []string{"latency: "}, serves: true},
-		{name: "crash", runs: 20, failed: 5, within: time.Second, says: []string{"instance 0: exit 3", "errors: "}, serves: true},
-		{name: "never", runs: 5, failed: 0, says: []string{"not healthy after 3s"}, push: []string{"--start-timeout", "3s"}},
+		{name: "errors", runs: 50, failed: 20, within: time.Second, says: []string{"errors: "}, serves: true,
+			why: []string{" requests failed ("}},
+		{name: "lies", runs: 20, failed: 20, within: time.Second, says: []string{"errors: "}, serves: true,
+			why: []string{"because its health check (GET /health) says that all is well, and yet ", " requests failed ("}},
+		{name: "slow", runs: 20, failed: 0, within: 4 * time.Second, says: []string{"latency: "}, serves: true,
+			why: []string{"because it is too slow: "}},
+		{name: "crash", runs: 20, failed: 5, within: time.Second, says: []string{"instance 0: exit 3", "errors: "}, serves: true,
+			why: []string{"because its instances crash under traffic (exit 3", " requests failed ("}},
+		{name: "never", runs: 5, failed: 0, says: []string{"not healthy after 3s"}, push: []string{"--start-timeout", "3s"},
+			why: []string{"because it never became healthy: after 3s its health check still said: "}},
 		{name: "unwell", runs: 5, failed: 0, says: []string{"health: 0 of 1 of its instances pass the gateway's health check (GET /up: status 503), 2 of 2 of what ran before"},
+			why:    []string{"because its instances do not pass the check that the gateway makes (GET /up: status 503): 0 of 1 pass"},
 			serves: true, fine: true, rules: []string{"health=/up", "health.every=1s", "health.timeout=1s", "health.fails=2"}},
 	}
 }
@@ -82,6 +89,10 @@ func TestBadReleases(t *testing.T) {
 		}
 	}
 	p.says(t, "judged", "/", "steady good")
+	changed := p.admin.do(t, "what-changed", "judged", "--since", "1h")
+	for _, kind := range []string{" release ", " trip ", " back "} {
+		mustSay(t, changed, kind)
+	}
 	p.admin.do(t, "delete", "judged", "--yes")
 }
 
@@ -148,6 +159,10 @@ func (p *platform) bad(t *testing.T, c *crowd, dir string, f flaw, dead bool) fa
 	history := p.admin.do(t, "rollouts", "judged", "-n", "1")
 	mustSay(t, history, "rolledback")
 	mustSay(t, history, f.says...)
+	why := p.admin.do(t, "why", "judged")
+	mustSay(t, why, f.why...)
+	mustSay(t, why, "went back after")
+	t.Logf("why: %s", strings.SplitN(why, "\n", 2)[0])
 	got.failed, got.served, got.within = c.about(t, f)
 	t.Logf("%d failed of %d sent to it, gone within %s, back after %s: %s", got.failed, got.served,
 		got.within.Round(time.Millisecond), got.back.Round(time.Millisecond), strings.SplitN(said, "\n", 2)[0])
