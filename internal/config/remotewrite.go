@@ -20,7 +20,7 @@ type RemoteWrite struct {
 
 func (r RemoteWrite) complaints() []error {
 	span := func(key string, got, low, high time.Duration) error {
-		if got < low || got > high {
+		if got > 0 && (got < low || got > high) { // of the rest all settings complain
 			return fmt.Errorf("metrics.remote_write.%s: must be from %s to %s (got %s)", key, shortDuration(low), shortDuration(high), shortDuration(got))
 		}
 		return nil
@@ -28,8 +28,8 @@ func (r RemoteWrite) complaints() []error {
 	list := []error{
 		webURL("metrics.remote_write.url", r.URL), span("delay", r.Delay, time.Second, time.Hour), span("timeout", r.Timeout, time.Second, 5*time.Minute),
 	}
-	if r.Batch < 1 || r.Batch > 50_000 {
-		list = append(list, fmt.Errorf("metrics.remote_write.batch: must be from 1 to 50000 (got %d)", r.Batch))
+	if r.Batch > 50_000 {
+		list = append(list, fmt.Errorf("metrics.remote_write.batch: must be at most 50000 (got %d)", r.Batch))
 	}
 	for _, file := range []struct{ key, path string }{{"metrics.remote_write.password_file", r.Password}, {"metrics.remote_write.token_file", r.Token}} {
 		if file.path != "" {
