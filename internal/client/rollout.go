@@ -16,7 +16,7 @@ type Rollout struct {
 	Step      int           `json:"step" doc:"of steps, from 0; their number: all traffic"`
 	Weight    int           `json:"weight" doc:"percent of traffic that the step is for"`
 	Next      *time.Time    `json:"next,omitempty" doc:"when the step, or the watch, is over by itself"`
-	Reason    string        `json:"reason,omitempty" doc:"why it went back"`
+	Reason    string        `json:"reason,omitempty" doc:"why it went back, or waits for a person"`
 	Trip      *RolloutTrip  `json:"trip,omitempty" doc:"what a gateway saw when it took the traffic away by itself"`
 	Verdict   *Verdict      `json:"verdict,omitempty" doc:"what a judge said of the last judged step, or says so far"`
 	Groups    []ServerGroup `json:"groups,omitempty" doc:"only while it is on its way"`

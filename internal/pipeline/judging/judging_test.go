@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -430,5 +431,27 @@ func TestBetween(t *testing.T) {
 				t.Errorf("%d took up to the fourth bound, want %d", got.Took[3], tc.want.Requests)
 			}
 		})
+	}
+}
+
+// Releases like what ran before, from the gateways' counters to what the rollout
+// does: NARU_FULL=1 takes 2,000 of them.
+func TestFalseAlarms(t *testing.T) {
+	rollouts, most := 40, 3
+	if os.Getenv("NARU_FULL") != "" {
+		rollouts, most = 2000, 33 // 1 % and three standard deviations
+	}
+	acts := map[Act]int{}
+	for seed := range uint64(rollouts) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(app.Judging{}, half)
+			w.random = rand.New(rand.NewPCG(seed, 3))
+			w.traffic = both5s(100, 0.01, 0.01)
+			acts[w.play(t, newWatcher(t, w), 11*time.Minute).Act]++
+		})
+	}
+	t.Logf("%d rollouts: %v", rollouts, acts)
+	if acts[WentBack] > most {
+		t.Errorf("%d of %d releases that were no worse went back, at most %d may", acts[WentBack], rollouts, most)
 	}
 }

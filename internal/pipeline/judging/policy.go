@@ -57,7 +57,7 @@ func (w *Watcher) Judge(ctx context.Context, ro rollout.Rollout) (rollout.Verdic
 	case WentOn:
 		return rollout.Verdict{Outcome: rollout.Pass, Reason: fmt.Sprintf("goes on unsure after %s, as its policy says: %s", ro.Spec.Judge.Filled().Longest, why)}, nil
 	case Asked:
-		return rollout.Verdict{Outcome: rollout.Ask, Reason: "is unsure and waits for a person (naru rollout resume, or abort): " + why}, nil
+		return rollout.Verdict{Outcome: rollout.Ask, Reason: why}, nil
 	}
 	return rollout.Verdict{Reason: w.remark(ro, g, time.Now())}, nil
 }

@@ -120,7 +120,7 @@ func TestWhatVerdictsDo(t *testing.T) {
 	}{
 		"pass":   {rollout.Verdict{Outcome: rollout.Pass, Reason: "is as good"}, true, "", "step 1 of 2 is as good"},
 		"fail":   {rollout.Verdict{Outcome: rollout.Fail, Reason: "5xx"}, false, rollout.Aborting, ""},
-		"ask":    {rollout.Verdict{Outcome: rollout.Ask, Reason: "asks"}, false, rollout.Paused, "step 1 of 2 asks"},
+		"ask":    {rollout.Verdict{Outcome: rollout.Ask, Reason: "asks"}, false, rollout.Paused, "step 1 of 2 is unsure and waits for a person (naru rollout resume, or abort): asks"},
 		"unsure": {rollout.Verdict{Reason: "is compared"}, false, "", "step 1 of 2 is compared"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -130,6 +130,33 @@ func TestWhatVerdictsDo(t *testing.T) {
 			m := rollout.Plan(rollout.Situation{Rollout: s.ro, Lanes: s.lanes, Patience: time.Hour, Verdict: tc.v, Now: s.now})
 			if m.Next != tc.next || m.To != tc.to || m.Note != tc.says {
 				t.Errorf("%+v, want next %v, to %q, saying %q", m, tc.next, tc.to, tc.says)
+			}
+		})
+	}
+}
+
+// A person who pauses a judged step does not answer for the judge; one that it
+// asked does.
+func TestResumeOfAJudgedStep(t *testing.T) {
+	at := time.Unix(1_000_000, 0)
+	for name, tc := range map[string]struct {
+		step   string
+		reason string
+		next   int
+	}{
+		"it asked":                {"10%/judge", "5xx 0 % vs 0 %", 1},
+		"a person paused it":      {"10%/judge", "", 0},
+		"a step that holds":       {"10%/hold", "", 1},
+		"a person paused a pause": {"10%/5m", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ro := rollout.Rollout{State: rollout.Paused, Reached: at, Reason: tc.reason, Spec: app.Strategy{Kind: app.Canary, Steps: steps(t, tc.step)}}
+			got, err := ro.Steer(rollout.Resume, "ada", at.Add(time.Hour))
+			if err != nil || got.State != rollout.Shifting || got.Step != tc.next || got.Reason != "" {
+				t.Errorf("it is %s at step %d for %q (%v), want step %d", got.State, got.Step, got.Reason, err, tc.next)
+			}
+			if stays := tc.step == "10%/judge" && tc.next == 0; stays && !got.Reached.Equal(at.Add(time.Hour)) {
+				t.Errorf("its time began %s, want when it went on", got.Reached)
 			}
 		})
 	}

@@ -57,7 +57,7 @@ type Situation struct {
 // Verdict is what a judge says about a step.
 type Verdict struct {
 	Outcome Outcome
-	Reason  string // of Fail; of Unsure: what it waits for
+	Reason  string // of Fail and Ask; of the others: what people should know
 }
 
 // Outcome of a judgement; the zero value is that there is none yet.

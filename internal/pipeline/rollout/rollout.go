@@ -70,7 +70,7 @@ type Rollout struct {
 	Trip        *route.Trip
 	Old, New    []run.GroupID // of every process type
 	Beside      []run.GroupID // of what ran before, made to compare the new ones with
-	Reason      string        // why it went back, for people
+	Reason      string        // why it went back, or paused by itself, for people
 	Created     time.Time
 	Ended       time.Time
 }

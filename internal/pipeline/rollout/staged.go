@@ -57,7 +57,7 @@ func (s Situation) wait(step app.Step) Move {
 	case step.Judge && s.Verdict.Outcome == Pass:
 		return Move{Next: true, Note: s.note(s.Verdict.Reason)}
 	case step.Judge && s.Verdict.Outcome == Ask:
-		return Move{To: Paused, Note: s.note(s.Verdict.Reason)}
+		return Move{To: Paused, Reason: s.Verdict.Reason, Note: s.note("is unsure and waits for a person (naru rollout resume, or abort): " + s.Verdict.Reason)}
 	case step.Judge && s.Verdict.Outcome == Fail:
 		return Move{To: Aborting, Reason: s.Verdict.Reason}
 	case step.Judge:

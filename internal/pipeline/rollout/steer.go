@@ -41,9 +41,15 @@ func (ro Rollout) Steer(a Action, actor string, now time.Time) (Rollout, error) 
 	case a == Resume && ro.State == Shifting:
 		return ro, nil
 	case a == Resume && ro.State == Paused:
-		if ro.Step < len(ro.Spec.Steps) && !ro.Reached.IsZero() && (ro.Spec.Steps[ro.Step].Hold || ro.Spec.Steps[ro.Step].Judge) {
-			ro.Step, ro.Reached = ro.Step+1, time.Time{}
+		if ro.Step < len(ro.Spec.Steps) && !ro.Reached.IsZero() {
+			switch step := ro.Spec.Steps[ro.Step]; {
+			case step.Hold, step.Judge && ro.Reason != "": // it asked, and this is the answer
+				ro.Step, ro.Reached = ro.Step+1, time.Time{}
+			case step.Judge:
+				ro.Reached = now // nobody looked meanwhile
+			}
 		}
+		ro.Reason = ""
 		return to(Shifting), nil
 	case a == Promote && (ro.State == Shifting || ro.State == Paused):
 		if ro.Step < len(ro.Spec.Steps) {
