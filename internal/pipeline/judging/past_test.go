@@ -127,3 +127,13 @@ func TestAQueryThatIsRefusedNamesItsMetric(t *testing.T) {
 		t.Errorf("%v, want it to name the metric and the way out", err)
 	}
 }
+
+func TestATimeShorterThanASample(t *testing.T) {
+	to := time.Now()
+	v, err := NewPast(&world{samples: series(3, 40)}, 15*time.Second).Judge(t.Context(), Question{
+		App: shop, Canary: Side{Release: "v4"}, Baseline: Side{Release: "v3"}, From: to.Add(-5 * time.Second), To: to,
+	})
+	if err != nil || v.Outcome != judge.Unsure {
+		t.Errorf("%s: %s (%v), want it unsure", v.Outcome, v.Why(), err)
+	}
+}

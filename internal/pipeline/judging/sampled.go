@@ -131,6 +131,9 @@ func gather(ctx context.Context, from Sampler, of sides, metrics []app.JudgedMet
 	ask := func(m app.JudgedMetric, s side, begin time.Time) ([]float64, error) {
 		q := own(of, s, m)
 		q.From, q.To, q.Step = begin, begin.Add(t.to.Sub(t.from)), t.step
+		if q.To.Before(q.From) {
+			return nil, nil // shorter than a step: there is not one sample
+		}
 		values, err := from.Samples(ctx, q)
 		if err != nil {
 			f := fault.Of(err)
