@@ -54,6 +54,7 @@ func (t *translation) native(who labels.Labels, name string, p *otlp.Exponential
 		return err
 	}
 	t.points = append(t.points, metrics.Point{Series: s, At: t.millis(p.GetTimeUnixNano()), Histogram: h})
+	t.exemplars(s, p.GetExemplars()...)
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 // Sink keeps metrics; *metrics.Store is the real one.
 type Sink interface {
 	Write(ctx context.Context, at time.Time, points []metrics.Point) (metrics.Result, error)
+	AppendExemplars(ctx context.Context, all []metrics.Exemplar) error
 	Describe(space, name string, m metrics.Metadata)
 }
 
@@ -55,6 +56,12 @@ func (r *Receiver) Take(ctx context.Context, of collect.Place, in *collector.Exp
 		got, err := r.sink.Write(ctx, t.now, t.points)
 		if err != nil {
 			return nil, err
+		}
+		if len(t.traced) > 0 {
+			slices.SortFunc(t.traced, func(a, b metrics.Exemplar) int { return a.At.Compare(b.At) })
+			if err := r.sink.AppendExemplars(ctx, t.traced); err != nil {
+				return nil, err
+			}
 		}
 		t.refuseSamples(got.Refused, "of series over the limit (metrics.series_per_app, metrics.series): use fewer attributes, or such with fewer values")
 		t.refuseSamples(got.Late, "too old, or of a time that has not come (metrics.out_of_order)")

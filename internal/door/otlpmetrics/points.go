@@ -21,6 +21,7 @@ type translation struct {
 	first func(series uint64) bool
 
 	points  []metrics.Point
+	traced  []metrics.Exemplar
 	told    map[string]metrics.Metadata
 	taken   int            // data points that became samples
 	refused map[string]int // data points that did not, by reason
@@ -143,6 +144,9 @@ func (t *translation) number(who labels.Labels, name string, p *otlp.NumberDataP
 		born = p.GetStartTimeUnixNano()
 	}
 	t.add(s, p.GetTimeUnixNano(), born, v, p.GetFlags())
+	if counter {
+		t.exemplars(s, p.GetExemplars()...)
+	}
 	return nil
 }
 
@@ -170,7 +174,18 @@ func (t *translation) histogram(who labels.Labels, name string, p *otlp.Histogra
 	if p.Sum != nil {
 		all = append(all, sample{name: name + "_sum", value: p.GetSum()})
 	}
-	return t.family(who, p.GetAttributes(), p.GetTimeUnixNano(), p.GetStartTimeUnixNano(), p.GetFlags(), all)
+	made, err := t.family(who, p.GetAttributes(), p.GetTimeUnixNano(), p.GetStartTimeUnixNano(), p.GetFlags(), all)
+	if err != nil {
+		return err
+	}
+	for _, e := range p.GetExemplars() {
+		at := 0 // its bucket; behind those with bounds is the one without
+		for at < len(bounds) && len(counts) > 0 && measured(e) > bounds[at] {
+			at++
+		}
+		t.exemplars(made[at], e)
+	}
+	return nil
 }
 
 // summary translates quantiles.
@@ -179,7 +194,8 @@ func (t *translation) summary(who labels.Labels, name string, p *otlp.SummaryDat
 	for _, q := range p.GetQuantileValues() {
 		all = append(all, sample{name, model.QuantileLabel, strconv.FormatFloat(q.GetQuantile(), 'f', -1, 64), q.GetValue()})
 	}
-	return t.family(who, p.GetAttributes(), p.GetTimeUnixNano(), 0, p.GetFlags(), all)
+	_, err := t.family(who, p.GetAttributes(), p.GetTimeUnixNano(), 0, p.GetFlags(), all)
+	return err
 }
 
 // sample is one of the series that a data point becomes.
@@ -190,18 +206,18 @@ type sample struct {
 }
 
 // family adds all series of a data point, or none.
-func (t *translation) family(who labels.Labels, of []*common.KeyValue, at, born uint64, flags uint32, all []sample) error {
+func (t *translation) family(who labels.Labels, of []*common.KeyValue, at, born uint64, flags uint32, all []sample) ([]*metrics.Series, error) {
 	made := make([]*metrics.Series, len(all))
 	for i, s := range all {
 		var err error
 		if made[i], err = t.series(who, s.name, of, s.label, s.says); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for i, s := range all {
 		t.add(made[i], at, born, s.value, flags)
 	}
-	return nil
+	return made, nil
 }
 
 // series makes the series of a data point; more are a label and its value.

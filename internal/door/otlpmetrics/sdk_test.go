@@ -16,6 +16,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/trace"
 	metricspb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 
 	"naru/internal/door/otlp"
@@ -83,9 +84,16 @@ func TestTheSDKOfOpenTelemetry(t *testing.T) {
 					t.Errorf("%s: got %q, want %s", query, got, want)
 				}
 			}
+			found, err := s.Exemplars(t.Context(), metrics.Reader{All: true}, `request_duration_seconds_bucket{job="till-`+name+`"}`, now.Add(-time.Minute), now.Add(time.Minute))
+			if err != nil || len(found) != 1 || found[0].SeriesLabels.Get("le") != "5" || found[0].Exemplars[0].Labels.Get("trace_id") != traceID.String() {
+				t.Errorf("exemplars: %v, %+v", err, found)
+			}
 		})
 	}
 }
+
+// traceID is that of the first request that was timed.
+var traceID = trace.TraceID{0xab, 15: 1}
 
 // measure counts, gauges and times, and sends it all.
 func measure(t *testing.T, e sdk.Exporter, name string) {
@@ -112,7 +120,7 @@ func measure(t *testing.T, e sdk.Exporter, name string) {
 	ctx := t.Context()
 	orders.Add(ctx, 3, api.WithAttributes(attribute.String("kind", "book")))
 	queue.Record(ctx, 7)
-	took.Record(ctx, 0.2)
+	took.Record(trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled})), 0.2)
 	took.Record(ctx, 0.4)
 	for _, v := range []float64{0, 10, 1000} {
 		size.Record(ctx, v)

@@ -37,6 +37,9 @@ func (s *Store) AppendExemplars(ctx context.Context, all []Exemplar) error {
 	if s.db == nil {
 		return errClosed()
 	}
+	if s.torn.Load() {
+		return errTorn()
+	}
 	a := s.db.Appender(ctx)
 	for i := range all {
 		e := &all[i]
