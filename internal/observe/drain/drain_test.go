@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -380,8 +381,14 @@ func TestCheck(t *testing.T) {
 }
 
 func TestThisMachineIsNotReached(t *testing.T) {
-	way := drain.Outside(false, nil)
-	for _, address := range []string{"127.0.0.1:1", "localhost:1", "[::1]:1", "169.254.169.254:80", "0.0.0.0:1", "[::ffff:127.0.0.1]:1"} {
+	way := drain.Outside(false, nil, netip.MustParsePrefix("10.64.0.0/10"))
+	own := []string{"10.64.3.4:8080", "[fd00:ec2::254]:80"}
+	all, err := net.InterfaceAddrs()
+	must(t, err)
+	for _, a := range all {
+		own = append(own, net.JoinHostPort(netip.MustParsePrefix(a.String()).Addr().String(), "1"))
+	}
+	for _, address := range append(own, "127.0.0.1:1", "localhost:1", "[::1]:1", "169.254.169.254:80", "0.0.0.0:1", "[::ffff:127.0.0.1]:1") {
 		if c, err := way.Dial(t.Context(), "tcp", address); !fault.Is(err, fault.Denied) {
 			t.Errorf("%s: %v %v", address, c, err)
 		}
