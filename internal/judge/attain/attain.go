@@ -79,17 +79,22 @@ func (c *Counts) Over(ctx context.Context, of objective.SLI, from, to time.Time)
 	if !s.adds() || !begin.Before(end) {
 		return s.over(ctx, from, to)
 	}
-	var sum objective.Count
-	for _, edge := range [][2]time.Time{{from, begin}, {end, to}} {
-		if edge[0].Before(edge[1]) {
-			one, err := s.over(ctx, edge[0], edge[1])
-			if err != nil {
-				return sum, err
-			}
-			sum.Good, sum.Total = sum.Good+one.Good, sum.Total+one.Total
-		}
-	}
 	all, err := c.remembered(ctx, s, begin, end, hour)
+	for _, edge := range []struct {
+		from, to time.Time
+		count    func(ctx context.Context, from, to time.Time) (objective.Count, error)
+	}{
+		{from, begin, s.over},
+		{end, to, func(ctx context.Context, from, to time.Time) (objective.Count, error) { return c.begun(ctx, s, from, to) }},
+	} {
+		if err != nil || !edge.from.Before(edge.to) {
+			continue
+		}
+		var one objective.Count
+		one, err = edge.count(ctx, edge.from, edge.to)
+		all = append(all, one)
+	}
+	var sum objective.Count
 	for _, one := range all {
 		sum.Good, sum.Total = sum.Good+one.Good, sum.Total+one.Total
 	}

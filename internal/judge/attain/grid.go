@@ -16,6 +16,8 @@ type grid struct {
 	first  int64      // number of the first slice since 1970
 	counts []objective.Count
 
+	edge edge // what was last counted up to now, for windows that end there
+
 	turn uint64 // in which it was last used; guarded by Counts.mu
 	size int    // slices that Counts has noted; likewise
 }
@@ -30,6 +32,29 @@ func (c *Counts) remembered(ctx context.Context, s source, from, to time.Time, l
 	g.mu.Unlock()
 	c.note(g, size)
 	return out, err
+}
+
+// edge is what was counted in the part of an hour that is not over.
+type edge struct {
+	from, to time.Time
+	read     time.Time // a sample that is older than its writing may come in between
+	count    objective.Count
+}
+
+// begun counts the part of an hour up to a time. The windows of one report all end
+// with the same one, which is read once.
+func (c *Counts) begun(ctx context.Context, s source, from, to time.Time) (objective.Count, error) {
+	g := c.grid(s.key() + "\x00" + hour.String())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.edge.from.Equal(from) && g.edge.to.Equal(to) && time.Since(g.edge.read) < time.Second {
+		return g.edge.count, nil
+	}
+	count, err := s.over(ctx, from, to)
+	if err == nil {
+		g.edge = edge{from, to, time.Now(), count}
+	}
+	return count, err
 }
 
 func (c *Counts) grid(key string) *grid {

@@ -44,7 +44,7 @@ func (s *Service) keepPromises(ctx context.Context, w *operation.Work, a app.ID,
 	f := fault.Of(err)
 	switch {
 	case err == nil:
-		return nil
+		return s.router.Sync(ctx) // from here on the gateways count
 	case f.Kind == fault.Conflict, f.Kind == fault.Invalid, f.Kind == fault.TooLarge:
 		w.Info(ctx, "objectives", "not kept: %s (%s)", f.Message, f.Try)
 		return nil
