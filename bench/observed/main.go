@@ -1,6 +1,6 @@
-// Command observed is a gateway, and a control plane that drops what gateways tell:
-// what the gateway takes more when it is observed is what observing costs on its
-// path, and nothing else.
+// Command observed is a gateway, and a control plane that drops what gateways tell
+// unread: what the gateway takes more when it is observed is what observing costs on
+// its path, and nothing else.
 //
 //	observed hub SOCKET TABLE
 //	observed gateway [-control SOCKET] [-table FILE] [-log FILE -sample SHARE] [-spans SHARE] LISTEN
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -18,10 +19,10 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"naru/internal/route"
 	"naru/internal/route/accesslog"
 	"naru/internal/route/gateway"
 	"naru/internal/route/hub"
+	"naru/internal/route/wire"
 )
 
 func main() {
@@ -45,22 +46,10 @@ func run(ctx context.Context, args []string) error {
 	return errUsage
 }
 
-// dropped takes what gateways tell.
-type dropped struct{}
-
-func (dropped) Counters(string, []route.Counter)        {}
-func (dropped) Load(string, route.Load)                 {}
-func (dropped) Access(string, []route.Access, uint64)   {}
-func (dropped) Ejected(string, []route.Ejection)        {}
-func (dropped) spans(string, []route.Span, uint64)      {}
-func (dropped) journeys(string, []route.JourneyCounter) {}
-
+// plane gives each gateway the table, and reads no more of what it tells than it
+// takes to throw it away.
 func plane(ctx context.Context, socket, file string) error {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	table, err := route.Decode(data)
+	table, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
@@ -68,10 +57,27 @@ func plane(ctx context.Context, socket, file string) error {
 	if err != nil {
 		return err
 	}
-	d := dropped{}
-	h := hub.New(hub.Config{Observer: d, Spans: d.spans, Journeys: d.journeys}, slog.New(slog.DiscardHandler))
-	h.Publish(*table)
-	return h.Run(ctx, ln)
+	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
+	defer stop()
+	for {
+		conn, err := ln.Accept()
+		if err != nil && ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer func() { _ = conn.Close() }()
+			if _, err := wire.Read(conn, wire.DefaultMaxFrame); err != nil {
+				return
+			}
+			if err := wire.Write(conn, &wire.Message{Table: table}); err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, conn)
+		}()
+	}
 }
 
 func serve(ctx context.Context, args []string) error {

@@ -79,27 +79,45 @@ func (o *Object) Time(name string, value time.Time) {
 
 const hexDigits = "0123456789abcdef"
 
+// kinds of bytes in a string.
+const (
+	asIs = iota
+	escaped
+	strange // control characters, and what is not ASCII
+)
+
+// kind of each byte.
+var kind = func() (out [256]uint8) {
+	for c := range out {
+		if c < ' ' || c >= 0x7f {
+			out[c] = strange
+		}
+	}
+	for _, c := range []byte("\"\\<>&") {
+		out[c] = escaped
+	}
+	return out
+}()
+
 // text appends a string as encoding/json writes it.
 func text(b []byte, s string) []byte {
+	begin := len(b)
+	b = append(b, '"')
+	from := 0
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f {
+		switch c := s[i]; {
+		case kind[c] == asIs:
+			continue
+		case kind[c] == strange:
 			long, err := json.Marshal(s)
 			if err != nil { // a string always can
 				long = []byte(`""`)
 			}
-			return append(b, long...)
-		}
-	}
-	b = append(b, '"')
-	from := 0
-	for i := range len(s) {
-		switch c := s[i]; c {
-		case '"', '\\':
+			return append(b[:begin], long...)
+		case c == '"' || c == '\\':
 			b = append(append(b, s[from:i]...), '\\', c)
-		case '<', '>', '&':
-			b = append(append(b, s[from:i]...), '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		default:
-			continue
+			b = append(append(b, s[from:i]...), '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
 		from = i + 1
 	}
