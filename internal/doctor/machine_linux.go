@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"naru/internal/disk"
 )
 
 func checkRoot(_ context.Context, env Env) Finding {
@@ -37,7 +39,11 @@ func checkDisk(_ context.Context, env Env) Finding {
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fail("choose another folder with --data-dir", "the disk of %s cannot be looked at: %v", dir, err)
 	}
-	free, total := fs.Bavail*uint64(fs.Bsize), fs.Blocks*uint64(fs.Bsize)
+	room, err := disk.Of(dir) // as who refuses pushes sees it: root has more
+	if err != nil {
+		return fail("choose another folder with --data-dir", "the disk of %s cannot be looked at: %v", dir, err)
+	}
+	free, total := uint64(room.Free), uint64(room.Total)
 	reserve := uint64(env.Config.Reserve.DiskPercent)
 	switch {
 	case free < 16<<20:
