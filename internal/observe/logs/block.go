@@ -54,8 +54,8 @@ type mark struct {
 
 var errBlock = errors.New("the block is damaged")
 
-// press compresses and opens blocks. One that is soon merged with others is
-// compressed quickly.
+// press compresses and opens blocks. What comes in large amounts is compressed
+// quickly, and so is what is soon merged; what is merged, thoroughly.
 type press struct {
 	quick, thorough *zstd.Encoder
 	unzip           *zstd.Decoder
@@ -76,8 +76,8 @@ func (p *press) close() {
 	p.unzip.Close() // the encoders have nothing to end: none is a stream
 }
 
-// pack writes lines down.
-func pack(enc *zstd.Encoder, lines []*Line) []byte {
+// pack writes lines down, and what tells of most words that they are not there.
+func pack(enc *zstd.Encoder, lines []*Line) (data []byte, f filter) {
 	b := make([]byte, 0, 1024+size(lines))
 	b = append(b, blockVersion)
 	b = binary.AppendUvarint(b, uint64(len(lines)))
@@ -101,13 +101,14 @@ func pack(enc *zstd.Encoder, lines []*Line) []byte {
 			b = binary.AppendUvarint(b, uint64(len(lines[i].Text)))
 		}
 	}
+	texts := len(b)
 	for i := range lines {
 		if i > 0 {
 			b = append(b, '\n')
 		}
 		b = append(b, lines[i].Text...)
 	}
-	return enc.EncodeAll(b, nil)
+	return enc.EncodeAll(b, make([]byte, 0, len(b)/2)), filterOf(b[texts:])
 }
 
 // size is how many bytes the texts of lines take.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/klauspost/compress/zstd"
 	_ "modernc.org/sqlite" // the engine of the day files
 
 	"naru/internal/app"
@@ -165,7 +166,7 @@ func (d *day) add(ctx context.Context, tx *sql.Tx, p *press, a app.ID, s *stack,
 			s.blocks[0]++
 			s.bytes += int64(bytes)
 		}
-		if err := insert(ctx, tx, p, a, part, rank); err != nil {
+		if err := insert(ctx, tx, p.quick, a, part, rank); err != nil {
 			return err
 		}
 	}
@@ -205,7 +206,7 @@ func parts(lines []*Line) func(func([]*Line) bool) {
 }
 
 // insert writes one block.
-func insert(ctx context.Context, tx *sql.Tx, p *press, a app.ID, lines []*Line, rank int) error {
+func insert(ctx context.Context, tx *sql.Tx, enc *zstd.Encoder, a app.ID, lines []*Line, rank int) error {
 	oldest, newest := lines[0].Time, lines[0].Time
 	for _, l := range lines {
 		if l.Time.Before(oldest) {
@@ -215,12 +216,9 @@ func insert(ctx context.Context, tx *sql.Tx, p *press, a app.ID, lines []*Line, 
 			newest = l.Time
 		}
 	}
-	enc := p.quick
-	if rank > 0 {
-		enc = p.thorough
-	}
+	data, filter := pack(enc, lines)
 	_, err := tx.ExecContext(ctx, `INSERT INTO blocks (app, first, lines, rank, bytes, oldest, newest, filter, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(a), lines[0].Cursor.ID, len(lines), rank, size(lines), oldest.UnixMicro(), newest.UnixMicro(), []byte(filterOf(lines)), pack(enc, lines))
+		string(a), lines[0].Cursor.ID, len(lines), rank, size(lines), oldest.UnixMicro(), newest.UnixMicro(), []byte(filter), data)
 	return err
 }
 
@@ -264,7 +262,7 @@ func merge(ctx context.Context, tx *sql.Tx, p *press, a app.ID, from, to int) er
 	}
 	for _, run := range runs {
 		for part := range parts(run) {
-			if err := insert(ctx, tx, p, a, part, to); err != nil {
+			if err := insert(ctx, tx, p.thorough, a, part, to); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,56 @@
+package logs
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"naru/internal/observe/logs/search"
+)
+
+// TestHashesAreThoseOfWords has texts with words of all kinds, more of them than
+// a set has room for at first.
+func TestHashesAreThoseOfWords(t *testing.T) {
+	text := []byte("a b a  über 日本語 x1-y2 É\xff\xc3 end Ⅷ½ ")
+	for i := range 200_000 {
+		text = fmt.Appendf(text, "w%d ", i%100_000)
+	}
+	text = append(text, "last"...)
+	want := map[uint64]bool{}
+	for _, w := range search.Words(text) {
+		want[hash(w)] = true
+	}
+	s := sets.Get().(*set)
+	s.reset()
+	hashes(text, s)
+	s.add(0)
+	s.add(0)
+	want[0] = true
+	if len(s.all) != len(want) {
+		t.Errorf("%d hashes of %d words", len(s.all), len(want))
+	}
+	for _, h := range s.all {
+		delete(want, h)
+	}
+	if len(want) > 0 {
+		t.Errorf("%d words have no hash", len(want))
+	}
+	sets.Put(s)
+
+	f := filterOf(text)
+	if !f.may([][]byte{[]byte("w99999"), []byte("über"), []byte("last")}) {
+		t.Error("a word that is there")
+	}
+	wrong := 0
+	for i := range 1000 {
+		if f.may([][]byte{fmt.Appendf(nil, "nowhere%d", i)}) {
+			wrong++
+		}
+	}
+	if wrong > 50 {
+		t.Errorf("wrong about %d of 1000", wrong)
+	}
+	if got := filterOf(slices.Repeat([]byte("x "), 10)); got != nil {
+		t.Errorf("a short text has %d bytes", len(got))
+	}
+}
