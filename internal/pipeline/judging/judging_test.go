@@ -26,6 +26,7 @@ import (
 type world struct {
 	ro        rollout.Rollout
 	given     map[int]Given
+	empty     bool // nothing runs of what ran before
 	blocks    map[int][]judge.Block
 	counted   map[string]route.Counter
 	cpu       map[run.InstanceID]time.Duration
@@ -81,8 +82,12 @@ func (w *world) Release(_ context.Context, id release.ID) (release.Release, erro
 	return release.Release{ID: id, Number: int(id[0] - '0')}, nil
 }
 func (w *world) Groups(context.Context, app.ID) ([]run.Group, error) {
+	size := 1
+	if w.empty {
+		size = 0
+	}
 	return []run.Group{
-		{ID: "old", Name: "shop-v001", Process: app.Web, Release: "1", Size: 1}, {ID: "new", Name: "shop-v002", Process: app.Web, Release: "2", Size: 1},
+		{ID: "old", Name: "shop-v001", Process: app.Web, Release: "1", Size: size}, {ID: "new", Name: "shop-v002", Process: app.Web, Release: "2", Size: 1},
 		{ID: "workers", Name: "shop--worker-v002", Process: "worker", Release: "2", Size: 1},
 	}, nil
 }
@@ -264,6 +269,17 @@ func TestGoesOnAfterADeath(t *testing.T) {
 	}
 }
 
+// Without anything to compare with the policy is all there is.
+func TestNothingToCompareWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(app.Judging{Unsure: app.UnsureAsk}, half)
+		w.traffic, w.empty = both5s(100, 0, 0.5), true
+		if g := w.play(t, newWatcher(t, w), 11*time.Minute); g.Act != Asked || g.Verdict.Outcome != judge.Unsure {
+			t.Errorf("%q by %s, want it to ask", g.Act, g.Verdict.Outcome)
+		}
+	})
+}
+
 // A canary is cold at first: what it does then is not compared.
 func TestColdIsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -411,6 +427,7 @@ func TestBetween(t *testing.T) {
 		"histogram fell":    {func(r *reading) { r.counted.Latency[3] = 9 }, false, judge.Measured{}},
 		"clock set back":    {func(r *reading) { r.at = at.Add(-time.Second) }, false, judge.Measured{}},
 		"nobody looked":     {func(r *reading) { r.at = at.Add(time.Minute) }, false, judge.Measured{}},
+		"another group":     {func(r *reading) { r.of = "another" }, false, judge.Measured{}},
 		"clock stood still": {func(r *reading) { r.at = at }, false, judge.Measured{}},
 	} {
 		t.Run(name, func(t *testing.T) {

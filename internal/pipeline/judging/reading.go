@@ -2,6 +2,7 @@ package judging
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"naru/internal/judge"
@@ -12,6 +13,7 @@ import (
 // reading is what the groups of a side had done at one time.
 type reading struct {
 	at        time.Time
+	of        string        // ids of its groups
 	counted   route.Counter // over all groups
 	instances map[run.InstanceID]usage
 	restarts  map[place]int
@@ -39,7 +41,7 @@ func (w *Watcher) read(ctx context.Context, s sides, at time.Time) (look, error)
 	}
 	counted, known := w.meter.Groups(append(ids(s.canary), ids(s.baseline)...)...)
 	of := func(s side) reading {
-		r := reading{at: at, instances: map[run.InstanceID]usage{}, restarts: map[place]int{}, unread: !known}
+		r := reading{at: at, of: strings.Join(ids(s), " "), instances: map[run.InstanceID]usage{}, restarts: map[place]int{}, unread: !known}
 		for _, g := range s.groups {
 			add(&r.counted, counted[string(g.ID)])
 			for _, i := range have {
@@ -83,10 +85,11 @@ func add(to *route.Counter, c route.Counter) {
 }
 
 // between is what a side did between two readings; ok is false where that cannot
-// be told: counters fell, a clock jumped, or nobody looked for too long.
+// be told: it was other groups, counters fell, a clock jumped, or nobody looked for
+// too long.
 func between(a, b reading, block time.Duration) (m judge.Measured, ok bool) {
 	took := b.at.Sub(a.at)
-	if took <= 0 || took > 3*block {
+	if took <= 0 || took > 3*block || a.of != b.of {
 		return m, false
 	}
 	m.Took = make([]uint64, len(b.counted.Latency))

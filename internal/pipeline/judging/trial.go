@@ -2,7 +2,6 @@ package judging
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -230,10 +229,10 @@ func (w *Watcher) sides(ctx context.Context, ro rollout.Rollout) (out sides, err
 			out.baseline.groups = append(out.baseline.groups, g)
 		}
 	}
-	if len(out.canary.groups) == 0 || len(out.baseline.groups) == 0 {
-		return out, errors.New("there are no two groups to compare")
-	}
 	for _, s := range []*side{&out.canary, &out.baseline} {
+		if len(s.groups) == 0 {
+			continue // scaled to nothing: there is nothing to compare, and time passes all the same
+		}
 		rel, err := w.store.Release(ctx, s.groups[0].Release)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return out, err
