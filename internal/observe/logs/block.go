@@ -78,7 +78,12 @@ func (p *press) close() {
 
 // pack writes lines down, and what tells of most words that they are not there.
 func pack(enc *zstd.Encoder, lines []*Line) (data []byte, f filter) {
-	b := make([]byte, 0, 1024+size(lines))
+	r := rooms.Get().(*room)
+	b := r.text[:0]
+	defer func() {
+		r.text = b
+		rooms.Put(r)
+	}()
 	b = append(b, blockVersion)
 	b = binary.AppendUvarint(b, uint64(len(lines)))
 	b = appendOrigins(b, lines)

@@ -25,6 +25,7 @@ type Importer struct {
 	quota *quota
 
 	readers map[string]*reader
+	lines   []Line // memory for one turn
 	clock   steady
 	began   time.Time
 }
@@ -112,7 +113,11 @@ func (im *Importer) Import(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("list log spools: %w", err)
 	}
 	im.dropGone(names)
-	var lines []Line
+	lines := im.lines[:0]
+	defer func() {
+		clear(lines) // their texts are not kept
+		im.lines = lines[:0]
+	}()
 	offsets := map[string]spool.Offset{}
 	var errs []error
 	for _, name := range names {
