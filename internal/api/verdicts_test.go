@@ -110,12 +110,19 @@ func TestThePastIsJudged(t *testing.T) {
 		"too few samples":          {client.JudgeRequest{Minimum: 50}, "unsure"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			tc.q.From = new(time.Now().Add(-time.Hour))
 			v, err := in.Judge(t.Context(), tc.q)
 			must(t, err)
 			if v.Outcome != tc.outcome || v.Score == nil || len(v.Reasons) < 2 || v.From.IsZero() {
 				t.Errorf("%+v, want %s", v, tc.outcome)
 			}
 		})
+	}
+	// Without a time it is that of the rollout, which has only begun.
+	v, err := in.Judge(t.Context(), client.JudgeRequest{})
+	must(t, err)
+	if v.Outcome != "unsure" || v.To.Sub(v.From) > time.Minute || v.Canary != "v2" || v.Baseline != "v1" {
+		t.Errorf("%s of %s against %s, %s to %s; want v2 against v1 since it began", v.Outcome, v.Canary, v.Baseline, v.From, v.To)
 	}
 	for want, q := range map[string]client.JudgeRequest{
 		"release v9":     {Canary: "v9"},
@@ -129,6 +136,9 @@ func TestThePastIsJudged(t *testing.T) {
 		"before it begi": {From: new(time.Now()), To: new(time.Now().Add(-time.Hour))},
 	} {
 		t.Run(want, func(t *testing.T) {
+			if q.From == nil {
+				q.From = new(time.Now().Add(-time.Hour))
+			}
 			if _, err := in.Judge(t.Context(), q); err == nil || !strings.Contains(err.Error(), want) || fault.Of(err).Try == "" {
 				t.Errorf("%v (try %q), want it refused for %q with a way out", err, fault.Of(err).Try, want)
 			}
