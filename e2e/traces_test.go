@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +15,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	tracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"naru/internal/client"
 )
@@ -64,6 +75,7 @@ func TestTraces(t *testing.T) {
 	var one client.TraceDetail
 	eventually(t, time.Minute, "the trace is whole", func() error {
 		for _, found := range p.traces(t, "front", "--tag", "url.path=/cart").Items {
+			one = client.TraceDetail{} // what an answer leaves out must not stay from the one before
 			if err := p.quietly(t, &one, "trace", found.ID); err != nil {
 				return err
 			}
@@ -134,6 +146,7 @@ func TestTraces(t *testing.T) {
 	t.Run("who calls whom", func(t *testing.T) {
 		var d client.Dependencies
 		eventually(t, time.Minute, "the graph is whole", func() error {
+			d = client.Dependencies{}
 			if err := p.quietly(t, &d, "dependencies"); err != nil {
 				return err
 			}
@@ -153,12 +166,13 @@ func TestTraces(t *testing.T) {
 		})
 		t.Log("\n" + p.admin.do(t, "dependencies", "front"))
 	})
-	t.Run("Zipkin's questions", func(t *testing.T) { p.zipkinAnswers(t, one) })
+	token := regexp.MustCompile(`(?m)^naru_\S+$`).FindString(p.admin.do(t, "tokens", "create", "traces"))
+	t.Run("Zipkin's questions", func(t *testing.T) { p.zipkinAnswers(t, token, one) })
+	t.Run("spans from elsewhere", func(t *testing.T) { p.takesSpans(t, token) })
 }
 
 // zipkinAnswers asks what Zipkin's user interface asks.
-func (p *platform) zipkinAnswers(t *testing.T, one client.TraceDetail) {
-	token := regexp.MustCompile(`(?m)^naru_\S+$`).FindString(p.admin.do(t, "tokens", "create", "zipkin"))
+func (p *platform) zipkinAnswers(t *testing.T, token string, one client.TraceDetail) {
 	ask := func(path string, into any) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://zipkin.naru.localhost"+path, nil)
@@ -190,6 +204,57 @@ func (p *platform) zipkinAnswers(t *testing.T, one client.TraceDetail) {
 	if ask("/api/v2/trace/"+one.ID, &spans); len(spans) != 6 {
 		t.Errorf("the trace is %v", spans)
 	}
+}
+
+// takesSpans sends spans with an API token: through the gateway over HTTP and
+// gRPC, and to the API's own address.
+func (p *platform) takesSpans(t *testing.T, token string) {
+	request := func(last byte) *tracepb.ExportTraceServiceRequest {
+		now := uint64(time.Now().UnixNano())
+		id := append([]byte("fifteen bytes.."), last)
+		return &tracepb.ExportTraceServiceRequest{ResourceSpans: []*otlp.ResourceSpans{{ScopeSpans: []*otlp.ScopeSpans{{Spans: []*otlp.Span{{
+			TraceId: id, SpanId: id[8:], Name: "elsewhere", StartTimeUnixNano: now, EndTimeUnixNano: now + 1000,
+		}}}}}}}
+	}
+	for i, to := range []string{"http://otlp.naru.localhost/v1/traces", "http://" + p.api + "/otlp/v1/traces"} {
+		body, err := proto.Marshal(request(byte('a' + i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Content-Type", "application/x-protobuf")
+		who := p.visitors()
+		if i > 0 {
+			who = http.DefaultClient
+		}
+		res, err := who.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = res.Body.Close(); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", to, res.Status)
+		}
+	}
+	conn, err := grpc.NewClient("passthrough:///"+p.apps, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("otlp.naru.localhost"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
+	if _, err := tracepb.NewTraceServiceClient(conn).Export(ctx, request('c')); err != nil {
+		t.Error(err)
+	}
+	if _, err := tracepb.NewTraceServiceClient(conn).Export(t.Context(), request('d')); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("without a token: %v", err)
+	}
+	for _, last := range "abc" {
+		p.admin.do(t, "trace", hex.EncodeToString([]byte("fifteen bytes.."+string(last))))
+	}
+	p.admin.refused(t, []string{"trace", hex.EncodeToString([]byte("fifteen bytes..d"))}, "there is no trace")
 }
 
 // traces are those that a search of an app finds.

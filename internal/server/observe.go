@@ -25,6 +25,7 @@ import (
 	"naru/internal/observe/meter"
 	timeseries "naru/internal/observe/metrics"
 	"naru/internal/observe/scrape"
+	"naru/internal/observe/traces"
 	"naru/internal/release"
 	"naru/internal/run"
 	"naru/internal/store"
@@ -44,6 +45,7 @@ type observed struct {
 	rounds *collect.Collector
 	apps   *scrape.Scraper
 	sent   *forward.Forwarder // nil: metrics stay here
+	traces *traces.Store      // what naru's own metrics tell of, too
 
 	mu    sync.Mutex                            // guards shown
 	shown map[release.ID]map[string]app.Metrics // what the processes of releases show

@@ -25,6 +25,7 @@ func newSelf(cfg config.Config, o *observed) *self.Self {
 		}},
 		{Name: "store", Measure: o.pulse},
 		{Name: "metrics", Measure: o.keeping},
+		{Name: "traces", Measure: o.tracing},
 		{Name: "disk", Measure: func(ctx context.Context) ([]self.Value, error) { return diskUse(ctx, cfg) }},
 	}, o.log)
 }

@@ -22,6 +22,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/observe/collect"
 	"naru/internal/observe/logs"
+	"naru/internal/observe/self"
 	"naru/internal/observe/traces"
 	"naru/internal/release"
 	"naru/internal/route"
@@ -113,6 +114,18 @@ func (t *traced) lost(ctx context.Context, day int, aside string) {
 	if err != nil && ctx.Err() == nil {
 		t.log.WarnContext(ctx, "record lost spans", "error", err)
 	}
+}
+
+// tracing is how traces are doing.
+func (o *observed) tracing(ctx context.Context) ([]self.Value, error) {
+	c := o.traces.Counted()
+	size, err := o.traces.Size(ctx)
+	return []self.Value{
+		{Name: "naru_traces_spans_total", Labels: []string{"kept"}, V: float64(c.Kept)},
+		{Name: "naru_traces_spans_total", Labels: []string{"refused"}, V: float64(c.Refused)},
+		{Name: "naru_traces_spans_total", Labels: []string{"cut"}, V: float64(c.Cut)},
+		{Name: "naru_traces_bytes", V: float64(size)},
+	}, err
 }
 
 // remember is how long an app's place is taken for granted.

@@ -41,6 +41,7 @@ type telemetry struct {
 
 func newTelemetry(ctx context.Context, cfg config.Config, t *traced, people *auth.Service, seen *observed, sockets *inherit.Sockets, via string) (*telemetry, error) {
 	d := &telemetry{traced: t, people: people, seen: seen}
+	seen.traces = t.Store
 	d.otlp = otlp.New(otlp.Config{
 		BodyBytes: int64(cfg.Traces.BodyBytes),
 		Metrics:   newMeasured(seen).take,

@@ -25,6 +25,8 @@ var About = map[string]Metric{
 	"naru_metrics_oldest_seconds":      {Help: "Age of the oldest metrics."},
 	"naru_metrics_samples_total":       {Counter: true, Labels: []string{"result"}, Help: "Samples: written, refused over a limit of series, late, or twice."},
 	"naru_metrics_queries_total":       {Counter: true, Labels: []string{"result"}, Help: "Queries: answered, or refused: over a limit, wrong, or cancelled."},
+	"naru_traces_bytes":                {Help: "Size of all that is kept of traces."},
+	"naru_traces_spans_total":          {Counter: true, Labels: []string{"result"}, Help: "Spans that came: kept, or refused; cut are those of the kept that lost some of what they said."},
 	"naru_remote_write_samples_total":  {Counter: true, Labels: []string{"result"}, Help: "Samples that were sent on to another Prometheus, and those that it refused."},
 	"naru_remote_write_behind_seconds": {Help: "Age of what is sent on next."},
 	"naru_remote_write_failing":        {Help: "1 while nothing gets through to the other Prometheus, else 0."},

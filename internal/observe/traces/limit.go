@@ -30,6 +30,7 @@ type gate struct {
 	o Options
 
 	mu       sync.Mutex // guards what follows
+	counted  Counted
 	owners   map[Owner]*account
 	swept    time.Time
 	now, old map[ID]int // spans of the traces that came lately
@@ -93,6 +94,7 @@ func (g *gate) pass(from Owner, spans []Span, now time.Time) (kept []*Span, t Ta
 			cut, cause := g.cut(s)
 			if cut {
 				a.news.Cut++
+				g.counted.Cut++
 				a.news.Why = cause
 			}
 			if s.size() > g.o.SpanBytes {
@@ -112,7 +114,23 @@ func (g *gate) pass(from Owner, spans []Span, now time.Time) (kept []*Span, t Ta
 		kept = append(kept, s)
 	}
 	t.Kept = len(kept)
+	g.counted.Kept += int64(t.Kept)
+	g.counted.Refused += int64(t.Refused)
 	return kept, t
+}
+
+// Counted are the spans that came since the start.
+type Counted struct {
+	Kept    int64
+	Refused int64
+	Cut     int64 // of the kept, those without some of what they said
+}
+
+// Counted returns what became of all spans.
+func (s *Store) Counted() Counted {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	return s.gate.counted
 }
 
 // longest is how long a span may take.

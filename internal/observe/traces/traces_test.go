@@ -462,6 +462,9 @@ func TestLimitsOfAnAppAreItsOwn(t *testing.T) {
 	if len(w.told) != 1 || w.told[0].Refused != 49 || w.told[0].Owner.App != "shop" || w.told[0].Owner.Instance != "" {
 		t.Errorf("told %+v", w.told)
 	}
+	if got, want := w.Counted(), (Counted{Kept: 101, Refused: 49}); got != want {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
 	w.now = w.now.Add(time.Second)
 	if got := w.keep(t, shop, many(20)...); got.Kept != 10 {
 		t.Errorf("a second later: %+v", got)
