@@ -30,7 +30,7 @@ func TestObjectives(t *testing.T) {
     - name: users
       kind: availability
       target: 80%
-      journeys: [GET /socket/{user}, GET /up]
+      journeys: ["GET /socket/{user}", GET /up]
       bad: [5xx, 404]
     - {name: quick, kind: latency, target: 90%, threshold: 30s, journey: GET /up}
     - {name: alive, kind: end_to_end, target: 50%, probe: alive}

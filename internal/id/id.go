@@ -2,7 +2,11 @@
 // were made and serve every door as a GUID.
 package id
 
-import "github.com/google/uuid"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // New returns a fresh identifier. It panics only where the operating system has
 // no randomness to give.
@@ -12,4 +16,18 @@ func New() string { return uuid.Must(uuid.NewV7()).String() }
 func Valid(s string) bool {
 	_, err := uuid.Parse(s)
 	return err == nil && len(s) == 36
+}
+
+// Time is when an identifier of version 7 was made, to the millisecond; it reports
+// false for other texts.
+func Time(s string) (time.Time, bool) {
+	u, err := uuid.Parse(s)
+	if err != nil || u.Version() != 7 {
+		return time.Time{}, false
+	}
+	var ms int64
+	for _, b := range u[:6] {
+		ms = ms<<8 | int64(b)
+	}
+	return time.UnixMilli(ms), true
 }

@@ -21,7 +21,7 @@ func (m *Meter) Journeys(gateway string, counters []route.JourneyCounter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, p := m.now(), m.process(gateway)
-	early := p.walked == nil && now.Sub(m.began) < settled && now.Sub(p.heard) < reports
+	early := p.walked == nil && m.wasThere(gateway, p)
 	if p.walked == nil {
 		p.walked = make(map[string][]uint64, len(counters))
 	}

@@ -2,8 +2,10 @@ package meter
 
 import (
 	"testing"
+	"time"
 
 	"naru/internal/app"
+	"naru/internal/id"
 	"naru/internal/route"
 )
 
@@ -53,4 +55,25 @@ func TestJourneysAreSummedUp(t *testing.T) {
 	is("long after", 0, 0)
 	m.Journeys("new", []route.JourneyCounter{walked("all", 4, 0)})
 	is("when it counts again", 2, 0)
+}
+
+// A gateway's name says when it began: one that came after us has counted nothing
+// before, however soon it tells.
+func TestGatewaysOfOurTime(t *testing.T) {
+	before := id.New()
+	m := New(Limits{})
+	m.began = time.Now().Add(time.Second).Truncate(time.Millisecond)
+	m.now = func() time.Time { return m.began.Add(2 * time.Second) }
+	after := "ffffffff-ffff-7000-8000-000000000000"
+	for _, g := range []string{before, after} {
+		m.Counters(g, nil)
+		m.Counters(g, []route.Counter{count("r1", "g1", 2, 7)})
+		m.Journeys(g, []route.JourneyCounter{walked("all", 7, 0)})
+	}
+	if got := m.JourneyTotals(); len(got) != 1 || got[0].Cells[2] != 7 {
+		t.Errorf("journeys %+v", got)
+	}
+	if got := m.Totals(); len(got) != 1 || got[0].Requests() != 7 {
+		t.Errorf("pairs %+v", got)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"naru/internal/id"
 	"naru/internal/route"
 )
 
@@ -121,13 +122,26 @@ func (m *Meter) Counters(gateway string, counters []route.Counter) {
 		s.changed = now
 		if !first {
 			s.recent.add(now, more)
-		} else if now.Sub(m.began) < settled && now.Sub(p.heard) < reports && more != (route.Counter{Route: c.Route, Group: c.Group, Active: c.Active}) {
+		} else if m.wasThere(gateway, p) && more != (route.Counter{Route: c.Route, Group: c.Group, Active: c.Active}) {
 			if s.before == nil {
 				s.before = &route.Counter{}
 			}
 			add(s.before, more)
 		}
 	}
+}
+
+// wasThere reports that what a gateway tells first may have been counted before we
+// were there. Its name says when it began, where it is one of ours.
+func (m *Meter) wasThere(gateway string, p *process) bool {
+	now := m.now()
+	if now.Sub(p.heard) >= reports {
+		return false // it has told already that it had counted nothing
+	}
+	if began, ok := id.Time(gateway); ok {
+		return began.Before(m.began)
+	}
+	return now.Sub(m.began) < settled
 }
 
 // Load takes what a gateway process has open.
