@@ -20,7 +20,10 @@ func TestOwnRoutesCanBeServed(t *testing.T) {
 	for _, e := range table.Routes {
 		got[e.Host] = e.Groups[0].Instances[0].Address
 	}
-	want := map[string]string{"api.naru.apps.example": "127.0.0.1:7070", "registry.naru.apps.example": "[::1]:7071", "prometheus.naru.apps.example": "127.0.0.1:7070"}
+	want := map[string]string{
+		"api.naru.apps.example": "127.0.0.1:7070", "registry.naru.apps.example": "[::1]:7071", "prometheus.naru.apps.example": "127.0.0.1:7070",
+		"otlp.naru.apps.example": "127.0.0.1:7070", "zipkin.naru.apps.example": "127.0.0.1:7070",
+	}
 	for host, address := range want {
 		if got[host] != address {
 			t.Errorf("%s is at %q, want %q", host, got[host], address)
