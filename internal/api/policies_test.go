@@ -158,4 +158,4 @@ func TestWhyAndWhatChanged(t *testing.T) {
 }
 
 // teller tells of apps without any traffic.
-func (w *world) teller() *account.Teller { return account.New(w.store, nil, w.gate, time.Now) }
+func (w *world) teller() *account.Teller { return account.New(w.store, nil, 0, w.gate, time.Now) }

@@ -75,4 +75,4 @@ func (p *platform) MayPush(ctx context.Context, _ operation.Ask, space app.Space
 }
 
 // teller tells of apps without any traffic.
-func (p *platform) teller() *account.Teller { return account.New(p.store, nil, p.gate(), time.Now) }
+func (p *platform) teller() *account.Teller { return account.New(p.store, nil, 0, p.gate(), time.Now) }

@@ -223,7 +223,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 
-	teller := account.New(st, seen.store, allowed, time.Now)
+	teller := account.New(st, seen.store, cfg.Metrics.Interval, allowed, time.Now)
 
 	watched, err := newAlerts(ctx, cfg, st, safe, promises.counts, trust, log)
 	if err != nil {

@@ -40,13 +40,14 @@ type Teller struct {
 	store   Store
 	series  Series
 	budgets Budgets
+	every   time.Duration // metrics are written so often
 	now     func() time.Time
 }
 
-// New makes a teller. series and budgets may be nil: then nothing is known of
-// traffic and budgets.
-func New(st Store, series Series, budgets Budgets, now func() time.Time) *Teller {
-	return &Teller{store: st, series: series, budgets: budgets, now: now}
+// New makes a teller. series, whose metrics are written so often, and budgets may be
+// nil: then nothing is known of traffic and budgets.
+func New(st Store, series Series, every time.Duration, budgets Budgets, now func() time.Time) *Teller {
+	return &Teller{store: st, series: series, budgets: budgets, every: max(every, time.Second), now: now}
 }
 
 // mostEvents bounds how far back one account reads.

@@ -63,11 +63,11 @@ func (t *Teller) WhatChanged(ctx context.Context, a app.App, since time.Duration
 
 // course reads traffic. Without metrics the rest can be told all the same.
 func (t *Teller) course(ctx context.Context, a app.App, from, to time.Time, notes *[]string) (Course, error) {
-	none := Course{From: from, Step: stepOf(to.Sub(from))}
+	none := Course{From: from, Step: stepOf(to.Sub(from), t.every)}
 	if t.series == nil {
 		return none, nil
 	}
-	c, err := course(ctx, t.series, a, from, to)
+	c, err := course(ctx, t.series, t.every, a, from, to)
 	if err != nil && ctx.Err() == nil && (fault.Is(err, fault.Unavailable) || fault.Is(err, fault.TooLarge)) {
 		*notes = append(*notes, "traffic is not known: "+fault.Of(err).Message)
 		return none, nil
@@ -87,8 +87,11 @@ func (l *Timeline) compare() {
 		if c.Kind == Release && !c.Until.IsZero() && c.End != "live" && c.Until.Before(end) {
 			end = later(c.Until, c.At.Add(l.Course.Step))
 		}
-		c.Before = l.Course.Between(c.At.Add(-l.Span), c.At)
-		c.After = l.Course.Between(c.At, end)
+		// The slot in which it happened is of the time after it: else what it brought
+		// would be in the time before, too.
+		at := c.At.Add(-c.At.Sub(l.Course.From) % l.Course.Step)
+		c.Before = l.Course.Between(at.Add(-l.Span), at)
+		c.After = l.Course.Between(at, end)
 		weight, cause := causes[c.Kind]
 		if !cause {
 			continue

@@ -129,7 +129,7 @@ func TestWhatChangedEqualsHandComputation(t *testing.T) {
 		rollouts: []rollout.Rollout{{ID: "r2", Release: "2", From: "1", State: rollout.Done, Spec: app.Strategy{Kind: app.Rolling}, Created: half, Ended: half.Add(3 * time.Second)}},
 		releases: map[release.ID]release.Release{"2": {ID: "2", Number: 2, Reason: "push", By: "ada"}},
 	}
-	line, err := New(p, c, nil, func() time.Time { return noon }).WhatChanged(t.Context(), shop, time.Hour)
+	line, err := New(p, c, 15*time.Second, nil, func() time.Time { return noon }).WhatChanged(t.Context(), shop, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestWhatWentBackIsLookedAtWhileItWasThere(t *testing.T) {
 		rollouts: []rollout.Rollout{{ID: "r2", Release: "2", From: "1", State: rollout.RolledBack, Reason: trip.Reason(), Trip: trip, Spec: app.Strategy{Kind: app.Canary}, Created: began, Ended: ended}},
 		releases: map[release.ID]release.Release{"1": {ID: "1", Number: 1}, "2": {ID: "2", Number: 2, Reason: "push", By: "ada"}},
 	}
-	line, err := New(p, c, nil, func() time.Time { return noon }).WhatChanged(t.Context(), shop, 20*time.Minute)
+	line, err := New(p, c, 15*time.Second, nil, func() time.Time { return noon }).WhatChanged(t.Context(), shop, 20*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

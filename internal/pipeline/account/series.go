@@ -21,15 +21,14 @@ type Series interface {
 
 // What a course is cut into, and how long before and after a change is looked at.
 const (
-	finest    = 15 * time.Second // no step is shorter: metrics are not written more often
 	slots     = 720
 	leastSpan = 5 * time.Minute
 	spanSlots = 5
 )
 
-// stepOf is how long a slot of a time is.
-func stepOf(length time.Duration) time.Duration {
-	return max(finest, (length / slots).Round(finest))
+// stepOf is how long a slot of a time is, of metrics that are written so often.
+func stepOf(length, every time.Duration) time.Duration {
+	return max(every, (length / slots).Round(every))
 }
 
 // spanOf is how long before and after a change is looked at.
@@ -38,9 +37,9 @@ func spanOf(step time.Duration) time.Duration { return max(leastSpan, spanSlots*
 // course reads what the gateways counted for an app. Counters are read as they are,
 // and their differences taken here: a rate of PromQL is an estimate, and would
 // miss the beginning of a release that did not live long.
-func course(ctx context.Context, s Series, a app.App, from, to time.Time) (Course, error) {
+func course(ctx context.Context, s Series, every time.Duration, a app.App, from, to time.Time) (Course, error) {
 	to = to.Truncate(time.Millisecond) // as points of an answer are
-	step := stepOf(to.Sub(from))
+	step := stepOf(to.Sub(from), every)
 	n := max(1, int((to.Sub(from)+step-1)/step))
 	from = to.Add(-time.Duration(n) * step)
 	c := Course{From: from, Step: step, Slots: make([]Traffic, n)}
