@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"strconv"
 	"testing"
 
 	"naru/internal/app"
 	"naru/internal/route"
+	"naru/internal/route/h1"
 )
 
 // The gateway finds what app.Journey finds.
@@ -35,5 +37,29 @@ func TestJourneysMatchAsDeclared(t *testing.T) {
 	}
 	if n < 100 {
 		t.Errorf("only %d matched: the test shows nothing", n)
+	}
+}
+
+// BenchmarkMatching is what a request pays for journeys at its end, beside
+// everything else: with none, a load of a pointer.
+func BenchmarkMatching(b *testing.B) {
+	for _, n := range []int{0, 1, 5, 50} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			r, c := newReports(Config{Records: 1}), &counter{}
+			var of []*journey
+			for i := range n {
+				spec := &route.Counted{Methods: []string{"GET"}, Path: "/section" + strconv.Itoa(i) + "/{user}/orders/{order}", Within: []app.Duration{1}}
+				spec.Name = spec.Path
+				of = append(of, newJourney(spec))
+			}
+			r.tours(c, of, "a1", "g1")
+			x := &exchange{req: &h1.Request{Method: []byte("GET")}, host: "shop.test", path: "/section3/ann/orders/7", status: 200}
+			b.ReportAllocs()
+			for b.Loop() {
+				if tours := c.tours.Load(); tours != nil {
+					x.toured(*tours, 1)
+				}
+			}
+		})
 	}
 }
