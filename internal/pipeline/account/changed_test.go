@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"naru/internal/app"
@@ -55,7 +56,7 @@ func (c *counted) round(at time.Time, group string, fine, failed float64, took t
 		key := name + group + strings.Join(more, " ")
 		p := metrics.Point{}
 		if c.series[key] == nil {
-			c.series[key] = &metrics.Series{Labels: labels.FromStrings(append([]string{labels.MetricName, name, "space_id", "space", "app", "shop", "group", group}, more...)...)}
+			c.series[key] = &metrics.Series{Labels: labels.FromStrings(append([]string{model.MetricNameLabel, name, "space_id", "space", "app", "shop", "group", group}, more...)...)}
 			p.Born = at.Add(-15 * time.Second).UnixMilli()
 		}
 		c.totals[key] += n

@@ -7,6 +7,7 @@ package gate
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -131,33 +132,33 @@ func (g *Gate) look(ctx context.Context, a app.App) (budget.Tiers, []budget.Stan
 	for i, r := range reports {
 		standings[i] = budget.StandingOf(r)
 	}
-	var tiers budget.Tiers
+	tiers, evs, changed, err := g.next(ctx, a, standings)
+	if err != nil || !changed {
+		return tiers, standings, err
+	}
+	// Somebody else may look at the same time: a tier is entered once.
 	err = g.store.Together(ctx, func(ctx context.Context) error {
-		policy, _, err := g.Policy(ctx, a.Space)
-		if err != nil {
+		if tiers, evs, changed, err = g.next(ctx, a, standings); err != nil || !changed {
 			return err
-		}
-		before, err := g.store.BudgetTiers(ctx, a.ID)
-		if err != nil {
-			return err
-		}
-		tiers = policy.Next(before, standings)
-		evs := moved(a, before, tiers, standings)
-		if len(evs) == 0 && len(tiers) == len(before) && sameTiers(before, tiers) {
-			return nil
 		}
 		return g.store.SetBudgetTiers(ctx, a.ID, tiers, evs...)
 	})
 	return tiers, standings, err
 }
 
-func sameTiers(a, b budget.Tiers) bool {
-	for objective, tier := range b {
-		if before, ok := a[objective]; !ok || before != tier {
-			return false
-		}
+// next is the tiers that follow from the kept ones, and what is to be recorded of
+// that.
+func (g *Gate) next(ctx context.Context, a app.App, standings []budget.Standing) (tiers budget.Tiers, evs []event.Event, changed bool, err error) {
+	policy, _, err := g.Policy(ctx, a.Space)
+	if err != nil {
+		return nil, nil, false, err
 	}
-	return true
+	before, err := g.store.BudgetTiers(ctx, a.ID)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	tiers = policy.Next(before, standings)
+	return tiers, moved(a, before, tiers, standings), !maps.Equal(before, tiers), nil
 }
 
 // moved are the events of objectives whose tier is another one now.
