@@ -40,11 +40,12 @@ func (c *cmd) root() *cobra.Command {
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"apps", "Apps:", []*cobra.Command{c.push(), c.apps(), c.app(), c.why(), c.whatChanged(), c.logs(), c.traces(), c.trace(), c.dependencies(), c.drains(), c.drain(), c.stats(), c.scale(), c.start(), c.stop(), c.restart(), c.delete()}},
+		{"apps", "Apps:", []*cobra.Command{c.push(), c.apps(), c.app(), c.scale(), c.start(), c.stop(), c.restart(), c.delete()}},
 		{"settings", "Settings:", []*cobra.Command{c.env(), c.setEnv(), c.unsetEnv(), c.routes(), c.mapRoute(), c.unmapRoute(), c.route()}},
 		{"inside", "Commands inside:", []*cobra.Command{c.run(), c.exec(), c.tasks(), c.task()}},
-		{"releases", "Releases:", []*cobra.Command{c.releases(), c.rollback(), c.rollouts(), c.rollout(), c.judge(), c.groups(), c.serverGroup(), c.slo(), c.announced(), c.policy(), c.dora(), c.operations(), c.events()}},
-		{"alerts", "Alerts:", []*cobra.Command{c.alerts(), c.receivers(), c.silences(), c.deliveries()}},
+		{"releases", "Releases:", []*cobra.Command{c.releases(), c.rollback(), c.rollouts(), c.rollout(), c.judge(), c.groups(), c.serverGroup(), c.operations()}},
+		{"look", "What happens:", []*cobra.Command{c.why(), c.whatChanged(), c.logs(), c.stats(), c.traces(), c.trace(), c.dependencies(), c.events(), c.drains(), c.drain()}},
+		{"objectives", "Objectives:", []*cobra.Command{c.slo(), c.policy(), c.announced(), c.dora(), c.alerts(), c.receivers(), c.silences(), c.deliveries()}},
 		{"builds", "Builds:", []*cobra.Command{c.builders(), c.foundations(), c.bake()}},
 		{"places", "Places and people:", []*cobra.Command{c.target(), c.orgs(), c.spaces(), c.spaceSettings(), c.users(), c.credentials(), c.certificates(), c.domain()}},
 		{"account", "Your login:", []*cobra.Command{c.login(), c.logout(), c.whoami(), c.passwd(), c.tokens()}},

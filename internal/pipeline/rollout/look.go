@@ -134,10 +134,10 @@ func (ro Rollout) Err(a app.App, rel release.Release) error {
 			WithTry("naru rollouts %s", a.Name)
 	case ro.From == "":
 		return fault.New(fault.Failed, "", "%s %s did not work: %s", a.Name, rel.Name(), ro.Reason).
-			WithTry("naru logs %s", a.Name)
+			WithTry("naru why %s; naru logs %s", a.Name, a.Name)
 	case ro.State == RolledBack:
 		return fault.New(fault.Failed, "", "%s %s did not work, what ran before keeps running: %s", a.Name, rel.Name(), ro.Reason).
-			WithTry("naru logs %s", a.Name)
+			WithTry("naru why %s; naru logs %s", a.Name, a.Name)
 	}
 	return errors.New("the rollout has not ended")
 }
