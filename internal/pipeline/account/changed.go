@@ -36,7 +36,8 @@ func (t *Teller) WhatChanged(ctx context.Context, a app.App, since time.Duration
 		return Timeline{}, fault.New(fault.Invalid, "since", "%s is not a time from 1 minute to %d days", since, int(LongestSince.Hours()/24)).WithTry("--since 24h")
 	}
 	now := t.now()
-	line := Timeline{From: now.Add(-since), To: now, Suspect: -1}
+	// A young app's time is cut into finer slots than a day would be.
+	line := Timeline{From: earlier(later(now.Add(-since), a.Created), now.Add(-time.Minute)), To: now, Suspect: -1}
 	events, cut, err := t.events(ctx, a.Space, a.ID, line.From)
 	if err != nil {
 		return line, err

@@ -211,6 +211,34 @@ func TestWhatWentBackIsLookedAtWhileItWasThere(t *testing.T) {
 	}
 }
 
+// A day is asked for, of an app of four minutes: what changed in its second minute
+// is apart from what came before it.
+func TestAYoungAppIsLookedAtClosely(t *testing.T) {
+	c := newCounted(t, noon)
+	young := shop
+	young.Created = noon.Add(-4 * time.Minute)
+	began := noon.Add(-2 * time.Minute)
+	for at := young.Created; !at.After(noon); at = at.Add(15 * time.Second) {
+		if !at.After(began) {
+			c.round(at, "shop-v001", 150, 0, 30*time.Millisecond)
+			continue
+		}
+		c.round(at, "shop-v002", 75, 75, 30*time.Millisecond)
+	}
+	p := past{
+		rollouts: []rollout.Rollout{{ID: "r2", Release: "2", From: "1", State: rollout.Done, Spec: app.Strategy{Kind: app.Highlander}, Created: began, Ended: began.Add(2 * time.Second)}},
+		releases: map[release.ID]release.Release{"1": {ID: "1", Number: 1}, "2": {ID: "2", Number: 2, Reason: "push", By: "ada"}},
+	}
+	line, err := New(p, c, 15*time.Second, nil, func() time.Time { return noon }).WhatChanged(t.Context(), young, 24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "Most suspicious: v2, highlander by ada at 11:58:00 UTC: errors went from 0 % to 50.0 % (600 of 1,200 requests)."
+	if line.Sentence != want || !line.From.Equal(young.Created) {
+		t.Errorf("from %s it says\n%s\nwant\n%s", line.From, line.Sentence, want)
+	}
+}
+
 func TestEventsBecomeChanges(t *testing.T) {
 	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
 	crash := func(s int, group string, n float64) event.Event {
