@@ -118,14 +118,15 @@ func (t *Trace) Parent() []byte {
 }
 
 // AppendB3 appends header fields that say what Line does in the forms of B3 the
-// request came with, where a span was recorded.
+// request came with, where a span was recorded; in one field where it came with
+// none, for who reads nothing else.
 func (t *Trace) AppendB3(b []byte, r *h1.Request) []byte {
 	id := t.line[3:35]
 	if t.short {
 		id = t.line[19:35]
 	}
-	one := r.Get(h1.B3)
-	if r.Count(h1.B3) > 0 {
+	several := r.Count(h1.B3Trace)+r.Count(h1.B3Span)+r.Count(h1.B3Sampled)+r.Count(h1.B3Flags) > 0
+	if one := r.Get(h1.B3); r.Count(h1.B3) > 0 || !several {
 		b = append(append(append(append(b, "b3: "...), id...), '-'), t.Span()...)
 		if len(one) > 0 && one[0] == 'd' || b3Sampled(one) == 'd' {
 			b = append(b, "-d"...)
@@ -137,7 +138,7 @@ func (t *Trace) AppendB3(b []byte, r *h1.Request) []byte {
 		}
 		b = append(b, "\r\n"...)
 	}
-	if r.Count(h1.B3Trace)+r.Count(h1.B3Span)+r.Count(h1.B3Sampled)+r.Count(h1.B3Flags) == 0 {
+	if !several {
 		return b
 	}
 	b = append(append(append(b, "X-B3-TraceId: "...), id...), "\r\nX-B3-SpanId: "...)

@@ -82,12 +82,12 @@ func TestSpanOfOurs(t *testing.T) {
 		line     string   // what is sent, with OURS for the new span
 		b3       []string // and as B3
 	}{
-		"nothing":         {nil, Undecided, "", "", "", nil},
-		"a traceparent":   {[]string{"traceparent: 00-" + id + "-" + span + "-01"}, Yes, id, span, "00-" + id + "-OURS-01", nil},
-		"not sampled":     {[]string{"traceparent: 00-" + id + "-" + span + "-00"}, No, id, span, "00-" + id + "-OURS-01", nil},
-		"other flags":     {[]string{"traceparent: 00-" + id + "-" + span + "-02"}, No, id, span, "00-" + id + "-OURS-03", nil},
-		"flags to come":   {[]string{"traceparent: 00-" + id + "-" + span + "-fd"}, Yes, id, span, "00-" + id + "-OURS-01", nil},
-		"a later version": {[]string{"traceparent: 01-" + id + "-" + span + "-01-more"}, Yes, id, span, "00-" + id + "-OURS-01", nil},
+		"nothing":         {nil, Undecided, "", "", "", []string{"b3: NEW-OURS-1"}},
+		"a traceparent":   {[]string{"traceparent: 00-" + id + "-" + span + "-01"}, Yes, id, span, "00-" + id + "-OURS-01", []string{"b3: " + id + "-OURS-1-" + span}},
+		"not sampled":     {[]string{"traceparent: 00-" + id + "-" + span + "-00"}, No, id, span, "00-" + id + "-OURS-01", []string{"b3: " + id + "-OURS-1-" + span}},
+		"other flags":     {[]string{"traceparent: 00-" + id + "-" + span + "-02"}, No, id, span, "00-" + id + "-OURS-03", []string{"b3: " + id + "-OURS-1-" + span}},
+		"flags to come":   {[]string{"traceparent: 00-" + id + "-" + span + "-fd"}, Yes, id, span, "00-" + id + "-OURS-01", []string{"b3: " + id + "-OURS-1-" + span}},
+		"a later version": {[]string{"traceparent: 01-" + id + "-" + span + "-01-more"}, Yes, id, span, "00-" + id + "-OURS-01", []string{"b3: " + id + "-OURS-1-" + span}},
 		"B3": {
 			[]string{"X-B3-TraceId: " + id, "X-B3-SpanId: " + span, "X-B3-ParentSpanId: 1111111111111111"}, Undecided, id, span, "00-" + id + "-OURS-01",
 			[]string{"X-B3-TraceId: " + id, "X-B3-SpanId: OURS", "X-B3-ParentSpanId: " + span, "X-B3-Sampled: 1"},
