@@ -191,12 +191,12 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 // traffic is 10 requests a second for a while, of which a share is bad.
 func (w *world) traffic(d time.Duration, bad float64) {
 	w.t.Helper()
-	const step = 10 * time.Second
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		time.Sleep(step)
+		time.Sleep(9 * time.Second) // never at the moment of a look
 		w.mu.Lock()
 		w.count(time.Now(), 100, bad)
 		w.mu.Unlock()
+		time.Sleep(time.Second)
 	}
 }
 
@@ -220,6 +220,7 @@ func (w *world) process(f func(a *alarm.Watcher)) {
 	hook := notify.NewWebhook(notify.NewHTTPClient(w), secret.New("http://hooks.example.com/x"), secret.Secret{})
 	timing := notify.DefaultTiming
 	timing.Retry.Jitter = 0
+	timing.Wait += time.Second // never at the moment of a look: either could be first
 	c := notify.New(notify.Settings{
 		Timing: timing, Receivers: map[string]notify.Sender{"team": hook}, Routes: []notify.Route{{Receivers: []string{"team"}, By: []string{"app"}}},
 	}, book, w, quiet)
@@ -276,9 +277,9 @@ func TestAnOutage(t *testing.T) {
 			w.traffic(50*time.Minute, 0)
 		})
 		expect(t, "happened", w.happened(), []string{"alert.firing shop profile page page-quick", "alert.firing shop profile ticket ticket-quick", "alert.resolved shop profile page page-quick"})
-		expect(t, "told", w.got, []string{"11m0s firing profile/page", "26m45s firing profile/page firing profile/ticket", "1h14m15s firing profile/ticket resolved profile/page"})
+		expect(t, "told", w.got, []string{"11m1s firing profile/page", "26m46s firing profile/page firing profile/ticket", "1h14m15s firing profile/ticket resolved profile/page"})
 		for _, want := range []string{
-			"profile of shop: 1.9 % of 36400 events in 1h were bad, and 20 % in 5m: the budget goes 18.68 times as fast as it may (alarm at 13.44)",
+			"profile of shop: 2 % of 36600 events in 1h were bad, and 20 % in 5m: the budget goes 19.67 times as fast as it may (alarm at 13.44)",
 			"budget  97.3 % left (39.2 min of everything failing), target 99.9 %", "before  release v4 of shop-id, before 9m30s",
 			"naru slo shop --org default --space dev", "naru why shop --org default --space dev",
 		} {
@@ -330,7 +331,7 @@ func TestKilledBetweenStoringAndTelling(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.process(func(*alarm.Watcher) { time.Sleep(6 * time.Minute) })
-		expect(t, "told", w.got, []string{"30s firing profile/page", "5m30s resolved profile/page"})
+		expect(t, "told", w.got, []string{"31s firing profile/page", "5m31s resolved profile/page"})
 	})
 }
 
@@ -345,7 +346,7 @@ func TestTheObjectiveIsGone(t *testing.T) {
 			time.Sleep(time.Hour)
 		})
 		expect(t, "happened", w.happened()[2:], []string{"alert.resolved shop profile page page-quick", "alert.resolved shop profile ticket ticket-quick"})
-		expect(t, "told", w.got[1:], []string{"26m45s firing profile/page firing profile/ticket", "45m15s resolved profile/page resolved profile/ticket"})
+		expect(t, "told", w.got[1:], []string{"26m46s firing profile/page firing profile/ticket", "45m15s resolved profile/page resolved profile/ticket"})
 		if all, err := w.Alarms(t.Context()); err != nil || len(all) != 0 {
 			t.Errorf("left are %+v, %v", all, err)
 		}
