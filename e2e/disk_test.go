@@ -85,9 +85,9 @@ func probing(t *testing.T, steps ...string) string {
 // there is room, without a restart.
 func TestDiskFull(t *testing.T) {
 	slow(t)
-	p := onSmallDisk(t, 96)
-	full := []string{"disk is full at " + p.data(), "of 96 MiB free", "naru gc"}
-	kept := []string{"disk is nearly full at " + p.data(), "of 96 MiB free", "(10%) are for naru itself", "reserve.disk_percent", "naru gc"}
+	p := onSmallDisk(t, 128)
+	full := []string{"disk is full at " + p.data(), "of 128 MiB free", "naru gc"}
+	kept := []string{"disk is nearly full at " + p.data(), "of 128 MiB free", "(10%) are for naru itself", "reserve.disk_percent", "naru gc"}
 
 	t.Run("by an upload", func(t *testing.T) {
 		dir := probing(t)
@@ -95,7 +95,7 @@ func TestDiskFull(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "film.bin"), film, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		p.admin.refused(t, []string{"push", "film", "--path", dir}, "disk ran full at "+p.data(), "of 96 MiB free now", "naru gc")
+		p.admin.refused(t, []string{"push", "film", "--path", dir}, "disk ran full at "+p.data(), "of 128 MiB free now", "naru gc")
 	})
 	t.Run("nothing is left of it", func(t *testing.T) {
 		p.admin.do(t, "push", "shop", "--path", probing(t))
