@@ -117,6 +117,24 @@ func TestCopiesStandApart(t *testing.T) {
 	}
 }
 
+// What is counted for a comparison is asked for by itself, and in no metric.
+func TestCopiesForAComparison(t *testing.T) {
+	m, _ := newMeter(Limits{})
+	m.Counters("g", []route.Counter{})
+	m.Counters("g", []route.Counter{count("r1", "g1", 2, 10), count("r1", "g1"+route.Pairs, 5, 3)})
+	sums, ok := m.Groups("g1", "g1"+route.Pairs)
+	if a, b := sums["g1"], sums["g1"+route.Pairs]; !ok || a.Requests() != 10 || b.Classes[5] != 3 || b.Requests() != 3 {
+		t.Errorf("%+v and %+v (%v), want 10 requests and 3 copies", a, b, ok)
+	}
+	if all := m.Totals(); len(all) != 1 || all[0].Group != "g1" {
+		t.Errorf("totals of %+v", all)
+	}
+	all := scrape(t, m, Listed(shop, homes), Reader{All: true})
+	if n := len(all["naru_gateway_requests_total"].GetMetric()); n != 1 {
+		t.Errorf("%d series, want that of visitors", n)
+	}
+}
+
 func TestNoCounterGoesBackwards(t *testing.T) {
 	m, _ := newMeter(Limits{})
 	dir := Listed(shop, homes)
