@@ -47,7 +47,13 @@ type Measured struct {
 	Restarts uint64   // of instances
 	Probes   uint64   `json:",omitempty"` // made of its instances, as many of each side
 	Unwell   uint64   `json:",omitempty"` // of them without a good answer
+	Copies   uint64   `json:",omitempty"` // of safe requests, that both sides were sent
+	Broken   uint64   `json:",omitempty"` // of them by 5xx, or without an answer
 }
+
+// served is all that instances did work for. What naru sends both sides alike is
+// most of it where one of them has few visitors.
+func (m Measured) served() float64 { return float64(m.Requests + m.Probes + m.Copies) }
 
 // Comparison compares a canary with its baseline while they run. Make one with
 // Compare, tell it all blocks in their order, and ask for the verdict whenever you
@@ -107,7 +113,7 @@ func (c *Comparison) Add(b Block) {
 func (m *compared) add(c *Comparison, b Block) {
 	switch m.Kind {
 	case CPU:
-		m.means.Add(sequential.Size{Used: b.Canary.CPU, For: float64(b.Canary.Requests)}, sequential.Size{Used: b.Baseline.CPU, For: float64(b.Baseline.Requests)})
+		m.means.Add(sequential.Size{Used: b.Canary.CPU, For: b.Canary.served()}, sequential.Size{Used: b.Baseline.CPU, For: b.Baseline.served()})
 	case Memory:
 		m.means.Add(sequential.Size{Used: b.Canary.Memory, For: b.Canary.Ran}, sequential.Size{Used: b.Baseline.Memory, For: b.Baseline.Ran})
 	case Restarts:
@@ -119,6 +125,11 @@ func (m *compared) add(c *Comparison, b Block) {
 		m.counts.Add(sequential.Block{
 			Canary:   route.Tally{Requests: b.Canary.Probes, Bad: b.Canary.Unwell},
 			Baseline: route.Tally{Requests: b.Baseline.Probes, Bad: b.Baseline.Unwell},
+		})
+	case Copied:
+		m.counts.Add(sequential.Block{
+			Canary:   route.Tally{Requests: b.Canary.Copies, Bad: b.Canary.Broken},
+			Baseline: route.Tally{Requests: b.Baseline.Copies, Bad: b.Baseline.Broken},
 		})
 	case Slow:
 		// The bound comes from blocks before: chosen from this one it would fit it.

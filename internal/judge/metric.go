@@ -19,6 +19,7 @@ const (
 	CPU      Kind = "cpu"      // CPU time per request
 	Memory   Kind = "memory"   // memory per instance
 	Probes   Kind = "probes"   // probes that failed, of those that both sides were sent alike
+	Copied   Kind = "copied"   // copies of requests that failed, of those that both sides were sent alike
 )
 
 // Metric is one thing that canary and baseline are compared by.
@@ -61,6 +62,13 @@ func OfProbes() Metric {
 	return Metric{Name: "probes", Kind: Probes, Weight: 15, Matters: 2, Floor: 0.01}
 }
 
+// OfCopies is the metric of an app whose safe requests may be copied. It is not
+// required: nothing but GET and HEAD is copied, so a canary that answers these may
+// still be worse at what visitors came for.
+func OfCopies() Metric {
+	return Metric{Name: "mirrored", Kind: Copied, Weight: 15, Matters: 1.5, Floor: 0.001}
+}
+
 // Problems lists all that is wrong with metrics somebody declared, each with
 // field, value and what is allowed.
 func Problems(metrics []Metric) []string {
@@ -74,7 +82,7 @@ func Problems(metrics []Metric) []string {
 			bad("name", fmt.Sprintf("%q", m.Name), "needs to be there, once")
 		}
 		names[m.Name] = true
-		if kinds := []Kind{Failed, Slow, Restarts, CPU, Memory, Probes}; !slices.Contains(kinds, m.Kind) {
+		if kinds := []Kind{Failed, Slow, Restarts, CPU, Memory, Probes, Copied}; !slices.Contains(kinds, m.Kind) {
 			bad("kind", fmt.Sprintf("%q", m.Kind), fmt.Sprint("one of ", kinds))
 		}
 		if m.Kind == Slow && !(m.Quantile > 0 && m.Quantile < 1) {
