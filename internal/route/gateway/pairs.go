@@ -15,6 +15,13 @@ import (
 const (
 	pairsPerSecond = 10              // requests of one route that are copied, each to both groups
 	pairLimit      = 5 * time.Second // until the answer to a copy is through; what took its visitor longer is not copied
+
+	// An instance of the side with fewer has copies for a tenth of its time at most:
+	// where it does one thing at a time, its visitors would wait for them, and it would
+	// look slower than one of the other side. A copy that hangs rests no longer than
+	// one of a second.
+	pairRest     = 9
+	pairRestMost = time.Second
 )
 
 // pairing sends copies of a route's safe requests to two of its groups, which are
@@ -32,6 +39,23 @@ type pairing struct {
 type pairPace struct {
 	rate   *bucket.Buckets
 	atOnce atomic.Int32
+	rested atomic.Int64 // until then nothing is copied, as now tells it in nanoseconds
+}
+
+// ready reports that a pair may begin now; it takes a token for it.
+func (p *pairing) ready(now int64) bool {
+	return p.pace.atOnce.Load() < p.most && now >= p.pace.rested.Load() && p.pace.rate.Take(now) == 0
+}
+
+// rest lets instances rest from a pair that took so long.
+func (p *pairing) rest(now int64, took time.Duration) {
+	more := pairRest * min(took, pairRestMost).Nanoseconds() / int64(p.most)
+	for {
+		old := p.pace.rested.Load()
+		if p.pace.rested.CompareAndSwap(old, max(old, now)+more) {
+			return
+		}
+	}
 }
 
 // newPairing makes the copies of an entry ready; nil where none are wanted, one
@@ -90,7 +114,7 @@ func (x *exchange) safe() bool {
 func (x *exchange) twin(head []byte) {
 	p := x.entry.pairing
 	if x.twins != nil || x.attempts > 1 || x.group.id != p.sides[0].id && x.group.id != p.sides[1].id || !x.safe() ||
-		headerOf(x.req, mirrorField) != nil || p.pace.atOnce.Load() >= p.most || p.pace.rate.Take(x.start.Sub(began).Nanoseconds()) > 0 {
+		headerOf(x.req, mirrorField) != nil || !p.ready(x.start.Sub(began).Nanoseconds()) {
 		return
 	}
 	x.twins = &twins{p, append(make([]byte, 0, len(head)), head...)}
@@ -147,6 +171,7 @@ func (p *pairing) deliver(text []byte, to [2]*backend) {
 		})
 	}
 	both.Wait()
+	p.rest(time.Since(began).Nanoseconds(), max(answers[0].took, answers[1].took))
 	if p.copies.base.Err() != nil {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"naru/internal/route"
 )
@@ -130,15 +131,32 @@ func TestPairsNeedBothSides(t *testing.T) {
 func TestPairsAreBounded(t *testing.T) {
 	next, old := newSide(t), newSide(t)
 	ts := tablesWith(t, Config{}, groupOf("g", 1, 1))
-	p := comparedBy(t, ts, next, old, 1)
+	p := comparedBy(t, ts, next, old, 3)
 	took := 0
 	for range 10 * pairsPerSecond {
-		if p.pace.rate.Take(0) == 0 {
+		if p.ready(0) {
 			took++
 		}
 	}
 	if took != pairsPerSecond {
 		t.Errorf("%d in a moment, want %d", took, pairsPerSecond)
+	}
+	minute := time.Minute.Nanoseconds()
+	p.pace.atOnce.Store(3)
+	if p.ready(minute) {
+		t.Error("more at once than instances")
+	}
+	p.pace.atOnce.Store(0)
+	for range 3 { // one of each instance
+		p.rest(minute, 20*time.Millisecond)
+	}
+	rested := minute + (180 * time.Millisecond).Nanoseconds()
+	if p.ready(rested-1) || !p.ready(rested) {
+		t.Error("instances do not rest nine times as long as they were busy")
+	}
+	p.rest(rested, time.Hour)
+	if got := time.Duration(p.pace.rested.Load() - rested); got != 3*time.Second {
+		t.Errorf("a copy that hung rests for %s, want 3s", got)
 	}
 }
 
