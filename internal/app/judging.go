@@ -77,7 +77,7 @@ func (j Judging) Copies() bool { return j.Mirror != nil && *j.Mirror }
 var judgedName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 // taken are the names of what naru measures itself.
-var taken = []string{"errors", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory", "restarts", "mirrored", "score"}
+var taken = []string{"errors", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory", "restarts", "mirrored", "mirrored_p95", "score"}
 
 // Check returns what is wrong with it, each with the field it is about and the
 // way out.

@@ -33,6 +33,11 @@ func (m *compared) ofCounts(l sequential.Look) Reason {
 		what, over = "failed probes", count(l.Canary.Requests)+" of the canary"
 	case Copied:
 		what, over, of = "5xx of copies", count(l.Canary.Requests)+" sent to each", "copies"
+	case CopiedSlow:
+		what, over, of = fmt.Sprintf("copies slower than %g %% of the baseline's", 100*m.Quantile), count(l.Canary.Requests)+" sent to each", "copies"
+		if m.bound > 0 {
+			what = "copies slower than " + duration(m.bound)
+		}
 	case Slow:
 		what = fmt.Sprintf("slower than %g %% of the baseline", 100*m.Quantile)
 		if m.bound > 0 {

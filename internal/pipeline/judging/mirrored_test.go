@@ -16,7 +16,10 @@ import (
 
 // pairs sends both sides as many copies. Of each pair both fail with a share
 // alike, as where nobody has an answer to what was asked, and else each with its own.
-func (w *world) pairs(n int, alike, old, next float64) {
+func (w *world) pairs(n int, alike, old, next float64) { w.slowPairs(n, alike, old, next, 1) }
+
+// slowPairs are pairs in which the canary takes some times as long.
+func (w *world) slowPairs(n int, alike, old, next, times float64) {
 	both := map[string]float64{"old": old, "new": next}
 	for range n {
 		failed := w.random.Float64() < alike
@@ -27,6 +30,11 @@ func (w *world) pairs(n int, alike, old, next float64) {
 			} else {
 				c.Classes[2]++
 			}
+			took := (0.5 + w.random.ExpFloat64()) * float64(20*time.Millisecond)
+			if group == "new" {
+				took *= times
+			}
+			c.Latency[route.LatencyBucket(time.Duration(took))]++
 			w.counted[group+route.Pairs] = c
 			w.cpu[run.InstanceID(group)+"-0"] += time.Millisecond
 		}
@@ -67,6 +75,10 @@ func TestCopiesWithFewVisitors(t *testing.T) {
 			few(w, 0.1, 0.4)
 			w.pairs(10, 0.1, 0, 0.3)
 		}, WentBack, "5xx of copies ", 4 * time.Minute},
+		"the canary is slow": {mirror, func(w *world) {
+			few(w, 0, 0)
+			w.slowPairs(10, 0, 0, 0, 4)
+		}, WentBack, "copies slower than ", 6 * time.Minute},
 		"without copies nobody knows in that time": {app.Judging{}, func(w *world) { few(w, 0.02, 0.3) }, "", "", 3 * time.Minute},
 		"both fail": {mirror, func(w *world) {
 			few(w, 0, 0)
@@ -102,7 +114,7 @@ func TestCopiesWithFewVisitors(t *testing.T) {
 func TestCopiesAreWork(t *testing.T) {
 	copied := judge.Measured{Requests: 1, Copies: 10, CPU: 0.011}
 	visited := judge.Measured{Requests: 9, Copies: 10, CPU: 0.019}
-	c := judge.Compare(append(judge.Defaults(), judge.OfCopies()), bounds, 0)
+	c := judge.Compare(append(judge.Defaults(), judge.OfCopies()...), bounds, 0)
 	for range 200 {
 		c.Add(judge.Block{Canary: copied, Baseline: visited, Share: 0.1})
 	}

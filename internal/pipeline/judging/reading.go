@@ -106,7 +106,7 @@ func between(a, b reading, block time.Duration) (m judge.Measured, ok bool) {
 	}
 	m.Took = make([]uint64, len(b.counted.Latency))
 	for i := range m.Took {
-		if b.counted.Latency[i] < a.counted.Latency[i] {
+		if b.counted.Latency[i] < a.counted.Latency[i] || b.copies.Latency[i] < a.copies.Latency[i] {
 			return m, false
 		}
 		m.Took[i] = b.counted.Latency[i] - a.counted.Latency[i]
@@ -117,6 +117,12 @@ func between(a, b reading, block time.Duration) (m judge.Measured, ok bool) {
 		}
 	}
 	m.Copies, m.Broken = b.copies.Requests()-a.copies.Requests(), b.copies.Classes[5]-a.copies.Classes[5]
+	if m.Copies > 0 {
+		m.Waited = make([]uint64, len(b.copies.Latency))
+		for i := range m.Waited {
+			m.Waited[i] = b.copies.Latency[i] - a.copies.Latency[i]
+		}
+	}
 	m.Requests, m.Failed = b.counted.Requests()-a.counted.Requests(), b.counted.Classes[5]-a.counted.Classes[5]
 	m.Ran = float64(b.healthy) * took.Seconds()
 	for at, n := range b.restarts {

@@ -131,7 +131,7 @@ func (w *Watcher) begin(ctx context.Context, ro rollout.Rollout, at time.Time) (
 		}
 	}
 	if ro.Spec.Judge.Copies() {
-		metrics = append(metrics, judge.OfCopies())
+		metrics = append(metrics, judge.OfCopies()...)
 	}
 	t.compared = judge.Compare(metrics, bounds, alpha)
 	given, err := w.store.Verdict(ctx, ro.ID, ro.Step)
