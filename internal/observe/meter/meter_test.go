@@ -119,7 +119,7 @@ func TestCopiesStandApart(t *testing.T) {
 
 // What is counted for a comparison is asked for by itself, and in no metric.
 func TestCopiesForAComparison(t *testing.T) {
-	m, _ := newMeter(Limits{})
+	m, c := newMeter(Limits{Forget: time.Hour})
 	m.Counters("g", []route.Counter{})
 	m.Counters("g", []route.Counter{count("r1", "g1", 2, 10), count("r1", "g1"+route.Pairs, 5, 3)})
 	sums, ok := m.Groups("g1", "g1"+route.Pairs)
@@ -132,6 +132,14 @@ func TestCopiesForAComparison(t *testing.T) {
 	all := scrape(t, m, Listed(shop, homes), Reader{All: true})
 	if n := len(all["naru_gateway_requests_total"].GetMetric()); n != 1 {
 		t.Errorf("%d series, want that of visitors", n)
+	}
+	// Forgotten while its group is there, it would be counted a second time.
+	m.Counters("g", []route.Counter{count("r1", "gone"+route.Pairs, 5, 3)})
+	c.now = c.now.Add(2 * time.Hour)
+	m.Forget(Listed(shop, homes))
+	sums, _ = m.Groups("g1"+route.Pairs, "gone"+route.Pairs)
+	if a, b := sums["g1"+route.Pairs], sums["gone"+route.Pairs]; a.Requests() != 3 || b.Requests() != 0 {
+		t.Errorf("after two hours %d are left, and %d of a group that is gone; want 3 and 0", a.Requests(), b.Requests())
 	}
 }
 
