@@ -123,7 +123,7 @@ func (x *exchange) twin(head []byte) {
 // paired sends the copies of a request that has ended: its visitor waits for
 // nothing any more.
 func (x *exchange) paired(took time.Duration) {
-	if t := x.twins; x.status != 0 && took <= pairLimit {
+	if t := x.twins; x.status != 0 && x.attempts == 1 && took <= pairLimit {
 		t.pairing.send(t.text)
 	}
 }
