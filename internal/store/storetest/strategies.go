@@ -98,13 +98,14 @@ func strategies(t *testing.T, open Opener) {
 			"allowed": {app.Judging{Mirror: &yes}, rollout.Shifting, true},
 			"paused":  {app.Judging{Mirror: &yes}, rollout.Paused, false},
 			"not":     {app.Judging{}, rollout.Shifting, false},
+			"fresh":   {app.Judging{Mirror: &yes, Baseline: app.BaselineFresh}, rollout.Shifting, true},
 		} {
 			a := w.newApp(t, "pairs-"+name)
 			old := w.newGroup(t, a, w.newRelease(t, a).ID, app.Web, 1)
 			empty := w.newGroup(t, a, w.newRelease(t, a).ID, app.Web, 0) // younger, and scaled to nothing
 			w.newInstance(t, old, 0, run.Starting, run.Healthy)
 			r, err := w.StartRollout(ctx, rollout.Rollout{
-				ID: rollout.ID(id.New()), App: a.ID, Release: w.newRelease(t, a).ID, State: rollout.Preparing, Old: []run.GroupID{old.ID, empty.ID},
+				ID: rollout.ID(id.New()), App: a.ID, Release: w.newRelease(t, a).ID, From: old.Release, State: rollout.Preparing, Old: []run.GroupID{old.ID, empty.ID},
 				Spec: app.Strategy{Kind: app.Canary, Steps: []app.Step{{Weight: 10, Judge: true}, {Weight: 50}}, Judge: tc.how}.Filled(),
 			})
 			must(t, err)
@@ -127,6 +128,12 @@ func strategies(t *testing.T, open Opener) {
 				}
 			}
 			want := []string{string(r.New[0]), string(old.ID)}
+			for _, id := range r.Beside {
+				beside, err := w.Group(ctx, id)
+				must(t, err)
+				w.newInstance(t, beside, 0, run.Starting, run.Healthy)
+				want[1] = string(id)
+			}
 			if got := pair(); tc.paired && !slices.Equal(got, want) || !tc.paired && got != nil {
 				t.Errorf("%s: paired as %v, want %v: %v", name, got, want, tc.paired)
 			}
