@@ -245,6 +245,12 @@ type crowd struct {
 
 func (p *platform) crowd(t *testing.T, app string) *crowd {
 	t.Helper()
+	return p.crowdOf(t, app, visits)
+}
+
+// crowdOf is a crowd of so many a second.
+func (p *platform) crowdOf(t *testing.T, app string, perSecond int) *crowd {
+	t.Helper()
 	c := &crowd{url: "http://" + app + ".localhost/", client: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, p.apps)
@@ -254,7 +260,7 @@ func (p *platform) crowd(t *testing.T, app string) *crowd {
 	ctx, stop := context.WithCancel(t.Context())
 	var visitors sync.WaitGroup
 	visitors.Go(func() {
-		tick := time.NewTicker(time.Second / visits)
+		tick := time.NewTicker(time.Second / time.Duration(perSecond))
 		defer tick.Stop()
 		for {
 			select {

@@ -29,6 +29,7 @@ type Judging struct {
 	Unsure   string         `json:"unsure,omitempty"`   // promote, ask or wait; "": promote
 	Longest  Duration       `json:"longest,omitempty"`  // after what time unsure is an answer; 0: 10m
 	Baseline string         `json:"baseline,omitempty"` // running or fresh; "": running
+	Mirror   *bool          `json:"mirror,omitempty"`   // GET and HEAD change nothing, so copies of them may be sent to both sides; nil: no
 	Metrics  []JudgedMetric `json:"metrics,omitempty"`  // beside those that naru measures itself
 }
 
@@ -60,17 +61,23 @@ func (j Judging) Filled() Judging {
 // over fills what it leaves open from another one.
 func (j Judging) over(base Judging) Judging {
 	j.Unsure, j.Baseline, j.Longest = cmp.Or(j.Unsure, base.Unsure), cmp.Or(j.Baseline, base.Baseline), cmp.Or(j.Longest, base.Longest)
+	if j.Mirror == nil {
+		j.Mirror = base.Mirror
+	}
 	if j.Metrics == nil {
 		j.Metrics = base.Metrics
 	}
 	return j
 }
 
+// Copies reports that safe requests may be copied.
+func (j Judging) Copies() bool { return j.Mirror != nil && *j.Mirror }
+
 // judgedName fits a label and a code such as queue.high.
 var judgedName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 // taken are the names of what naru measures itself.
-var taken = []string{"errors", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory", "restarts", "score"}
+var taken = []string{"errors", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory", "restarts", "mirrored", "mirrored_p95", "score"}
 
 // Check returns what is wrong with it, each with the field it is about and the
 // way out.

@@ -174,10 +174,10 @@ func because(r client.Rollout) string {
 
 // judgingOf is a manifest's judge as a push says it; nil where it says nothing.
 func judgingOf(j app.Judging) *client.Judging {
-	if j.Unsure == "" && j.Longest == 0 && j.Baseline == "" && len(j.Metrics) == 0 {
+	if j.Unsure == "" && j.Longest == 0 && j.Baseline == "" && j.Mirror == nil && len(j.Metrics) == 0 {
 		return nil
 	}
-	out := &client.Judging{Unsure: j.Unsure, Baseline: j.Baseline}
+	out := &client.Judging{Unsure: j.Unsure, Baseline: j.Baseline, Mirror: j.Mirror}
 	if j.Longest != 0 {
 		longest := client.Duration(j.Longest)
 		out.Longest = &longest

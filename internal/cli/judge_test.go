@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"naru/internal/client"
 )
@@ -25,6 +28,45 @@ func TestMetricsOfOnesOwnAreRead(t *testing.T) {
 		if got, err := judgedMetric(text); err == nil {
 			t.Errorf("%q is read as %+v, want it refused", text, got)
 		}
+	}
+}
+
+// Whether requests may be copied is the manifest's to say, and a flag's to change.
+func TestMirrorIsSaidOrNot(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args     []string
+		manifest string // JSON
+		want     string
+	}{
+		"nothing is said":           {nil, `{"unsure":"ask"}`, `{"unsure":"ask"}`},
+		"the manifest says so":      {[]string{"--longest", "1m"}, `{"mirror":true}`, `{"longest":"1m0s","mirror":true}`},
+		"the flag does":             {[]string{"--mirror"}, `{"unsure":"ask"}`, `{"unsure":"ask","mirror":true}`},
+		"the flag says the reverse": {[]string{"--mirror=false"}, `{"mirror":true}`, `{"mirror":false}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f strategyFlags
+			set := pflag.NewFlagSet("push", pflag.ContinueOnError)
+			f.register(set)
+			if err := set.Parse(tc.args); err != nil {
+				t.Fatal(err)
+			}
+			p := client.Push{Strategy: &client.Strategy{Judge: &client.Judging{}}}
+			if err := json.Unmarshal([]byte(tc.manifest), p.Strategy.Judge); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.over(&p); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := json.Marshal(p.Strategy.Judge); err != nil || string(got) != tc.want {
+				t.Errorf("%s (%v), want %s", got, err, tc.want)
+			}
+		})
+	}
+	var f strategyFlags
+	set := pflag.NewFlagSet("push", pflag.ContinueOnError)
+	f.register(set)
+	if err := set.Parse([]string{"--mirror=perhaps"}); err == nil {
+		t.Error("perhaps is neither")
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type strategyFlags struct {
 	noGuard                     bool
 	unsure, baseline            string
 	longest                     time.Duration
+	mirror                      choice
 }
 
 func (f *strategyFlags) register(fl *pflag.FlagSet) {
@@ -33,7 +35,23 @@ func (f *strategyFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.unsure, "unsure", "", "what a judged step does that stays unsure: promote, ask or wait")
 	fl.DurationVar(&f.longest, "longest", 0, "how long a judged step waits for a verdict before that")
 	fl.StringVar(&f.baseline, "baseline", "", "what a judged step compares with: running, or fresh (a group of what ran before, as large as the canary)")
+	fl.VarPF(&f.mirror, "mirror", "", "GET and HEAD change nothing in this app: while a step is judged, send copies of them to both sides").NoOptDefVal = "true"
 	fl.BoolVar(&f.noGuard, "no-guard", false, "do not let the gateway take traffic away from a worse release by itself")
+}
+
+// choice is a flag that is true, false or not said.
+type choice string
+
+func (c *choice) String() string { return string(*c) }
+
+// Type is that of flags that need no value.
+func (*choice) Type() string { return "bool" }
+
+// Set reads a value.
+func (c *choice) Set(text string) error {
+	yes, err := strconv.ParseBool(text)
+	*c = choice(strconv.FormatBool(yes))
+	return err
 }
 
 // over lays the flags over what a manifest says. Another kind of strategy leaves
@@ -77,12 +95,16 @@ func (f strategyFlags) over(p *client.Push) error {
 		watch := client.Duration(f.watch)
 		s.Watch = &watch
 	}
-	if f.unsure != "" || f.baseline != "" || f.longest != 0 {
+	if f.unsure != "" || f.baseline != "" || f.longest != 0 || f.mirror != "" {
 		how := client.Judging{}
 		if s.Judge != nil {
 			how = *s.Judge
 		}
 		how.Unsure, how.Baseline = cmp.Or(f.unsure, how.Unsure), cmp.Or(f.baseline, how.Baseline)
+		if f.mirror != "" {
+			yes := f.mirror == "true"
+			how.Mirror = &yes
+		}
 		if f.longest != 0 {
 			longest := client.Duration(f.longest)
 			how.Longest = &longest

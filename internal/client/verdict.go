@@ -57,6 +57,7 @@ type Judging struct {
 	Unsure   string         `json:"unsure,omitempty" enum:"promote,ask,wait" doc:"what happens at a step that stays unsure: promote (go on), ask (pause for a person), wait (a day at most, then ask)"`
 	Longest  *Duration      `json:"longest,omitempty" doc:"how long a step waits for a verdict before that"`
 	Baseline string         `json:"baseline,omitempty" enum:"running,fresh" doc:"what a canary is compared with: what runs, or a group of the same release made with the canary and as large"`
+	Mirror   *bool          `json:"mirror,omitempty" doc:"GET and HEAD change nothing in this app: copies of them may be sent to canary and baseline while a step is judged"`
 	Metrics  []JudgedMetric `json:"metrics,omitempty" maxItems:"20" doc:"of the app's own, beside what naru measures itself"`
 }
 

@@ -47,7 +47,14 @@ type Measured struct {
 	Restarts uint64   // of instances
 	Probes   uint64   `json:",omitempty"` // made of its instances, as many of each side
 	Unwell   uint64   `json:",omitempty"` // of them without a good answer
+	Copies   uint64   `json:",omitempty"` // of safe requests, that both sides were sent
+	Broken   uint64   `json:",omitempty"` // of them by 5xx, or without an answer
+	Waited   []uint64 `json:",omitempty"` // copies by how long their answer took, as Took
 }
+
+// served is all that instances did work for. What naru sends both sides alike is
+// most of it where one of them has few visitors.
+func (m Measured) served() float64 { return float64(m.Requests + m.Probes + m.Copies) }
 
 // Comparison compares a canary with its baseline while they run. Make one with
 // Compare, tell it all blocks in their order, and ask for the verdict whenever you
@@ -57,6 +64,7 @@ type Comparison struct {
 	bounds []float64
 	all    []*compared
 	took   []uint64 // by the baseline, in all blocks before
+	waited []uint64 // the same of copies
 }
 
 // compared is a metric with its test: one of the two.
@@ -64,7 +72,7 @@ type compared struct {
 	Metric
 	counts *sequential.Counts
 	means  *sequential.Means
-	at     int     // Slow: the bound from which a request is slow
+	at     int     // Slow, CopiedSlow: the bound from which a request is slow
 	bound  float64 // the same in seconds; 0: not known yet
 }
 
@@ -74,7 +82,7 @@ func Compare(metrics []Metric, bounds []float64, alpha float64) *Comparison {
 	if alpha == 0 {
 		alpha = Alpha
 	}
-	c := &Comparison{alpha: alpha, bounds: bounds, took: make([]uint64, len(bounds)+1)}
+	c := &Comparison{alpha: alpha, bounds: bounds, took: make([]uint64, len(bounds)+1), waited: make([]uint64, len(bounds)+1)}
 	weights := 0.0
 	for _, m := range metrics {
 		weights += m.Weight
@@ -97,9 +105,14 @@ func (c *Comparison) Add(b Block) {
 	for _, m := range c.all {
 		m.add(c, b)
 	}
-	for i, n := range b.Baseline.Took {
-		if i < len(c.took) {
-			c.took[i] += n
+	total(c.took, b.Baseline.Took)
+	total(c.waited, b.Baseline.Waited)
+}
+
+func total(sum, more []uint64) {
+	for i, n := range more {
+		if i < len(sum) {
+			sum[i] += n
 		}
 	}
 }
@@ -107,7 +120,7 @@ func (c *Comparison) Add(b Block) {
 func (m *compared) add(c *Comparison, b Block) {
 	switch m.Kind {
 	case CPU:
-		m.means.Add(sequential.Size{Used: b.Canary.CPU, For: float64(b.Canary.Requests)}, sequential.Size{Used: b.Baseline.CPU, For: float64(b.Baseline.Requests)})
+		m.means.Add(sequential.Size{Used: b.Canary.CPU, For: b.Canary.served()}, sequential.Size{Used: b.Baseline.CPU, For: b.Baseline.served()})
 	case Memory:
 		m.means.Add(sequential.Size{Used: b.Canary.Memory, For: b.Canary.Ran}, sequential.Size{Used: b.Baseline.Memory, For: b.Baseline.Ran})
 	case Restarts:
@@ -120,6 +133,11 @@ func (m *compared) add(c *Comparison, b Block) {
 			Canary:   route.Tally{Requests: b.Canary.Probes, Bad: b.Canary.Unwell},
 			Baseline: route.Tally{Requests: b.Baseline.Probes, Bad: b.Baseline.Unwell},
 		})
+	case Copied:
+		m.counts.Add(sequential.Block{
+			Canary:   route.Tally{Requests: b.Canary.Copies, Bad: b.Canary.Broken},
+			Baseline: route.Tally{Requests: b.Baseline.Copies, Bad: b.Baseline.Broken},
+		})
 	case Slow:
 		// The bound comes from blocks before: chosen from this one it would fit it.
 		if m.bound == 0 {
@@ -127,6 +145,13 @@ func (m *compared) add(c *Comparison, b Block) {
 		}
 		if m.bound > 0 {
 			m.counts.Add(sequential.Block{Canary: over(b.Canary.Took, m.at), Baseline: over(b.Baseline.Took, m.at), Share: b.Share})
+		}
+	case CopiedSlow:
+		if m.bound == 0 {
+			m.at, m.bound = nearest(c.bounds, c.waited, m.Quantile)
+		}
+		if m.bound > 0 {
+			m.counts.Add(sequential.Block{Canary: over(b.Canary.Waited, m.at), Baseline: over(b.Baseline.Waited, m.at)})
 		}
 	default:
 		m.counts.Add(sequential.Block{

@@ -19,13 +19,16 @@ const (
 	CPU      Kind = "cpu"      // CPU time per request
 	Memory   Kind = "memory"   // memory per instance
 	Probes   Kind = "probes"   // probes that failed, of those that both sides were sent alike
+	Copied   Kind = "copied"   // copies of requests that failed, of those that both sides were sent alike
+
+	CopiedSlow Kind = "copied_slow" // of these, copies that took longer than a part of the baseline's do
 )
 
 // Metric is one thing that canary and baseline are compared by.
 type Metric struct {
 	Name string `json:"name"`
 	Kind Kind   `json:"kind"`
-	// Quantile is, for Slow, the part of the baseline's requests that is faster
+	// Quantile is, for Slow and CopiedSlow, the part of the baseline's requests that is faster
 	// than what counts as slow, as nearly as the bounds of the histogram allow: 0.95.
 	Quantile float64 `json:"quantile,omitempty"`
 	// Weight is the metric's part of the false alarms that are allowed, over the
@@ -61,6 +64,16 @@ func OfProbes() Metric {
 	return Metric{Name: "probes", Kind: Probes, Weight: 15, Matters: 2, Floor: 0.01}
 }
 
+// OfCopies are the metrics of an app whose safe requests may be copied. They are not
+// required: nothing but GET and HEAD is copied, so a canary that answers these may
+// still be worse at what visitors came for.
+func OfCopies() []Metric {
+	return []Metric{
+		{Name: "mirrored", Kind: Copied, Weight: 15, Matters: 1.5, Floor: 0.001},
+		{Name: "mirrored_p95", Kind: CopiedSlow, Quantile: 0.95, Weight: 5, Matters: 2},
+	}
+}
+
 // Problems lists all that is wrong with metrics somebody declared, each with
 // field, value and what is allowed.
 func Problems(metrics []Metric) []string {
@@ -74,10 +87,10 @@ func Problems(metrics []Metric) []string {
 			bad("name", fmt.Sprintf("%q", m.Name), "needs to be there, once")
 		}
 		names[m.Name] = true
-		if kinds := []Kind{Failed, Slow, Restarts, CPU, Memory, Probes}; !slices.Contains(kinds, m.Kind) {
+		if kinds := []Kind{Failed, Slow, Restarts, CPU, Memory, Probes, Copied, CopiedSlow}; !slices.Contains(kinds, m.Kind) {
 			bad("kind", fmt.Sprintf("%q", m.Kind), fmt.Sprint("one of ", kinds))
 		}
-		if m.Kind == Slow && !(m.Quantile > 0 && m.Quantile < 1) {
+		if (m.Kind == Slow || m.Kind == CopiedSlow) && !(m.Quantile > 0 && m.Quantile < 1) {
 			bad("quantile", m.Quantile, "above 0 and below 1")
 		}
 		if !(m.Weight > 0) || math.IsInf(m.Weight, 0) {

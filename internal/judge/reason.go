@@ -25,12 +25,19 @@ func (m *compared) ofCounts(l sequential.Look) Reason {
 		Canary:   Figure{Value: l.Canary.Share(), Of: l.Canary.Requests, Bad: l.Canary.Bad},
 		Baseline: Figure{Value: l.Baseline.Share(), Of: l.Baseline.Requests, Bad: l.Baseline.Bad},
 	}
-	what, over := m.Name, count(l.Canary.Requests)+" canary requests"
+	what, over, of := m.Name, count(l.Canary.Requests)+" canary requests", "canary requests"
 	switch m.Kind {
 	case Failed:
 		what = "5xx"
 	case Probes:
 		what, over = "failed probes", count(l.Canary.Requests)+" of the canary"
+	case Copied:
+		what, over, of = "5xx of copies", count(l.Canary.Requests)+" sent to each", "copies"
+	case CopiedSlow:
+		what, over, of = fmt.Sprintf("copies slower than %g %% of the baseline's", 100*m.Quantile), count(l.Canary.Requests)+" sent to each", "copies"
+		if m.bound > 0 {
+			what = "copies slower than " + duration(m.bound)
+		}
 	case Slow:
 		what = fmt.Sprintf("slower than %g %% of the baseline", 100*m.Quantile)
 		if m.bound > 0 {
@@ -50,7 +57,7 @@ func (m *compared) ofCounts(l sequential.Look) Reason {
 	case sequential.NotWorse:
 		r.Text += m.harmless(r)
 	default:
-		r.Text += unsure(r, "canary requests")
+		r.Text += unsure(r, of)
 	}
 	return r
 }

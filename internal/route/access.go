@@ -156,6 +156,11 @@ const (
 // Copies is what stands behind a group's id where copies of requests are counted.
 const Copies = ":mirror"
 
+// Pairs is what stands behind a group's id where copies are counted that it was
+// sent together with its pair. They belong to a comparison, and to no metric of
+// visitors.
+const Pairs = ":pair"
+
 // Breaking tells that the breaker of a group behind a route changed its state.
 type Breaking struct {
 	Time   time.Time    `json:"time"`

@@ -30,6 +30,7 @@ type GroupState struct {
 	Weight    Weight  // among the groups of the same app and process; filled in by Share
 	Guard     *Guard  // of the weight, nil without one
 	Match     *Match  // requests that come here whatever the weights say
+	Pair      string  // id of the group that copies of requests compare it with; "": none are made
 	Instances []InstanceState
 }
 
@@ -102,7 +103,7 @@ func entry(r Route, groups map[processKey][]GroupState, names map[app.ID]string)
 			share = 100
 		}
 		for _, g := range groups[processKey{d.App, d.process()}] {
-			out := Group{ID: g.ID, Name: g.Name, Weight: int(share) * int(g.Weight), Instances: healthy(g, d.Port), Guard: g.Guard, Match: g.Match, Protocol: d.Protocol}
+			out := Group{ID: g.ID, Name: g.Name, Weight: int(share) * int(g.Weight), Instances: healthy(g, d.Port), Guard: g.Guard, Match: g.Match, Pair: g.Pair, Protocol: d.Protocol}
 			if d.App != owner {
 				out.App = &App{ID: string(d.App), Name: names[d.App]}
 			}
@@ -112,6 +113,7 @@ func entry(r Route, groups map[processKey][]GroupState, names map[app.ID]string)
 	percent(e.Groups)
 	for i := range e.Groups {
 		e.Groups[i].Guard = guarded(e.Groups[i].Guard, e.Groups)
+		e.Groups[i].Pair = paired(e.Groups[i].Pair, e.Groups)
 	}
 	slices.SortStableFunc(e.Groups, func(a, b Group) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return e

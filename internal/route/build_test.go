@@ -43,6 +43,13 @@ func TestBuild(t *testing.T) {
 			[]route.GroupState{groupState("2", "a", "web", 10), groupState("1", "a", "web", 90)},
 			`[{"id":"1","name":"shop-1","weight":90,"instances":[]},{"id":"2","name":"shop-2","weight":10,"instances":[]}]`,
 		},
+		"a pair is one where both are behind the route": {
+			[]route.Destination{dest("a", "web", 0, 0)},
+			[]route.GroupState{
+				{ID: "1", Name: "shop-1", App: "a", Process: "web", Weight: 90, Pair: "9"}, {ID: "2", Name: "shop-2", App: "a", Process: "web", Weight: 10, Pair: "1"},
+			},
+			`[{"id":"1","name":"shop-1","weight":90,"instances":[]},{"id":"2","name":"shop-2","weight":10,"pair":"1","instances":[]}]`,
+		},
 		"destinations times groups": {
 			[]route.Destination{dest("a", "web", 0, 25), dest("b", "web", 0, 75)},
 			[]route.GroupState{groupState("1", "a", "web", 95), groupState("2", "a", "web", 5), groupState("3", "b", "web", 100)},

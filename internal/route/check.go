@@ -114,6 +114,9 @@ func (g *Group) problem() *problem {
 			return &problem{".match" + p.key, p.what}
 		}
 	}
+	if g.Pair == g.ID {
+		return &problem{".pair", "is the group itself"}
+	}
 	for i, in := range g.Instances {
 		if in.ID == "" {
 			return (&problem{".id", "is missing"}).under(".instances", i)

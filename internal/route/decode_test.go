@@ -34,7 +34,7 @@ const good = `{
 func TestDecodeFile(t *testing.T) {
 	for name, tc := range map[string]struct{ from, to, field, message string }{
 		"good":            {"", "", "", ""},
-		"unknown key":     {`"weight": 100`, `"wieght": 100`, "t.json:12", "routes[0].groups[0].wieght: is not a key of a table; known here: app, guard, id, instances, match, name, protocol, weight"},
+		"unknown key":     {`"weight": 100`, `"wieght": 100`, "t.json:12", "routes[0].groups[0].wieght: is not a key of a table; known here: app, guard, id, instances, match, name, pair, protocol, weight"},
 		"other case":      {`"weight": 100`, `"Weight": 100`, "t.json:12", "routes[0].groups[0].Weight: is not a key"},
 		"twice":           {`"weight": 100`, `"weight": 100, "weight": 1`, "t.json:12", "routes[0].groups[0].weight: stands here twice"},
 		"weight too big":  {`"weight": 100`, `"weight": 10001`, "t.json:12", "routes[0].groups[0].weight: 10001 is not between 0 and 10000"},

@@ -36,6 +36,8 @@ func TestGuardsAndMatchesAreChecked(t *testing.T) {
 		"nothing":              {match(route.Match{Value: "yes"}), "match"},
 		"both":                 {match(route.Match{Header: "A", Cookie: "b"}), "match.cookie"},
 		"no header name":       {match(route.Match{Header: "X Internal:"}), "match.header"},
+		"a pair":               {route.Group{ID: "g", Pair: "other"}, ""},
+		"its own pair":         {route.Group{ID: "g", Pair: "g"}, "pair"},
 		"line break":           {match(route.Match{Header: "A", Value: "b\r\nHost: x"}), "match.value"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -81,6 +81,15 @@ func guarded(g *Guard, groups []Group) *Guard {
 	return g
 }
 
+// paired returns the pair that an entry's group has there; "" where it is not
+// behind the entry.
+func paired(id string, groups []Group) string {
+	if id == "" || !slices.ContainsFunc(groups, func(o Group) bool { return o.ID == id }) {
+		return ""
+	}
+	return id
+}
+
 // ParseMatch makes a match of "header:NAME=VALUE" or "cookie:NAME=VALUE".
 func ParseMatch(text string) (*Match, error) {
 	kind, name, value, err := app.ParseMatch(text)

@@ -50,6 +50,7 @@ type Group struct {
 	Protocol  string     `json:"protocol,omitempty"` // what the instances speak: "" for HTTP/1.1, HTTP2
 	Guard     *Guard     `json:"guard,omitempty"`    // nil: nothing takes the weight away
 	Match     *Match     `json:"match,omitempty"`    // requests that come here whatever the weights say
+	Pair      string     `json:"pair,omitempty"`     // id of the group of the entry that is compared with it by copies of requests to both; "": none are made
 	Instances []Instance `json:"instances"`          // healthy ones, sorted by index
 }
 

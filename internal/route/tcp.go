@@ -119,7 +119,7 @@ func (s *Stream) problem() *problem {
 		for _, about := range []struct {
 			key string
 			set bool
-		}{{".guard", g.Guard != nil}, {".match", g.Match != nil}, {".protocol", g.Protocol != ""}} {
+		}{{".guard", g.Guard != nil}, {".match", g.Match != nil}, {".protocol", g.Protocol != ""}, {".pair", g.Pair != ""}} {
 			if about.set {
 				return (&problem{about.key, "is about requests; a TCP route has connections"}).under(".groups", i)
 			}
@@ -219,7 +219,8 @@ func PortTaken(port int) error {
 func stream(r Route, groups map[processKey][]GroupState, names map[app.ID]string) Stream {
 	e := entry(r, groups, names)
 	for i := range e.Groups {
-		e.Groups[i].Guard, e.Groups[i].Match, e.Groups[i].Protocol = nil, nil, ""
+		g := &e.Groups[i]
+		g.Guard, g.Match, g.Protocol, g.Pair = nil, nil, "", ""
 	}
 	s := Stream{ID: e.ID, App: e.App, Groups: e.Groups, Port: r.TCP.Port, Proxy: r.TCP.Proxy}
 	if s.Port == 0 {

@@ -57,7 +57,7 @@ func TestBuildOfTCPRoutes(t *testing.T) {
 	}
 	groups := []route.GroupState{
 		{ID: "g1", Name: "db-v001", App: "a1", Process: "db", Port: 8080, Weight: 90, Instances: []route.InstanceState{{ID: "i1", Address: "10.0.0.1:8080", Healthy: true}}},
-		{ID: "g2", Name: "db-v002", App: "a1", Process: "db", Port: 8080, Weight: 10, Guard: &route.Guard{Key: "r", Baseline: "g1"}, Match: &route.Match{Header: "X"}},
+		{ID: "g2", Name: "db-v002", App: "a1", Process: "db", Port: 8080, Weight: 10, Guard: &route.Guard{Key: "r", Baseline: "g1"}, Match: &route.Match{Header: "X"}, Pair: "g1"},
 	}
 	table := route.Build(route.Input{Apps: map[app.ID]string{"a1": "db"}, Routes: []route.Route{sni, port}, Groups: groups})
 	must(t, table.Check())

@@ -86,7 +86,7 @@ func groupStates(ctx context.Context, db bun.IDB) ([]route.GroupState, error) {
 	return states, guards(ctx, db, states)
 }
 
-// guards gives the new groups of rollouts on their way their guard and match.
+// guards gives the new groups of rollouts on their way their guard, match and pair.
 func guards(ctx context.Context, db bun.IDB, groups []route.GroupState) error {
 	var rows []rolloutRow
 	if err := db.NewSelect().Model(&rows).Where("active AND state IN (?)", in(guardedStates)).Scan(ctx); err != nil {
@@ -104,6 +104,7 @@ func guards(ctx context.Context, db bun.IDB, groups []route.GroupState) error {
 				continue
 			}
 			guardGroup(ro, groups, at, i)
+			pairGroup(ro, groups, at, i)
 		}
 	}
 	return nil
@@ -134,6 +135,24 @@ func guardGroup(ro rollout.Rollout, groups []route.GroupState, at map[run.GroupI
 			Key: string(ro.ID), Baseline: groups[j].ID, Requests: uint64(set.Requests), Alarm: set.Alarm, Ratio: set.Ratio, Slow: set.Slow,
 		}
 		return
+	}
+}
+
+// pairGroup pairs a new group that is being judged with the youngest one it is
+// compared with, where the app lets its requests be copied.
+func pairGroup(ro rollout.Rollout, groups []route.GroupState, at map[run.GroupID]int, i int) {
+	if !ro.Copies() || groups[i].Process != app.Web {
+		return
+	}
+	with := ro.Old
+	if ro.BesideWeight() > 0 {
+		with = ro.Beside
+	}
+	for _, old := range slices.Backward(with) { // the youngest last
+		if j, ok := at[old]; ok && groups[j].Process == app.Web && len(groups[j].Instances) > 0 {
+			groups[i].Pair = groups[j].ID
+			return
+		}
 	}
 }
 

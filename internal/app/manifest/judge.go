@@ -17,6 +17,7 @@ func (r *reader) judge(key string, v *yaml.Node) app.Judging {
 		"unsure":   func(k string, v *yaml.Node) { j.Unsure = r.text(k, v) },
 		"longest":  func(k string, v *yaml.Node) { j.Longest = r.duration(k, v) },
 		"baseline": func(k string, v *yaml.Node) { j.Baseline = r.text(k, v) },
+		"mirror":   func(k string, v *yaml.Node) { mirror := r.yes(k, v); j.Mirror = &mirror },
 		"metrics": func(k string, v *yaml.Node) {
 			for i, e := range r.list(k, v) {
 				j.Metrics = append(j.Metrics, r.judgedMetric(fmt.Sprintf("%s[%d]", k, i), e))

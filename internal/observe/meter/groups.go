@@ -3,8 +3,8 @@ package meter
 import "naru/internal/route"
 
 // Groups returns what groups did over all their routes, by their ids, since the
-// meter began; what gateways had counted before is not in it, nor are copies of
-// requests. It only grows. ok is false where some may be counted together with
+// meter began; what gateways had counted before is not in it. Copies of requests
+// are what a group of its own did, with route.Copies or route.Pairs behind the id. It only grows. ok is false where some may be counted together with
 // others.
 func (m *Meter) Groups(ids ...string) (sums map[string]route.Counter, ok bool) {
 	m.mu.Lock()

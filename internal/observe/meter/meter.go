@@ -3,6 +3,7 @@
 package meter
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -39,6 +40,9 @@ type Meter struct {
 
 // key is a route and a group as gateways count them.
 type key struct{ route, group string }
+
+// compared reports that copies for a comparison are counted.
+func (k key) compared() bool { return strings.HasSuffix(k.group, route.Pairs) }
 
 // others is the pair of all that the limit leaves no place for.
 var others = key{"other", "other"}

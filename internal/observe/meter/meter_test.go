@@ -117,6 +117,32 @@ func TestCopiesStandApart(t *testing.T) {
 	}
 }
 
+// What is counted for a comparison is asked for by itself, and in no metric.
+func TestCopiesForAComparison(t *testing.T) {
+	m, c := newMeter(Limits{Forget: time.Hour})
+	m.Counters("g", []route.Counter{})
+	m.Counters("g", []route.Counter{count("r1", "g1", 2, 10), count("r1", "g1"+route.Pairs, 5, 3)})
+	sums, ok := m.Groups("g1", "g1"+route.Pairs)
+	if a, b := sums["g1"], sums["g1"+route.Pairs]; !ok || a.Requests() != 10 || b.Classes[5] != 3 || b.Requests() != 3 {
+		t.Errorf("%+v and %+v (%v), want 10 requests and 3 copies", a, b, ok)
+	}
+	if all := m.Totals(); len(all) != 1 || all[0].Group != "g1" {
+		t.Errorf("totals of %+v", all)
+	}
+	all := scrape(t, m, Listed(shop, homes), Reader{All: true})
+	if n := len(all["naru_gateway_requests_total"].GetMetric()); n != 1 {
+		t.Errorf("%d series, want that of visitors", n)
+	}
+	// Forgotten while its group is there, it would be counted a second time.
+	m.Counters("g", []route.Counter{count("r1", "gone"+route.Pairs, 5, 3)})
+	c.now = c.now.Add(2 * time.Hour)
+	m.Forget(Listed(shop, homes))
+	sums, _ = m.Groups("g1"+route.Pairs, "gone"+route.Pairs)
+	if a, b := sums["g1"+route.Pairs], sums["gone"+route.Pairs]; a.Requests() != 3 || b.Requests() != 0 {
+		t.Errorf("after two hours %d are left, and %d of a group that is gone; want 3 and 0", a.Requests(), b.Requests())
+	}
+}
+
 func TestNoCounterGoesBackwards(t *testing.T) {
 	m, _ := newMeter(Limits{})
 	dir := Listed(shop, homes)

@@ -24,7 +24,7 @@ type Home struct {
 
 // Directory finds the place of a route and a group by their ids; a group of "" is
 // what a gateway answered itself, one with route.Copies behind it the copies it
-// was sent. Of a group that is not there any more it says what it can, and that it
+// was sent. Those of a comparison, with route.Pairs, are where their group is. Of a group that is not there any more it says what it can, and that it
 // is not known: the app of the route is most likely the group's.
 type Directory func(routeID, groupID string) (Place, bool)
 
@@ -49,7 +49,7 @@ func Listed(t *route.Table, home func(app.ID) Home) Directory {
 		list(t.TCP[i].Name(), t.TCP[i].Entry())
 	}
 	return func(routeID, groupID string) (Place, bool) {
-		groupID, copies := strings.CutSuffix(groupID, route.Copies)
+		groupID, copies := strings.CutSuffix(strings.TrimSuffix(groupID, route.Pairs), route.Copies)
 		found, ok := all[key{routeID, groupID}]
 		if !ok {
 			if found, there := all[key{routeID, ""}]; there {

@@ -97,6 +97,9 @@ func (m *Meter) snapshot(dir Directory, r Reader) snapshot {
 	pairs, groups, places := map[Place]*route.Counter{}, map[Place]*route.Counter{}, map[string]Place{}
 	stand := map[Place]*exemplars{}
 	for k, one := range m.series {
+		if k.compared() {
+			continue
+		}
 		place, known := dir(k.route, k.group)
 		switch {
 		case known:

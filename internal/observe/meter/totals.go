@@ -5,12 +5,15 @@ import "naru/internal/route"
 // Totals returns what all gateway processes counted since the meter began, also
 // those that have ended, for each pair of a route and a group, by their ids. What
 // gateways had counted before is not in it: somebody who kept that would count it
-// twice.
+// twice. Nor are copies for a comparison: no metric of visitors has them.
 func (m *Meter) Totals() []route.Counter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := make([]route.Counter, 0, len(m.series))
 	for k, s := range m.series {
+		if k.compared() {
+			continue
+		}
 		c := s.total
 		if s.before != nil {
 			c = since(c, *s.before)

@@ -95,7 +95,7 @@ func strategyOf(in *client.Strategy) (app.Strategy, error) {
 }
 
 func judgingOf(in client.Judging) app.Judging {
-	out := app.Judging{Unsure: in.Unsure, Baseline: in.Baseline}
+	out := app.Judging{Unsure: in.Unsure, Baseline: in.Baseline, Mirror: in.Mirror}
 	if in.Longest != nil {
 		out.Longest = app.Duration(*in.Longest)
 	}

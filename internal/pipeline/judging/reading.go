@@ -2,6 +2,7 @@ package judging
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type reading struct {
 	at        time.Time
 	of        string        // ids of its groups
 	counted   route.Counter // over all groups
+	copies    route.Counter // the same of copies that both sides were sent
 	instances map[run.InstanceID]usage
 	restarts  map[place]int
 	healthy   int
@@ -39,11 +41,12 @@ func (w *Watcher) read(ctx context.Context, s sides, at time.Time) (look, error)
 	if err != nil {
 		return look{}, err
 	}
-	counted, known := w.meter.Groups(append(ids(s.canary), ids(s.baseline)...)...)
+	counted, known := w.meter.Groups(slices.Concat(ids(s.canary), ids(s.baseline), copiesOf(s.canary), copiesOf(s.baseline))...)
 	of := func(s side) reading {
 		r := reading{at: at, of: strings.Join(ids(s), " "), instances: map[run.InstanceID]usage{}, restarts: map[place]int{}, unread: !known}
 		for _, g := range s.groups {
 			add(&r.counted, counted[string(g.ID)])
+			add(&r.copies, counted[string(g.ID)+route.Pairs])
 			for _, i := range have {
 				if i.Group != g.ID || i.State == run.Lingering {
 					continue
@@ -75,6 +78,15 @@ func ids(s side) []string {
 	return out
 }
 
+// copiesOf is where copies are counted that a side's groups were sent.
+func copiesOf(s side) []string {
+	out := ids(s)
+	for i := range out {
+		out[i] += route.Pairs
+	}
+	return out
+}
+
 func add(to *route.Counter, c route.Counter) {
 	for i := range c.Classes {
 		to.Classes[i] += c.Classes[i]
@@ -94,14 +106,21 @@ func between(a, b reading, block time.Duration) (m judge.Measured, ok bool) {
 	}
 	m.Took = make([]uint64, len(b.counted.Latency))
 	for i := range m.Took {
-		if b.counted.Latency[i] < a.counted.Latency[i] {
+		if b.counted.Latency[i] < a.counted.Latency[i] || b.copies.Latency[i] < a.copies.Latency[i] {
 			return m, false
 		}
 		m.Took[i] = b.counted.Latency[i] - a.counted.Latency[i]
 	}
 	for i := range b.counted.Classes {
-		if b.counted.Classes[i] < a.counted.Classes[i] {
+		if b.counted.Classes[i] < a.counted.Classes[i] || b.copies.Classes[i] < a.copies.Classes[i] {
 			return m, false
+		}
+	}
+	m.Copies, m.Broken = b.copies.Requests()-a.copies.Requests(), b.copies.Classes[5]-a.copies.Classes[5]
+	if m.Copies > 0 {
+		m.Waited = make([]uint64, len(b.copies.Latency))
+		for i := range m.Waited {
+			m.Waited[i] = b.copies.Latency[i] - a.copies.Latency[i]
 		}
 	}
 	m.Requests, m.Failed = b.counted.Requests()-a.counted.Requests(), b.counted.Classes[5]-a.counted.Classes[5]

@@ -23,7 +23,7 @@ type trial struct {
 	own      *sampled // metrics of the app's own; nil without
 	given    Given
 	last     *look
-	base     uint64    // requests of the canary when the trial began
+	base     uint64    // requests of the canary, and copies, when the trial began
 	first    time.Time // its first request after that was seen; zero: none
 	warm     bool
 }
@@ -130,6 +130,9 @@ func (w *Watcher) begin(ctx context.Context, ro rollout.Rollout, at time.Time) (
 			metrics = append(metrics, judge.OfProbes())
 		}
 	}
+	if ro.Spec.Judge.Copies() {
+		metrics = append(metrics, judge.OfCopies()...)
+	}
 	t.compared = judge.Compare(metrics, bounds, alpha)
 	given, err := w.store.Verdict(ctx, ro.ID, ro.Step)
 	switch {
@@ -156,7 +159,7 @@ func (w *Watcher) begin(ctx context.Context, ro rollout.Rollout, at time.Time) (
 // block is what both sides did since the last look; nil where that says nothing,
 // or the canary is cold.
 func (t *trial) block(now look, opts Options, share float64) *judge.Block {
-	requests := now.canary.counted.Requests()
+	requests := now.canary.counted.Requests() + now.canary.copies.Requests()
 	if t.last == nil {
 		t.base = requests
 		return nil

@@ -80,6 +80,12 @@ func (ro Rollout) Judged() bool {
 	return ro.State == Shifting && !ro.Reached.IsZero() && ro.Step < len(ro.Spec.Steps) && ro.Spec.Steps[ro.Step].Judge
 }
 
+// Copies reports that safe requests of the present step are to be copied to both
+// sides of its comparison.
+func (ro Rollout) Copies() bool {
+	return ro.State == Shifting && ro.Step < len(ro.Spec.Steps) && ro.Spec.Steps[ro.Step].Judge && ro.Spec.Judge.Copies()
+}
+
 // Fresh reports that judged steps compare with a group made for that: there is
 // something to make it of, and a step that wants it.
 func (ro Rollout) Fresh() bool {

@@ -72,6 +72,7 @@ type exchange struct {
 	begun   bool                 // the answer's head was sent
 	place   *turnstile.Turnstile // of its route, while it has a place
 	replica *replica             // copy of it that is being made; nil: none
+	twins   *twins               // of it, for a comparison; nil: none
 	seated  *backend             // where its cookie says it belongs
 	term    int64                // of the group's breaker, when it was let in
 	key     [8]byte              // scratch for what a rate counts by
@@ -111,7 +112,7 @@ func (x *exchange) reset(start time.Time, req *h1.Request) {
 	x.start, x.now, x.req = start, at(start), req
 	x.entry, x.group, x.back, x.busy = nil, nil, nil, nil
 	x.status, x.sent, x.header, x.attempts, x.switched, x.stream, x.problem = 0, 0, 0, 0, false, false, ""
-	x.tried, x.begun, x.seated, x.replica = x.tried[:0], false, nil, nil
+	x.tried, x.begun, x.seated, x.replica, x.twins = x.tried[:0], false, nil, nil, nil
 	x.upload.none()
 	x.identify()
 	if req != nil {
@@ -169,6 +170,9 @@ func (x *exchange) ended() {
 		x.toured(*tours, took)
 	}
 	x.judged(took)
+	if x.twins != nil {
+		x.paired(took)
+	}
 	if x.entry != nil && x.trace.Recorded() {
 		x.g.reports.span(x, took)
 	}

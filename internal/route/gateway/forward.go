@@ -235,6 +235,9 @@ func (x *exchange) exchange(t *trip) error {
 	if x.entry.mirror != nil {
 		x.copied(head)
 	}
+	if x.entry.pairing != nil {
+		x.twin(head)
+	}
 	out := append(head, x.upload.first...)
 	if x.upload.done.Load() {
 		out = append(out, x.upload.end...)

@@ -133,16 +133,22 @@ func (m *mirror) dropped() { m.group.count.ended(0, 0, 0, 0) }
 // deliver sends a copy to an instance that is in service and drops the answer. It
 // returns the answer's status, 0 for none.
 func (m *mirror) deliver(text []byte) (status int, got int64) {
-	b := m.pick()
-	if b == nil || !b.acquire() {
+	b := m.group.acquire()
+	if b == nil {
 		return 0, 0
 	}
 	defer b.release()
+	return m.copies.deliver(text, b, copyLimit)
+}
+
+// deliver sends a copy to a backend that it is counted in at, and drops the answer.
+// It returns the answer's status, 0 for a copy that is none.
+func (c *copies) deliver(text []byte, b *backend, limit time.Duration) (status int, got int64) {
 	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(text)))
 	if err != nil {
 		return 0, 0
 	}
-	ctx, cancel := context.WithTimeout(b.spoken(m.copies.base), copyLimit)
+	ctx, cancel := context.WithTimeout(b.spoken(c.base), limit)
 	defer cancel()
 	req = req.WithContext(ctx)
 	req.URL.Scheme, req.URL.Host, req.RequestURI = "http", b.instance.Address, ""
@@ -151,24 +157,13 @@ func (m *mirror) deliver(text []byte) (status int, got int64) {
 	if req.Header["User-Agent"] == nil {
 		req.Header["User-Agent"] = nil // else there would be one of net/http's
 	}
-	res, err := m.copies.transport.RoundTrip(req)
+	res, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return http.StatusBadGateway, 0
 	}
 	defer func() { _ = res.Body.Close() }()
 	got, _ = io.CopyN(io.Discard, res.Body, copyAnswer)
 	return res.StatusCode, got
-}
-
-func (m *mirror) pick() *backend {
-	all := m.group.backends
-	start := rand.IntN(len(all))
-	for i := range all {
-		if b := all[(start+i)%len(all)]; b.serving() {
-			return b
-		}
-	}
-	return nil
 }
 
 // copies are the copies of all routes on their way.

@@ -49,6 +49,7 @@ type entry struct {
 	sampling sampling // of traces
 	retries  retries
 	mirror   *mirror  // nil where nothing is copied
+	pairing  *pairing // nil where nothing is copied for a comparison
 	sticky   *sticky  // nil where visitors go anywhere
 	others   []*entry // of the same place, each with a condition; asked in order before this one
 	none     bool     // there is no route for requests that meet no condition: only the others count
@@ -202,6 +203,7 @@ func (t *tables) entry(spec *route.Entry, old, next *view) *entry {
 	next.trials = append(next.trials, trialsOf(e)...)
 	e.sticky = newSticky(e)
 	e.mirror = t.newMirror(e, before, next)
+	e.pairing = t.newPairing(e, tripped, old.byID[spec.ID], next)
 	return e
 }
 

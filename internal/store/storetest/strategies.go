@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,6 +84,65 @@ func strategies(t *testing.T, open Opener) {
 		for _, g := range in.Groups {
 			if g.ID == string(r.New[0]) && (g.Weight != 25 || g.Guard == nil || g.Guard.Key != string(r.ID) || g.Match != nil) {
 				t.Errorf("routed as %+v, guard %+v: a guard that tripped would be forgotten", g, g.Guard)
+			}
+		}
+	})
+
+	t.Run("a judged step that may copy requests has a pair, and no other", func(t *testing.T) {
+		yes := true
+		for name, tc := range map[string]struct {
+			how    app.Judging
+			move   rollout.State
+			paired bool
+		}{
+			"allowed": {app.Judging{Mirror: &yes}, rollout.Shifting, true},
+			"paused":  {app.Judging{Mirror: &yes}, rollout.Paused, false},
+			"not":     {app.Judging{}, rollout.Shifting, false},
+			"fresh":   {app.Judging{Mirror: &yes, Baseline: app.BaselineFresh}, rollout.Shifting, true},
+		} {
+			a := w.newApp(t, "pairs-"+name)
+			old := w.newGroup(t, a, w.newRelease(t, a).ID, app.Web, 1)
+			empty := w.newGroup(t, a, w.newRelease(t, a).ID, app.Web, 0) // younger, and scaled to nothing
+			w.newInstance(t, old, 0, run.Starting, run.Healthy)
+			r, err := w.StartRollout(ctx, rollout.Rollout{
+				ID: rollout.ID(id.New()), App: a.ID, Release: w.newRelease(t, a).ID, From: old.Release, State: rollout.Preparing, Old: []run.GroupID{old.ID, empty.ID},
+				Spec: app.Strategy{Kind: app.Canary, Steps: []app.Step{{Weight: 10, Judge: true}, {Weight: 50}}, Judge: tc.how}.Filled(),
+			})
+			must(t, err)
+			r, err = w.PrepareRollout(ctx, r.ID, []string{app.Web, "worker"})
+			must(t, err)
+			pair := func() (out []string) {
+				in, err := w.RoutingInput(ctx)
+				must(t, err)
+				for _, g := range in.Groups {
+					if g.App == a.ID && g.Pair != "" {
+						out = append(out, g.ID, g.Pair)
+					}
+				}
+				return out
+			}
+			for _, to := range []rollout.State{rollout.Shifting, tc.move} {
+				if to != r.State {
+					r, err = w.MoveRollout(ctx, r.ID, to, "")
+					must(t, err)
+				}
+			}
+			want := []string{string(r.New[0]), string(old.ID)}
+			for _, id := range r.Beside {
+				beside, err := w.Group(ctx, id)
+				must(t, err)
+				w.newInstance(t, beside, 0, run.Starting, run.Healthy)
+				want[1] = string(id)
+			}
+			if got := pair(); tc.paired && !slices.Equal(got, want) || !tc.paired && got != nil {
+				t.Errorf("%s: paired as %v, want %v: %v", name, got, want, tc.paired)
+			}
+			if tc.move == rollout.Shifting {
+				_, err = w.StepRollout(ctx, r.ID, 1, false)
+				must(t, err)
+				if got := pair(); got != nil {
+					t.Errorf("%s: paired as %v at a step that is not judged", name, got)
+				}
 			}
 		}
 	})
