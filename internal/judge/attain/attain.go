@@ -85,7 +85,9 @@ func (c *Counts) Over(ctx context.Context, of objective.SLI, from, to time.Time)
 		count    func(ctx context.Context, from, to time.Time) (objective.Count, error)
 	}{
 		{from, begin, s.over},
-		{end, to, func(ctx context.Context, from, to time.Time) (objective.Count, error) { return c.begun(ctx, s, from, to) }},
+		{end, to, func(ctx context.Context, from, to time.Time) (objective.Count, error) {
+			return c.begun(ctx, s, from, to)
+		}},
 	} {
 		if err != nil || !edge.from.Before(edge.to) {
 			continue
