@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -145,9 +146,31 @@ func (c *cmd) showVerdict(v client.Verdict) error {
 			rows = append(rows, r)
 		}
 	}
-	return list(c.screen, rows, "no metric", []string{"METRIC", "STATE", "CANARY", "BASELINE", "SAMPLES", "WHY"}, func(r client.VerdictReason) []string {
+	err := list(c.screen, rows, "no metric", []string{"METRIC", "STATE", "CANARY", "BASELINE", "OF", "WHY"}, func(r client.VerdictReason) []string {
 		return []string{r.Metric, strings.TrimPrefix(r.Code, r.Metric+"."), digits(r.Canary.Value), digits(r.Baseline.Value), fmt.Sprintf("%d / %d", r.Canary.Of, r.Baseline.Of), strings.TrimPrefix(r.Text, r.Metric+": ")}
 	})
+	for i, command := range further(v) {
+		if i == 0 {
+			c.screen.say("")
+		}
+		c.screen.say("  %s", tame(command))
+	}
+	return err
+}
+
+// further are the commands that show more of what made a verdict bad.
+func further(v client.Verdict) (out []string) {
+	for _, r := range v.Reasons {
+		if r.State != "worse" {
+			continue
+		}
+		for _, l := range r.Links {
+			if (l.Rel == "logs" || l.Rel == "traces") && !slices.Contains(out, l.Target) {
+				out = append(out, l.Target)
+			}
+		}
+	}
+	return out
 }
 
 // verdict is the sentence of a verdict.

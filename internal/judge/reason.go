@@ -33,7 +33,7 @@ func (m *compared) ofCounts(l sequential.Look) Reason {
 		what, over = "failed probes", count(l.Canary.Requests)+" of the canary"
 	case Slow:
 		what = fmt.Sprintf("slower than %g %% of the baseline", 100*m.Quantile)
-		if m.bound > 0 {
+		if r.Above = m.bound; m.bound > 0 {
 			what = "slower than " + duration(m.bound)
 		}
 	case Restarts:

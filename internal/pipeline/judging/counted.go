@@ -115,12 +115,10 @@ func (p *Past) measure(ctx context.Context, s sides, of side, from time.Time, le
 	}
 	for i := range out {
 		out[i].Took = make([]uint64, len(took[i]))
-		for bucket := range took[i] { // each has what is faster, too
-			faster := 0.0
-			if bucket > 0 {
-				faster = took[i][bucket-1]
-			}
-			out[i].Took[bucket] = whole(took[i][bucket] - faster)
+		faster := 0.0
+		for bucket, n := range took[i] { // each has what is faster, too
+			out[i].Took[bucket] = whole(n - faster)
+			faster = max(faster, n)
 		}
 	}
 	return out, nil

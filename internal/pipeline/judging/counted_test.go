@@ -3,6 +3,7 @@ package judging
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +41,8 @@ func (c *counters) Increases(_ context.Context, q Count, tell func(Increase)) er
 			tell(Increase{"2xx", at, one.requests - one.failed})
 			tell(Increase{"5xx", at, one.failed})
 		case "le":
-			tell(Increase{"0.005", at, one.requests / 2})
-			tell(Increase{"0.01", at, one.requests})
+			tell(Increase{"0.004", at, one.requests / 2})
+			tell(Increase{"0.008", at, one.requests})
 			tell(Increase{"+Inf", at, one.requests})
 			tell(Increase{"rubbish", at, 1})
 		default:
@@ -150,5 +151,39 @@ func TestCountersThatCannotBeRead(t *testing.T) {
 	_, err := NewPast(&world{samples: series(1, 40)}, c, time.Second).Judge(t.Context(), Question{App: shop, Canary: Side{Release: "v4"}, Baseline: Side{Release: "v3"}, From: now.Add(-time.Hour), To: now})
 	if !fault.Is(err, fault.Unavailable) || !errors.Is(err, c.err) {
 		t.Errorf("%v, want what the metrics said", err)
+	}
+}
+
+// TestReasonsLeadFurther: to the lines and traces of the canary in that time.
+func TestReasonsLeadFurther(t *testing.T) {
+	to := time.Now().Add(-time.Minute).Truncate(15 * time.Second)
+	c := &counters{lives: map[string]life{"shop-v004": {to.Add(-time.Hour), to, 157, 7}, "v3": {to.Add(-time.Hour), to, 157, 0}}}
+	v, err := NewPast(&world{samples: series(1, 5)}, c, 15*time.Second).Judge(t.Context(), Question{
+		App: shop, Canary: Side{Group: "shop-v004"}, Baseline: Side{Release: "v3"}, From: to.Add(-30*time.Second + time.Millisecond), To: to.Add(-time.Millisecond),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within := " shop --since " + to.Add(-30*time.Second).UTC().Format(time.RFC3339) + " --until " + to.UTC().Format(time.RFC3339)
+	want := map[string][]string{
+		"errors":      {"logs: naru logs" + within + " --source RTR --search 'status>=500'", "traces: naru traces" + within + " --error --tag naru.group=shop-v004"},
+		"latency_p50": {"logs: naru logs" + within + " --source RTR --search 'duration>0.004'", "traces: naru traces" + within + " --min-duration 4ms --tag naru.group=shop-v004"},
+		"restarts":    {"logs: naru logs" + within + " --source NARU", "logs: naru logs" + within + " --source APP"},
+		"cpu":         nil,
+	}
+	for _, r := range v.Reasons {
+		var got []string
+		for _, l := range r.Links {
+			if l.Rel != "metrics" {
+				got = append(got, l.Rel+": "+l.Target)
+			}
+		}
+		if lines, ok := want[r.Metric]; ok && !slices.Equal(got, lines) {
+			t.Errorf("%s leads to %q, want %q", r.Metric, got, lines)
+		}
+		delete(want, r.Metric)
+	}
+	if len(want) > 0 {
+		t.Errorf("there are no reasons of %v", want)
 	}
 }
