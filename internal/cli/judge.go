@@ -59,7 +59,7 @@ func (c *cmd) judge() *cobra.Command {
 	f := command.Flags()
 	f.StringVar(&q.Canary, "canary", "", "release (v4) or name of a group (default: what the newest rollout brought)")
 	f.StringVar(&q.Baseline, "baseline", "", "what it is compared with (default: what that took the place of)")
-	f.StringVar(&from, "from", "", "begin: a time such as 2026-11-21T16:00:00Z, or how long ago, such as 2h (default: an hour before the end; without both, the time of the rollout)")
+	f.StringVar(&from, "from", "", "begin: a time such as 2026-11-21T16:00:00Z, or how long ago, such as 2h (default: an hour before the end; without both, when both had requests during their newest rollout)")
 	f.StringVar(&to, "to", "", "end, in the same forms (default: now)")
 	f.StringVar(&baselineFrom, "baseline-from", "", "begin of the baseline's time, where it is another one")
 	f.StringArrayVar(&metrics, "metric", nil, "one of your own: NAME=PROMQL[,direction=up|down][,weight=N][,effect=TIMES][,critical]")
