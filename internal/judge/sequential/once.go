@@ -79,15 +79,17 @@ func together(a, b route.Tally, canary, baseline *ladder) float64 {
 		}
 		known = true
 		seen := rest / free
-		if free >= batches { // of a few blocks chance may as well hide clumps as make some
-			seen -= noise * math.Sqrt(2/free+1/bad)
+		// Of a few blocks chance may as well hide clumps as make some, and what is found is
+		// all that is known.
+		if free >= batches {
+			seen = 1 + wary*(seen-noise*math.Sqrt(2/free+1/bad)-1)
 		}
 		size = max(size, seen)
 	}
 	if !known && a.Bad+b.Bad > 0 {
 		return lonely
 	}
-	return 1 + wary*(size-1)
+	return size
 }
 
 // once are the tests of a look, with clumps of a size counted as one.
