@@ -138,6 +138,11 @@ func (c *cmd) showVerdict(v client.Verdict) error {
 		return c.screen.data(v)
 	}
 	c.screen.say("%s", c.screen.verdict(v))
+	for _, r := range v.Reasons {
+		if r.Metric == "score" && !strings.Contains(v.Text, r.Text) {
+			c.screen.say("%s", tame(r.Text))
+		}
+	}
 	c.screen.say("canary %s, baseline %s, %s to %s", v.Canary, v.Baseline, v.From.Local().Format(time.DateTime), v.To.Local().Format(time.DateTime))
 	c.screen.say("")
 	var rows []client.VerdictReason

@@ -52,12 +52,17 @@ func TestPast(t *testing.T) {
 // TestThePastAsItWasMeasured is the canary that was the reason for this.
 func TestThePastAsItWasMeasured(t *testing.T) {
 	blocks := []Block{
-		{Canary: Measured{Requests: 160, Failed: 8}, Baseline: Measured{Requests: 180}},
+		{Canary: Measured{Requests: 160, Failed: 8, Ran: 30}, Baseline: Measured{Requests: 180, Ran: 30}},
 		{Canary: Measured{Requests: 154, Failed: 6}, Baseline: Measured{Requests: 170}},
 	}
 	want := "worse than before: 5xx 4.5 % vs 0 % over 314 canary requests (p < 0.001)"
 	if got := Past(Defaults(), bounds, blocks, 0).Sentence(""); got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+	for _, r := range Past(Defaults(), bounds, blocks, 0).Reasons {
+		if r.Metric == "restarts" && strings.Contains(r.Text, "requests") {
+			t.Errorf("%q counts requests", r.Text)
+		}
 	}
 	stalled := []Block{{Canary: Measured{Requests: 160}, Baseline: Measured{Requests: 180}}, {Canary: Measured{Requests: 154, Failed: 14}, Baseline: Measured{Requests: 170}}}
 	if v := Past(Defaults(), bounds, stalled, 0); v.Outcome != Unsure || !strings.Contains(v.Why(), "they came together") {

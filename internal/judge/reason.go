@@ -50,7 +50,14 @@ func (m *compared) ofCounts(l sequential.Look) Reason {
 	case sequential.NotWorse:
 		r.Text += m.harmless(r)
 	default:
-		r.Text += unsure(r, "canary requests")
+		of := "canary requests"
+		switch m.Kind {
+		case Restarts:
+			of = "seconds of canary instances"
+		case Probes:
+			of = "probes of the canary"
+		}
+		r.Text += unsure(r, of)
 	}
 	return r
 }
@@ -103,7 +110,10 @@ func scored(j canary.Judgement, o Outcome) Reason {
 	state := map[Outcome]sequential.State{Pass: sequential.NotWorse, Fail: sequential.Worse, Unsure: sequential.Unsure}[o]
 	r := Reason{Code: "score." + string(j.Outcome), Metric: "score", State: state, Unit: "points", Canary: Figure{Value: j.Score}, Required: true}
 	r.Text = fmt.Sprintf("score %s of 100 (%s)", strconv.FormatFloat(j.Score, 'f', -1, 64), j.Outcome)
-	if j.Why != "" {
+	switch {
+	case j.Outcome == canary.Unsure:
+		r.Text = "no score: " + j.Why
+	case j.Why != "":
 		r.Text += ", " + j.Why
 	}
 	return r
