@@ -125,4 +125,3 @@ func TestALogLineNamesItsTrace(t *testing.T) {
 		t.Errorf("the lines name %q", said)
 	}
 }
-
