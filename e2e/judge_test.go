@@ -110,9 +110,12 @@ func TestJudgedCanaries(t *testing.T) {
 		args := []string{"judge", "worse", "--baseline", "v1", "--canary", "v2", "--from", at.From.Format(time.RFC3339), "--to", at.To.Format(time.RFC3339)}
 		var v client.Verdict
 		p.json(t, &v, args...)
-		if v.Outcome != "fail" || v.Score == nil || *v.Score != 0 || !strings.Contains(v.Text, "errors is critical") {
+		if v.Outcome != "fail" || v.Score == nil || !strings.HasPrefix(v.Text, "worse than before: 5xx ") || !strings.Contains(v.Text, "canary requests (p < 0.001)") {
 			t.Errorf("the verdict is %+v", v)
 		}
+		mustSay(t, p.admin.do(t, "judge", "worse"), "worse than before: 5xx ", "naru logs worse --since ", "status>=500", "naru traces worse --since ")
+		mustSay(t, p.admin.do(t, "why", "worse"), "went back", "because it was judged worse than v1: 5xx ", "(p < 0.001)", "naru logs worse --since ")
+		mustSay(t, p.admin.do(t, "what-changed", "worse", "--since", "1h"), "judged worse than before, so it goes back: 5xx ")
 		mustSay(t, p.admin.do(t, append(args, "--metric", "busy=sum(rate(naru_gateway_requests_total[5s])),direction=up,effect=3", "--only")...), "score 100 of 100 (pass)", "busy")
 		p.admin.refused(t, append(args, "--metric", "busy=naru_gateway_requests_total"), "metric busy", "series, want one number")
 		p.admin.refused(t, []string{"judge", "worse", "--canary", "v9"}, "v9")

@@ -93,7 +93,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	w.meter = metrics{meter.New(meter.Limits{}), &route.Table{}, map[app.ID]meter.Home{}, map[string]route.BreakerState{}}
 	w.gate = gate.New(st, w.reports, time.Now, slog.New(slog.DiscardHandler))
 	handler := api.New(api.Services{
-		Verdicts: st, PastJudge: judging.NewPast(sampled{}, time.Second),
+		Verdicts: st, PastJudge: judging.NewPast(sampled{}, nil, time.Second),
 		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: w.teller(), Deliveries: w.teller(), Budgets: w.gate, Promises: promised(st), Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
 		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: apitest.Drains(t, st, book), Alerts: w.alerts, Traces: w.traces, Platform: w.pipe,

@@ -88,7 +88,7 @@ func (s *server) judge(ctx context.Context, in *judgeInput) (out client.Verdict,
 	}
 	switch {
 	case b.From == nil && b.To == nil && ro.ID != "": // while both ran
-		q.From = ro.Created
+		q.From, q.Together = ro.Created, true
 		if !ro.Ended.IsZero() {
 			q.To = ro.Ended
 		}
@@ -108,7 +108,7 @@ var groupName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,120}[a-z0-9])?-v[0-9]{
 
 // meant fills in the sides of a question: those that are named, else what the
 // newest rollout brought, or the newest that brought the canary, against what it
-// took the place of. It returns the rollout, where that said a side.
+// took the place of. It returns the newest rollout of the two, where there is one.
 func (s *server) meant(ctx context.Context, q *judging.Question, in client.JudgeRequest) (ro rollout.Rollout, err error) {
 	if in.Canary != "" {
 		if q.Canary, err = s.side(ctx, "canary", in.Canary); err != nil {
@@ -119,9 +119,6 @@ func (s *server) meant(ctx context.Context, q *judging.Question, in client.Judge
 		if q.Baseline, err = s.side(ctx, "baseline", in.Baseline); err != nil {
 			return ro, err
 		}
-	}
-	if in.Canary != "" && in.Baseline != "" {
-		return ro, nil
 	}
 	a := at(ctx).app
 	all, err := s.Rollouts.Rollouts(ctx, a.ID, 0)
@@ -136,7 +133,8 @@ func (s *server) meant(ctx context.Context, q *judging.Question, in client.Judge
 		return rel.Name()
 	}
 	for _, ro := range all {
-		if ro.From == "" || ro.From == ro.Release || in.Canary != "" && name(ro.Release) != q.Canary.Release {
+		if ro.From == "" || ro.From == ro.Release || in.Canary != "" && name(ro.Release) != q.Canary.Release ||
+			in.Canary != "" && in.Baseline != "" && name(ro.From) != q.Baseline.Release {
 			continue
 		}
 		if in.Canary == "" {
@@ -148,6 +146,9 @@ func (s *server) meant(ctx context.Context, q *judging.Question, in client.Judge
 		if q.Canary != (judging.Side{}) && q.Baseline != (judging.Side{}) {
 			return ro, nil
 		}
+	}
+	if in.Canary != "" && in.Baseline != "" {
+		return rollout.Rollout{}, nil
 	}
 	field := "canary"
 	if in.Canary != "" {

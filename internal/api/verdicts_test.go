@@ -118,11 +118,19 @@ func TestThePastIsJudged(t *testing.T) {
 			}
 		})
 	}
-	// Without a time it is that of the rollout, which has only begun.
-	v, err := in.Judge(t.Context(), client.JudgeRequest{})
+	// Without a time it is that of the rollout, which has only begun; of two that no
+	// rollout brought together, an hour.
+	for _, q := range []client.JudgeRequest{{}, {Canary: "v2"}, {Canary: "v2", Baseline: "v1"}} {
+		v, err := in.Judge(t.Context(), q)
+		must(t, err)
+		if v.Outcome != "unsure" || v.To.Sub(v.From) > time.Minute || v.Canary != "v2" || v.Baseline != "v1" {
+			t.Errorf("%s of %s against %s, %s to %s; want v2 against v1 since it began", v.Outcome, v.Canary, v.Baseline, v.From, v.To)
+		}
+	}
+	v, err := in.Judge(t.Context(), client.JudgeRequest{Canary: "v1", Baseline: "v2"})
 	must(t, err)
-	if v.Outcome != "unsure" || v.To.Sub(v.From) > time.Minute || v.Canary != "v2" || v.Baseline != "v1" {
-		t.Errorf("%s of %s against %s, %s to %s; want v2 against v1 since it began", v.Outcome, v.Canary, v.Baseline, v.From, v.To)
+	if v.To.Sub(v.From) != time.Hour {
+		t.Errorf("%s to %s, want an hour", v.From, v.To)
 	}
 	for want, q := range map[string]client.JudgeRequest{
 		"release v9":     {Canary: "v9"},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ func (c *cmd) judge() *cobra.Command {
 	f := command.Flags()
 	f.StringVar(&q.Canary, "canary", "", "release (v4) or name of a group (default: what the newest rollout brought)")
 	f.StringVar(&q.Baseline, "baseline", "", "what it is compared with (default: what that took the place of)")
-	f.StringVar(&from, "from", "", "begin: a time such as 2026-11-21T16:00:00Z, or how long ago, such as 2h (default: an hour before the end; without both, the time of the rollout)")
+	f.StringVar(&from, "from", "", "begin: a time such as 2026-11-21T16:00:00Z, or how long ago, such as 2h (default: an hour before the end; without both, when both had requests during their newest rollout)")
 	f.StringVar(&to, "to", "", "end, in the same forms (default: now)")
 	f.StringVar(&baselineFrom, "baseline-from", "", "begin of the baseline's time, where it is another one")
 	f.StringArrayVar(&metrics, "metric", nil, "one of your own: NAME=PROMQL[,direction=up|down][,weight=N][,effect=TIMES][,critical]")
@@ -137,6 +138,11 @@ func (c *cmd) showVerdict(v client.Verdict) error {
 		return c.screen.data(v)
 	}
 	c.screen.say("%s", c.screen.verdict(v))
+	for _, r := range v.Reasons {
+		if r.Metric == "score" && !strings.Contains(v.Text, r.Text) {
+			c.screen.say("%s", tame(r.Text))
+		}
+	}
 	c.screen.say("canary %s, baseline %s, %s to %s", v.Canary, v.Baseline, v.From.Local().Format(time.DateTime), v.To.Local().Format(time.DateTime))
 	c.screen.say("")
 	var rows []client.VerdictReason
@@ -145,9 +151,31 @@ func (c *cmd) showVerdict(v client.Verdict) error {
 			rows = append(rows, r)
 		}
 	}
-	return list(c.screen, rows, "no metric", []string{"METRIC", "STATE", "CANARY", "BASELINE", "SAMPLES", "WHY"}, func(r client.VerdictReason) []string {
+	err := list(c.screen, rows, "no metric", []string{"METRIC", "STATE", "CANARY", "BASELINE", "OF", "WHY"}, func(r client.VerdictReason) []string {
 		return []string{r.Metric, strings.TrimPrefix(r.Code, r.Metric+"."), digits(r.Canary.Value), digits(r.Baseline.Value), fmt.Sprintf("%d / %d", r.Canary.Of, r.Baseline.Of), strings.TrimPrefix(r.Text, r.Metric+": ")}
 	})
+	for i, command := range further(v) {
+		if i == 0 {
+			c.screen.say("")
+		}
+		c.screen.say("  %s", tame(command))
+	}
+	return err
+}
+
+// further are the commands that show more of what made a verdict bad.
+func further(v client.Verdict) (out []string) {
+	for _, r := range v.Reasons {
+		if r.State != "worse" {
+			continue
+		}
+		for _, l := range r.Links {
+			if (l.Rel == "logs" || l.Rel == "traces") && !slices.Contains(out, l.Target) {
+				out = append(out, l.Target)
+			}
+		}
+	}
+	return out
 }
 
 // verdict is the sentence of a verdict.

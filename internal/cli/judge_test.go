@@ -2,12 +2,14 @@ package cli
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"naru/internal/client"
+	"naru/internal/fault"
 )
 
 func TestMetricsOfOnesOwnAreRead(t *testing.T) {
@@ -106,5 +108,49 @@ func TestWatchShowsWhatIsKnown(t *testing.T) {
 	r.Verdict = &client.Verdict{Outcome: "pass", Act: "passed", Text: "as good as before", Blocks: 101}
 	if text := c.watchLine(r, &so); text == last {
 		t.Error("the verdict is not shown")
+	}
+}
+
+func TestSpans(t *testing.T) {
+	now := time.Date(2026, 11, 21, 16, 0, 0, 0, time.UTC)
+	at := now.Add(-26 * time.Hour).Format(time.RFC3339)
+	for name, tc := range map[string]struct {
+		since, until string
+		from, to     time.Time
+		bad          bool
+	}{
+		"none":                  {},
+		"how long ago":          {"2h", "1h", now.Add(-2 * time.Hour), now.Add(-time.Hour), false},
+		"a time":                {at, "", now.Add(-26 * time.Hour), time.Time{}, false},
+		"a time and how long":   {at, "25h", now.Add(-26 * time.Hour), now.Add(-25 * time.Hour), false},
+		"the end alone":         {"", "30m", time.Time{}, now.Add(-30 * time.Minute), false},
+		"the wrong way round":   {"1h", "2h", time.Time{}, time.Time{}, true},
+		"neither":               {"yesterday", "", time.Time{}, time.Time{}, true},
+		"an end that is no end": {"", "-5m", time.Time{}, time.Time{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to, err := spanOf(tc.since, tc.until, now)
+			if tc.bad {
+				if f := fault.Of(err); f.Kind != fault.Invalid || f.Try == "" {
+					t.Errorf("%v, want it refused with a way out", err)
+				}
+				return
+			}
+			if err != nil || !from.Equal(tc.from) || !to.Equal(tc.to) {
+				t.Errorf("%s to %s (%v), want %s to %s", from, to, err, tc.from, tc.to)
+			}
+		})
+	}
+}
+
+// A verdict ends with the commands that show more of what is worse.
+func TestVerdictsLeadFurther(t *testing.T) {
+	v := client.Verdict{Outcome: "fail", Reasons: []client.VerdictReason{
+		{Metric: "errors", State: "worse", Links: []client.VerdictLink{{Rel: "metrics", Target: "up"}, {Rel: "logs", Target: "naru logs shop"}, {Rel: "traces", Target: "naru traces shop"}}},
+		{Metric: "restarts", State: "worse", Links: []client.VerdictLink{{Rel: "logs", Target: "naru logs shop"}}},
+		{Metric: "cpu", State: "not_worse", Links: []client.VerdictLink{{Rel: "logs", Target: "naru logs other"}}},
+	}}
+	if got := strings.Join(further(v), "; "); got != "naru logs shop; naru traces shop" {
+		t.Errorf("%q", got)
 	}
 }

@@ -13,8 +13,7 @@ import (
 
 func (c *cmd) logs() *cobra.Command {
 	q := client.LogQuery{Instance: -1}
-	var since, until time.Duration
-	var trace string
+	var since, until, trace string
 	command := &cobra.Command{
 		Use:   "logs APP",
 		Short: "Show what an app says, and follow it with -f",
@@ -24,11 +23,8 @@ func (c *cmd) logs() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if since > 0 {
-				q.Since = time.Now().Add(-since)
-			}
-			if until > 0 {
-				q.Until = time.Now().Add(-until)
+			if q.Since, q.Until, err = spanOf(since, until, time.Now()); err != nil {
+				return err
 			}
 			if trace != "" {
 				if q.Search, err = ofTrace(trace, q.Search); err != nil {
@@ -58,14 +54,35 @@ func (c *cmd) logs() *cobra.Command {
 	f := command.Flags()
 	f.BoolVarP(&q.Follow, "follow", "f", false, "go on as lines come")
 	f.IntVarP(&q.Tail, "tail", "n", 0, "how many of the last lines first (default 100)")
-	f.DurationVar(&since, "since", 0, "only lines of the last 10m, 1h, ...")
-	f.DurationVar(&until, "until", 0, "only lines older than 5m, 1h, ...")
+	f.StringVar(&since, "since", "", "only lines of the last 10m, 1h, ..., or since a time such as 2026-11-21T16:00:00Z")
+	f.StringVar(&until, "until", "", "only lines older than 5m, 1h, ..., or than a time")
 	f.StringVar(&q.Search, "search", "", `only lines that hold this: 'timeout NOT retry', '"connection reset"', 'status>=500'`)
 	f.StringVar(&trace, "trace", "", "only lines that name this trace")
 	f.StringVar(&q.Process, "process", "", "only this process type")
 	f.IntVarP(&q.Instance, "instance", "i", -1, "only the instance with this index")
 	f.StringVar(&q.Source, "source", "", "only APP, TASK, STG (builds), RTR (gateway) or NARU")
 	return command
+}
+
+// spanOf reads --since and --until, each a time or how long ago; the zero time where
+// none is named.
+func spanOf(since, until string, now time.Time) (from, to time.Time, err error) {
+	for _, one := range []struct {
+		flag, text string
+		to         *time.Time
+	}{{"--since", since, &from}, {"--until", until, &to}} {
+		at, err := moment(one.flag, one.text, now)
+		if err != nil {
+			return from, to, err
+		}
+		if at != nil {
+			*one.to = *at
+		}
+	}
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return from, to, fault.New(fault.Invalid, "--until", "that is before --since").WithTry("--since 2h --until 1h")
+	}
+	return from, to, nil
 }
 
 // ofTrace is a search for lines that name a trace, beside what else is searched

@@ -11,6 +11,7 @@ import (
 
 	"naru/internal/app"
 	"naru/internal/client"
+	"naru/internal/fault"
 	"naru/internal/judge/objective"
 )
 
@@ -26,6 +27,9 @@ OpenSLO files.`,
 		Example: "  naru slo\n  naru slo my-shop --ledger\n  naru slo my-shop --watch\n  naru slo apply -f slo.yml --dry-run",
 		Args:    between("[APP]"),
 		RunE: func(cc *cobra.Command, args []string) error {
+			if ledger && len(args) == 0 {
+				return fault.New(fault.Invalid, "--ledger", "a ledger is of one app").WithTry("naru slo my-shop --ledger")
+			}
 			get, show, err := c.sloOf(args, ledger)
 			if err != nil {
 				return err
@@ -259,8 +263,11 @@ func (s *Screen) ledger(r client.ObjectiveReport) []string {
 	for _, d := range r.Ahead {
 		line(d, "to come")
 	}
-	if len(rows) == 1 {
-		return []string{"  ledger    nobody spent anything"}
+	switch {
+	case len(rows) == 1 && !r.Known:
+		return []string{"  ledger    nothing is known"}
+	case len(rows) == 1:
+		return []string{"  ledger    nothing was spent"}
 	}
 	return append([]string{"  ledger"}, strings.Split(s.columns(rows), "\n")...)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"naru/internal/client"
+	"naru/internal/fault"
 )
 
 func reported() client.ObjectiveReport {
@@ -62,6 +63,18 @@ func TestSLOPage(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
+	}
+	silent.Ledger, spent.Ledger = nil, nil
+	for want, one := range map[string]client.ObjectiveReport{"  ledger    nothing is known": silent, "  ledger    nothing was spent": spent} {
+		if page := s.sloPage("shop", []client.ObjectiveReport{one}, true); !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+	c := (&cmd{screen: s}).slo()
+	c.SetArgs([]string{"--ledger"})
+	c.SilenceErrors, c.SilenceUsage = true, true
+	if err := c.Execute(); fault.Of(err).Field != "--ledger" || fault.Of(err).Try == "" {
+		t.Errorf("a ledger of no app: %v, want it refused with a way out", err)
 	}
 	table := s.sloTable([]client.ObjectiveReport{r, silent})
 	if strings.Contains(page+table, "\x1b") {

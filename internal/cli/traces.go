@@ -15,7 +15,7 @@ import (
 
 func (c *cmd) traces() *cobra.Command {
 	var q client.TraceQuery
-	var since, until time.Duration
+	var since, until string
 	command := &cobra.Command{
 		Use:   "traces APP",
 		Short: "Find traces of requests that an app took part in",
@@ -29,11 +29,8 @@ visitors, then to the route and the platform (traces.sample). naru trace ID show
 			if err != nil {
 				return err
 			}
-			if since > 0 {
-				q.Since = time.Now().Add(-since)
-			}
-			if until > 0 {
-				q.Until = time.Now().Add(-until)
+			if q.Since, q.Until, err = spanOf(since, until, time.Now()); err != nil {
+				return err
 			}
 			l, err := in.Traces(cc.Context(), q)
 			if err != nil {
@@ -61,8 +58,8 @@ visitors, then to the route and the platform (traces.sample). naru trace ID show
 	f.DurationVar(&q.Most, "max-duration", 0, "with a span that took at most so long")
 	f.BoolVar(&q.Error, "error", false, "with a span that failed")
 	f.StringArrayVar(&q.Tags, "tag", nil, "with a span that has this tag: KEY=VALUE, or KEY; again for more")
-	f.DurationVar(&since, "since", time.Hour, "of the last 10m, 1h, ...")
-	f.DurationVar(&until, "until", 0, "older than 5m, 1h, ...")
+	f.StringVar(&since, "since", "", "of the last 10m, 1h, ..., or since a time such as 2026-11-21T16:00:00Z (default: an hour before --until)")
+	f.StringVar(&until, "until", "", "older than 5m, 1h, ..., or than a time")
 	f.IntVarP(&q.Limit, "limit", "n", 20, "so many, at most")
 	return command
 }

@@ -75,7 +75,7 @@ type JudgedMetric struct {
 type JudgeRequest struct {
 	Canary       string         `json:"canary,omitempty" maxLength:"200" doc:"release (v4) or name of a group; absent: what the newest rollout brought"`
 	Baseline     string         `json:"baseline,omitempty" maxLength:"200" doc:"the same; absent: what that rollout took the place of"`
-	From         *time.Time     `json:"from,omitempty" doc:"absent: an hour before to; without both, while the rollout was on its way"`
+	From         *time.Time     `json:"from,omitempty" doc:"absent: an hour before to; without both, while both had requests during their newest rollout"`
 	To           *time.Time     `json:"to,omitempty" doc:"absent: now"`
 	BaselineFrom *time.Time     `json:"baseline_from,omitempty" doc:"where the baseline's time is another one, as long; absent: from"`
 	Metrics      []JudgedMetric `json:"metrics,omitempty" maxItems:"20" doc:"beside what naru measures itself, and what the app declares"`

@@ -35,7 +35,7 @@ type Change struct {
 	Mark   string    `json:"mark" doc:"names it in this answer: A, B, ..."`
 	At     time.Time `json:"at"`
 	Until  time.Time `json:"until,omitzero" doc:"absent: it has no length, or goes on"`
-	Kind   string    `json:"kind" enum:"release,config,scale,restart,route,maintenance,back,trip,crash,incident,budget"`
+	Kind   string    `json:"kind" enum:"release,config,scale,restart,route,maintenance,back,trip,verdict,crash,incident,budget"`
 	Actor  string    `json:"actor"`
 	Text   string    `json:"text"`
 	End    string    `json:"end,omitempty" doc:"how it ended"`

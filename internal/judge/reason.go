@@ -30,21 +30,21 @@ func (m *compared) ofCounts(l sequential.Look) Reason {
 	case Failed:
 		what = "5xx"
 	case Probes:
-		what, over = "failed probes", count(l.Canary.Requests)+" of the canary"
+		what, over, of = "failed probes", count(l.Canary.Requests)+" of the canary", "probes of the canary"
 	case Copied:
 		what, over, of = "5xx of copies", count(l.Canary.Requests)+" sent to each", "copies"
 	case CopiedSlow:
 		what, over, of = fmt.Sprintf("copies slower than %g %% of the baseline's", 100*m.Quantile), count(l.Canary.Requests)+" sent to each", "copies"
-		if m.bound > 0 {
+		if r.Above = m.bound; m.bound > 0 {
 			what = "copies slower than " + duration(m.bound)
 		}
 	case Slow:
 		what = fmt.Sprintf("slower than %g %% of the baseline", 100*m.Quantile)
-		if m.bound > 0 {
+		if r.Above = m.bound; m.bound > 0 {
 			what = "slower than " + duration(m.bound)
 		}
 	case Restarts:
-		r.Unit = "restarts per second"
+		r.Unit, of = "restarts per second", "seconds of canary instances"
 		ran := func(seconds uint64) string { return (time.Duration(seconds) * time.Second).String() }
 		r.Text = fmt.Sprintf("%d restarts in %s of canary instances vs %d in %s", l.Canary.Bad, ran(l.Canary.Requests), l.Baseline.Bad, ran(l.Baseline.Requests))
 	}
@@ -110,7 +110,10 @@ func scored(j canary.Judgement, o Outcome) Reason {
 	state := map[Outcome]sequential.State{Pass: sequential.NotWorse, Fail: sequential.Worse, Unsure: sequential.Unsure}[o]
 	r := Reason{Code: "score." + string(j.Outcome), Metric: "score", State: state, Unit: "points", Canary: Figure{Value: j.Score}, Required: true}
 	r.Text = fmt.Sprintf("score %s of 100 (%s)", strconv.FormatFloat(j.Score, 'f', -1, 64), j.Outcome)
-	if j.Why != "" {
+	switch {
+	case j.Outcome == canary.Unsure:
+		r.Text = "no score: " + j.Why
+	case j.Why != "":
 		r.Text += ", " + j.Why
 	}
 	return r

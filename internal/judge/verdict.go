@@ -51,7 +51,8 @@ type Reason struct {
 	Visible float64 `json:"visible,omitempty"`
 	Needed  float64 `json:"needed,omitempty"`
 	Matters float64 `json:"matters,omitempty"` // times the baseline's figure that began to matter
-	Links   []Link  `json:"links,omitempty"`   // where the figures come from
+	Above   float64 `json:"above,omitempty"`   // of latency: seconds from which a request was slow; 0: not known
+	Links   []Link  `json:"links,omitempty"`   // where the figures come from, and where to look further
 	// Required: the canary passes only when this is known to be harmless.
 	Required bool `json:"required,omitempty"`
 }
@@ -74,10 +75,10 @@ type Figure struct {
 	Bad   uint64  `json:"bad,omitempty"` // of them
 }
 
-// Link leads to what a reason was made of.
+// Link leads to what a reason was made of, or to what may explain it.
 type Link struct {
-	Rel    string `json:"rel"` // metrics, logs, traces, rollout
-	Target string `json:"target"`
+	Rel    string `json:"rel"`    // metrics, logs, traces
+	Target string `json:"target"` // metrics: PromQL; else the command that shows them
 }
 
 // Why says in one sentence what decided.

@@ -5,16 +5,23 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"naru/internal/app"
 	"naru/internal/config"
 	"naru/internal/fault"
 	timeseries "naru/internal/observe/metrics"
 	"naru/internal/pipeline/judging"
+	"naru/internal/route"
 	"naru/internal/run"
 	"naru/internal/store"
 )
@@ -37,13 +44,36 @@ func (s samples) Samples(ctx context.Context, q judging.Query) ([]float64, error
 	return got, err
 }
 
+// Increases tells what counters grew by, as they were written.
+func (s samples) Increases(ctx context.Context, q judging.Count, tell func(judging.Increase)) error {
+	c := timeseries.Counters{Matchers: []*labels.Matcher{
+		labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, q.Metric),
+		labels.MustNewMatcher(labels.MatchNotRegexp, timeseries.LabelGroup, ".*"+route.Copies),
+	}}
+	for name, value := range q.Labels {
+		parts := strings.Split(value, "|")
+		for i := range parts {
+			parts[i] = regexp.QuoteMeta(parts[i])
+		}
+		m, err := labels.NewMatcher(labels.MatchRegexp, name, strings.Join(parts, "|"))
+		if err != nil {
+			return fmt.Errorf("select %s: %w", name, err)
+		}
+		c.Matchers = append(c.Matchers, m)
+	}
+	of := s.store.As(timeseries.Reader{Spaces: []string{string(q.Space)}})
+	return timeseries.Increases(ctx, of, c, q.From, q.To, func(l labels.Labels, at int64, by float64) {
+		tell(judging.Increase{Of: l.Get(q.By), At: time.UnixMilli(at), By: by})
+	})
+}
+
 // newJudge makes what judges rollouts; the metrics are opened later.
 func newJudge(cfg config.Config, st *store.Store, counts *metrics, driver run.Driver, asked *lateSamples, log *slog.Logger) *judging.Watcher {
 	return judging.New(st, counts, driver, judging.Options{Sampler: asked, Sample: cfg.Metrics.Interval, Prober: newSideProber(cfg, st)}, log)
 }
 
 // lateSamples are samples of a store that is made after those who ask it.
-type lateSamples struct{ judging.Sampler }
+type lateSamples struct{ samples }
 
 // sideProber makes declared probes of single instances, past the gateway, which would
 // choose one itself.

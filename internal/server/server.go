@@ -207,7 +207,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	seen := newObserved(cfg, st, counts, driver, book, diskReserve(cfg), log)
 	promises.series.Store = seen.store
-	late.Sampler = samples{seen.store}
+	late.samples = samples{seen.store}
 	asked := seen.door(cfg, people, via)
 	heard, err := newTelemetry(ctx, cfg, spans, people, seen, o.Sockets, via)
 	if err != nil {
@@ -236,7 +236,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		{"gateway", func(context.Context) error { return haveGateway(gateways) }},
 	}}
 	handler := api.New(api.Services{
-		Verdicts: st, PastJudge: judging.NewPast(late, cfg.Metrics.Interval),
+		Verdicts: st, PastJudge: judging.NewPast(late, late, cfg.Metrics.Interval),
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: teller, Deliveries: teller, Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,

@@ -3,14 +3,12 @@ package attain
 import (
 	"context"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"naru/internal/app"
 	"naru/internal/judge/objective"
@@ -118,64 +116,31 @@ func (s series) each(ctx context.Context, from time.Time, n int, length time.Dur
 	return out, err
 }
 
-// How far before a time the sample is looked for from which its first one grew: at
-// first, and where that is not enough because nothing was written for a while.
-const (
-	lookback = 5 * time.Minute
-	farBack  = 24 * time.Hour
-)
-
 // read tells of each increase after from, up to to.
 func (s series) read(ctx context.Context, from, to time.Time, tell func(at int64, good, total float64)) error {
-	again, err := s.pass(ctx, from, to, lookback, tell, nil)
-	if err != nil || len(again) == 0 {
-		return err
-	}
-	_, err = s.pass(ctx, from, to, farBack, tell, again)
-	return err
-}
-
-// pass reads the series, or with only those. It returns the series of which the
-// first sample may have grown from one further back; of these it tells nothing.
-func (s series) pass(ctx context.Context, from, to time.Time, back time.Duration, tell func(at int64, good, total float64), only map[uint64]bool) (again map[uint64]bool, err error) {
-	q, err := s.store.As(metrics.Reader{Spaces: []string{s.place.SpaceID}}).Querier(from.Add(-back).UnixMilli(), to.UnixMilli())
-	if err != nil {
-		return nil, fmt.Errorf("read metrics: %w", err)
-	}
-	defer func() { _ = q.Close() }()
-	var samples chunkenc.Iterator
+	in := s.store.As(metrics.Reader{Spaces: []string{s.place.SpaceID}})
 	for _, name := range s.names {
-		matchers := append([]*labels.Matcher{
-			labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name),
-			labels.MustNewMatcher(labels.MatchEqual, metrics.LabelApp, s.place.App),
-		}, s.others...)
-		set := q.Select(ctx, false, nil, matchers...)
-		for set.Next() {
-			one := set.At()
-			l := one.Labels()
-			good, total := s.sort(l)
-			if !good && !total || only != nil && !only[l.Hash()] {
-				continue
-			}
-			samples = one.Iterator(samples)
-			unsure, err := grown(samples, from.UnixMilli(), only == nil, func(at int64, by float64) {
-				tell(at, share(good, by), share(total, by))
-			})
-			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", name, err)
-			}
-			if unsure {
-				if again == nil {
-					again = map[uint64]bool{}
-				}
-				again[l.Hash()] = true
-			}
+		counters := metrics.Counters{
+			Matchers: append([]*labels.Matcher{
+				labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name),
+				labels.MustNewMatcher(labels.MatchEqual, metrics.LabelApp, s.place.App),
+			}, s.others...),
+			Keep: func(l labels.Labels) bool {
+				good, total := s.sort(l)
+				return good || total
+			},
 		}
-		if err := set.Err(); err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
+		err := metrics.Increases(ctx, in, counters, from, to, func(l labels.Labels, at int64, by float64) {
+			if by > 0 {
+				good, total := s.sort(l)
+				tell(at, share(good, by), share(total, by))
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
 		}
 	}
-	return again, nil
+	return nil
 }
 
 func share(is bool, n float64) float64 {
@@ -183,35 +148,4 @@ func share(is bool, n float64) float64 {
 		return n
 	}
 	return 0
-}
-
-// grown tells by how much a counter grew with each of its samples after from. One
-// that shows less than before was begun again at nought. With careful it reports
-// true, and tells nothing, where the first sample may have grown from one that was
-// not read.
-func grown(samples chunkenc.Iterator, from int64, careful bool, tell func(at int64, by float64)) (unsure bool, err error) {
-	var had float64
-	known := false
-	for kind := samples.Next(); kind != chunkenc.ValNone; kind = samples.Next() {
-		if kind != chunkenc.ValFloat {
-			continue
-		}
-		at, v := samples.At()
-		if math.IsNaN(v) { // the series ended here
-			continue
-		}
-		switch {
-		case at <= from:
-		case !known:
-			if careful && v > 0 {
-				return true, nil
-			}
-		case v < had:
-			tell(at, v)
-		case v > had:
-			tell(at, v-had)
-		}
-		had, known = v, true
-	}
-	return false, samples.Err()
 }

@@ -17,10 +17,10 @@ const (
 	Incident    CauseKind = "incident"    // opened by a person or an alert
 	Rollout     CauseKind = "rollout"     // a release on its way, or being watched
 	NoTraffic   CauseKind = "no traffic"  // time without events where that is bad
-	Unexplained CauseKind = "unexplained" // nothing was going on that naru knows of
+	Unexplained CauseKind = "unexplained" // nothing was going on that naru knows of; a name says what ran meanwhile
 )
 
-var precedence = []CauseKind{Maintenance, Incident, Rollout}
+var precedence = []CauseKind{Maintenance, Incident, Rollout, Unexplained}
 
 // Cause is something that was going on, or is announced.
 type Cause struct {
@@ -137,6 +137,9 @@ func (s subject) ledger(ctx context.Context, at Span, causes []Cause, parts []Pa
 				d.Bad += bad
 				d.Budget += bad * price[i]
 			}
+		}
+		if d.Kind == Unexplained && d.Bad == 0 {
+			continue // that something ran is no news
 		}
 		left, leftBad = left-d.Budget, leftBad-d.Bad
 		lines = merged(lines, d)

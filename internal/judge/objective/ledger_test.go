@@ -93,6 +93,39 @@ func TestACutCauseIsOneLine(t *testing.T) {
 	}
 }
 
+// What nothing explains is told apart by what ran meanwhile, and what explains it
+// comes first. The lines sum up to what is spent.
+func TestTheUnexplainedIsToldApart(t *testing.T) {
+	now := at(t, "2026-11-21T12:00:00Z")
+	begin := now.Add(-28 * day)
+	o := app.Objective{Name: "all", Kind: app.Availability, Target: 0.999}
+	tally := objective.NewTally()
+	feed{60, []spell{{day, 10 * time.Minute, 1}, {3 * day, 10 * time.Minute, 1}, {6 * day, 5 * time.Minute, 1}, {8 * day, 5 * time.Minute, 1}}}.run(t, tally, sli(o, -1), begin, now)
+	while := func(name string, from, to time.Duration) objective.Cause {
+		return objective.Cause{Kind: objective.Unexplained, Name: name, Span: objective.Span{From: begin.Add(from), To: begin.Add(to)}}
+	}
+	r := judge(t, tally, o, begin, now,
+		while("while v1 ran", 2*day, 3*day+3*time.Minute), while("while v2 ran", 3*day+7*time.Minute, 5*day), while("while v3 ran", 5*day, 5*day+time.Hour),
+		while("while v2 ran", 5*day+time.Hour, 7*day), // it came back
+		objective.Cause{Kind: objective.Rollout, Name: "v2", Span: objective.Span{From: begin.Add(3*day + 2*time.Minute), To: begin.Add(3*day + 7*time.Minute)}},
+	)
+	var got []string
+	sum := 0.0
+	for _, d := range r.Ledger {
+		got, sum = append(got, d.String()), sum+d.Budget
+	}
+	want := []string{
+		"rollout v2: 12.4 % of the budget (5 min)", "unexplained while v1 ran: 5 % of the budget (2 min)",
+		"unexplained while v2 ran: 19.8 % of the budget (8 min)", "unexplained: 37.2 % of the budget (15 min)",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if !near(sum, 30/40.32, 1e-9) || !near(sum, 1-r.Left, 1e-9) {
+		t.Errorf("the lines sum up to %v of the budget, and %v is left", sum, r.Left)
+	}
+}
+
 // An app that is deployed every few minutes has a ledger all the same.
 func TestTooManyCauses(t *testing.T) {
 	now := at(t, "2026-11-21T12:00:00Z")

@@ -41,6 +41,11 @@
 // What has a size instead of a count (CPU time per request) is compared block by
 // block: where canary and baseline are alike, the logarithm of the ratio is as
 // often above 0 as below, by as much. See Means.
+//
+// # One look
+//
+// A time that is past is looked at once, and may be too short for all of this: see
+// Once.
 package sequential
 
 import "math"

@@ -10,6 +10,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/event"
 	"naru/internal/judge/budget"
+	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
@@ -21,6 +22,7 @@ import (
 type Store interface {
 	EventsBefore(ctx context.Context, space app.SpaceID, a app.ID, kind event.Kind, before int64, limit int) ([]event.Event, error)
 	Rollouts(ctx context.Context, a app.ID, limit int) ([]rollout.Rollout, error)
+	Verdicts(ctx context.Context, rollouts ...rollout.ID) ([]judging.Given, error)
 	Release(ctx context.Context, id release.ID) (release.Release, error)
 	CurrentRelease(ctx context.Context, a app.ID) (release.Release, error)
 	Groups(ctx context.Context, a app.ID) ([]run.Group, error)

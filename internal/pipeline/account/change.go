@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"naru/internal/event"
+	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
 )
@@ -26,6 +27,7 @@ const (
 	Maintenance Kind = "maintenance" // cause: announced
 	Back        Kind = "back"        // a rollout went back
 	Trip        Kind = "trip"        // a gateway took traffic away
+	Verdict     Kind = "verdict"     // a step of a rollout was judged
 	Crash       Kind = "crash"       // instances ended by themselves
 	Incident    Kind = "incident"    // an alert
 	Budget      Kind = "budget"      // what may be changed became more or less
@@ -170,6 +172,8 @@ func ofEvents(events []event.Event) []Change {
 			}
 		case "budget.passed":
 			c.Kind, c.Text = Budget, "passed by "+text(ev.Detail["by"])+": "+text(ev.Detail["why"])
+		case "verdict.given":
+			c.Kind, c.Text = Verdict, judgedAs(text(ev.Detail["outcome"]), text(ev.Detail["act"]))+": "+text(ev.Detail["text"])
 		case "push.refused":
 			c.Kind, c.Text = Budget, "a push was refused: "+text(ev.Detail["why"])
 		default:
@@ -178,6 +182,21 @@ func ofEvents(events []event.Event) []Change {
 		out = append(out, c)
 	}
 	return out
+}
+
+// judgedAs says what a verdict was, and what was done about it.
+func judgedAs(outcome, act string) string {
+	switch judging.Act(act) {
+	case judging.WentBack:
+		return "judged worse than before, so it goes back"
+	case judging.WentOn:
+		return "not known to be harmless, and goes on as its policy says"
+	case judging.Asked:
+		return "not known to be harmless, so a person is asked"
+	case judging.Passed:
+		return "judged as good as before"
+	}
+	return "judged: " + outcome
 }
 
 // together is how near crashes of one group are told as one.

@@ -262,8 +262,17 @@ func TestEventsBecomeChanges(t *testing.T) {
 			[]string{"incident naru alert: home quick: resolved after 1m0s", "incident naru alert: home slow"}},
 		"what nobody asks for": {[]event.Event{{Time: at(0), Kind: "user.login", Actor: "ada"}, {Time: at(1), Kind: "image.built", Actor: "ada"}}, nil},
 		"a route":              {[]event.Event{{Time: at(0), Kind: "route.changed", Actor: "ada", Subject: "shop.example", Detail: map[string]any{"keys": []any{"maintenance"}}}}, []string{"route ada shop.example: maintenance"}},
-		"a refusal":            {[]event.Event{{Time: at(0), Kind: "push.refused", Actor: "ada", Detail: map[string]any{"why": "the budget is spent"}}}, []string{"budget ada a push was refused: the budget is spent"}},
-		"a tier":               {[]event.Event{{Time: at(0), Kind: "budget.tier", Actor: event.System, Detail: map[string]any{"objective": "home", "from": "free", "to": "warn", "left": 0.42}}}, []string{"budget naru home: from free to warn, 42.0 % of its budget left"}},
+		"what judged steps came to": {[]event.Event{
+			{Time: at(0), Kind: "verdict.given", Actor: event.System, Detail: map[string]any{"outcome": "fail", "act": "went_back", "text": "5xx 12.4 % vs 0.3 %"}},
+			{Time: at(1), Kind: "verdict.given", Actor: event.System, Detail: map[string]any{"outcome": "unsure", "act": "went_on", "text": "nothing to compare"}},
+			{Time: at(2), Kind: "verdict.given", Actor: event.System, Detail: map[string]any{"outcome": "unsure", "act": "asked", "text": "nothing to compare"}},
+			{Time: at(3), Kind: "verdict.given", Actor: event.System, Detail: map[string]any{"outcome": "pass", "act": "passed", "text": "5xx 0.3 % vs 0.3 %"}},
+		}, []string{
+			"verdict naru judged worse than before, so it goes back: 5xx 12.4 % vs 0.3 %", "verdict naru not known to be harmless, and goes on as its policy says: nothing to compare",
+			"verdict naru not known to be harmless, so a person is asked: nothing to compare", "verdict naru judged as good as before: 5xx 0.3 % vs 0.3 %",
+		}},
+		"a refusal": {[]event.Event{{Time: at(0), Kind: "push.refused", Actor: "ada", Detail: map[string]any{"why": "the budget is spent"}}}, []string{"budget ada a push was refused: the budget is spent"}},
+		"a tier":    {[]event.Event{{Time: at(0), Kind: "budget.tier", Actor: event.System, Detail: map[string]any{"objective": "home", "from": "free", "to": "warn", "left": 0.42}}}, []string{"budget naru home: from free to warn, 42.0 % of its budget left"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

@@ -10,6 +10,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/event"
 	"naru/internal/judge/budget"
+	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
 	"naru/internal/route"
@@ -51,6 +52,11 @@ func (f *facts) answer() Answer {
 	}
 	if f.wentBack() && out.State != Stuck && out.State != OnTheWay {
 		say("%s", f.back())
+		if f.acted(judging.WentBack) && f.newest.Trip == nil {
+			for _, command := range f.shown() {
+				try("%s", command)
+			}
+		}
 		if f.crash != nil || out.State == WentBack {
 			try("naru logs %s --since %s", name, ago(f.now.Sub(f.newest.Created)))
 		}
@@ -58,6 +64,9 @@ func (f *facts) answer() Answer {
 	switch {
 	case out.State == WentBack, out.State == Frozen, out.State == Well:
 		say("%s", f.well())
+	}
+	if unsure := f.wentOnUnsure(); unsure != "" {
+		say("%s", unsure)
 	}
 	if f.last != nil {
 		say("The last %s (by %s, %s) changed nothing: %s.", f.last.Kind, f.last.Actor, since(f.now.Sub(f.last.Created)), bare(f.last.Error.Message))
@@ -156,6 +165,9 @@ func (f *facts) onTheWay(say, try func(string, ...any)) {
 		say("%s is being rolled out (%s): its instances are started.", who, ro.Spec.Kind)
 		try("naru rollout %s --watch", name)
 	}
+	if judged := f.judgedSoFar(); judged != "" {
+		say("%s", judged)
+	}
 	if f.crash != nil && ro.State != rollout.Aborting {
 		say("One of its instances ended with %s%s.", bare(text(f.crash.Detail["reason"])), quoted(f.said))
 	}
@@ -190,10 +202,15 @@ func (f *facts) cause() string {
 	switch {
 	case never:
 		return "it never became healthy: after " + bare(strings.Replace(waited, ": ", " its health check still said: ", 1))
+	case aborted && f.acted(judging.Asked):
+		return fmt.Sprintf("%s took it back, and the judge did not know: %s", who, bare(f.given.Verdict.Why()))
 	case aborted:
 		return who + " took it back"
 	case crashed != "" && strings.Contains(ro.Reason, text(f.crash.Detail["reason"])):
 		return crashed
+	}
+	if worse := f.judgedWorse(before); worse != "" && ro.State != rollout.Superseded {
+		return joined(crashed, worse)
 	}
 	return joined(crashed, bare(ro.Reason))
 }

@@ -8,7 +8,10 @@ import (
 	"naru/internal/app"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/judge"
 	"naru/internal/judge/budget"
+	"naru/internal/judge/sequential"
+	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
@@ -44,6 +47,14 @@ func wentBackWith(change func(f *facts)) *facts {
 // crashed is the event of an instance that ended.
 func crashed(reason string) *event.Event {
 	return &event.Event{Kind: "instance.crashed", Detail: map[string]any{"reason": reason, "group": "shop-v007", "index": 0.0}}
+}
+
+// verdict is what the judge said of the first step of the newest rollout.
+func verdict(act judging.Act, outcome judge.Outcome, text string) *judging.Given {
+	return &judging.Given{Act: act, Verdict: judge.Verdict{Outcome: outcome, Reasons: []judge.Reason{{
+		Metric: "errors", State: sequential.Worse, Required: true, Text: text,
+		Links: []judge.Link{{Rel: "metrics", Target: "up"}, {Rel: "logs", Target: "naru logs shop --since 2026-03-01T11:59:00Z"}},
+	}}}}
 }
 
 func TestWhySaysWhatATiredPersonUnderstands(t *testing.T) {
@@ -99,6 +110,48 @@ func TestWhySaysWhatATiredPersonUnderstands(t *testing.T) {
 				f.newest.Reason = "5xx 12.4 % vs 0.3 % over 1,204 canary requests (p < 0.001)"
 			}), WentBack,
 			[]string{"because 5xx 12.4 % vs 0.3 % over 1,204 canary requests (p < 0.001)."}, "",
+		},
+		"the judge, as its verdict is stored": {
+			wentBackWith(func(f *facts) {
+				f.newest.Reason = "5xx 12.4 % vs 0.3 % over 1,204 canary requests (p < 0.001)"
+				f.given = verdict(judging.WentBack, judge.Fail, f.newest.Reason)
+			}), WentBack,
+			[]string{"because it was judged worse than v6: 5xx 12.4 % vs 0.3 % over 1,204 canary requests (p < 0.001)."}, "naru logs shop --since 2026-03-01T11:59:00Z",
+		},
+		"the judge did not know, and somebody took it back": {
+			wentBackWith(func(f *facts) {
+				f.newest.Reason, f.given = "aborted by eve", verdict(judging.Asked, judge.Unsure, "5xx 0 % vs 0.67 % over 150 canary requests")
+			}), WentBack,
+			[]string{"because eve took it back, and the judge did not know: 5xx 0 % vs 0.67 % over 150 canary requests."}, "",
+		},
+		"the judge, and the guard was quicker": {
+			wentBackWith(func(f *facts) {
+				f.newest.Trip, f.given = errors(13, 25), verdict("", judge.Unsure, "nothing to compare")
+			}), WentBack, []string{"because 13 of its 25 requests failed (52.0 %)"}, "naru logs shop --since 1m",
+		},
+		"the judge asks": {
+			wentBackWith(func(f *facts) {
+				f.newest.State, f.newest.Spec.Steps = rollout.Paused, []app.Step{{Weight: 20, Judge: true}}
+				f.given = verdict(judging.Asked, judge.Unsure, "5xx 0 % vs 0.67 % over 150 canary requests; only 10 times as much would have shown by now")
+			}), OnTheWay,
+			[]string{"v7 (push by bob, 1m ago) has 20 % of the traffic and waits for a person to go on.", "The judge asks: it is not known whether it is worse: 5xx 0 % vs 0.67 % over 150 canary requests; only 10 times"}, "naru rollout resume shop",
+		},
+		"somebody paused before the judge spoke": {
+			wentBackWith(func(f *facts) {
+				f.newest.State, f.newest.Step, f.newest.Spec.Steps = rollout.Paused, 1, []app.Step{{Weight: 20, Judge: true}, {Weight: 50}}
+				f.given = verdict(judging.Asked, judge.Unsure, "nothing to compare")
+			}), OnTheWay, []string{"waits for a person to go on."}, "",
+		},
+		"the judge compares": {
+			wentBackWith(func(f *facts) {
+				f.newest.State, f.newest.Spec.Steps = rollout.Shifting, []app.Step{{Weight: 20, Judge: true}}
+				f.given = verdict("", judge.Unsure, "5xx 0 % vs 0 % over 12 canary requests")
+			}), OnTheWay, []string{"step 1 of 2, 20 % of the traffic.", "It is being judged: not known yet: 5xx 0 % vs 0 % over 12 canary requests."}, "",
+		},
+		"it went on unsure": {
+			wentBackWith(func(f *facts) {
+				f.newest.State, f.given = rollout.Done, verdict(judging.WentOn, judge.Unsure, "5xx 0 % vs 0.67 % over 150 canary requests")
+			}), Well, []string{"shop is well", "v7 went on unsure, as its policy says: 5xx 0 % vs 0.67 % over 150 canary requests."}, "",
 		},
 		"somebody": {
 			wentBackWith(func(f *facts) { f.newest.Reason = "aborted by eve" }), WentBack, []string{"because eve took it back."}, "",

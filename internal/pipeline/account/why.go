@@ -11,6 +11,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/judge/budget"
 	"naru/internal/observe/logs"
+	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
@@ -59,6 +60,7 @@ type facts struct {
 	newest   *rollout.Rollout
 	rel      release.Release      // that the newest rollout brings
 	from     release.Release      // what was before
+	given    *judging.Given       // the last that was said of the newest rollout's judged steps
 	want, up int                  // instances of what runs
 	sick     *run.Instance        // of what runs
 	process  string               // of sick
@@ -97,6 +99,13 @@ func (t *Teller) facts(ctx context.Context, a app.App, lines Lines) (facts, erro
 	if len(rollouts) > 0 {
 		f.newest = &rollouts[0]
 		f.rel, f.from = name(f.newest.Release), name(f.newest.From)
+		given, err := t.store.Verdicts(ctx, f.newest.ID)
+		if err != nil {
+			return f, err
+		}
+		if n := len(given); n > 0 {
+			f.given = &given[n-1]
+		}
 	}
 	for _, ro := range rollouts {
 		if f.current != nil && ro.Release == f.current.ID && (ro.State == rollout.Done || ro.State == rollout.Watching) {

@@ -20,6 +20,7 @@ type Question struct {
 	Canary, Baseline Side
 	From, To         time.Time
 	BaselineFrom     time.Time          // zero: From; the baseline's time is as long
+	Together         bool               // only of From to To, and a little after it, when both sides had requests
 	Metrics          []app.JudgedMetric // beside those that naru measures itself
 	Alone            bool               // only Metrics
 	Pass, Marginal   float64            // scores; 0: 90 and 75
@@ -43,22 +44,57 @@ const (
 // Past judges what is past.
 type Past struct {
 	sampler  Sampler
+	counters Counters
 	interval time.Duration // of the metrics
 }
 
-// NewPast makes a judge of what a sampler knows, whose series have a value each
-// interval.
-func NewPast(s Sampler, interval time.Duration) *Past { return &Past{s, interval} }
+// NewPast makes a judge of what a sampler and counters know, whose series have a value
+// each interval. Counters may be nil: then there is the score alone.
+func NewPast(s Sampler, c Counters, interval time.Duration) *Past { return &Past{s, c, interval} }
 
 // Judge answers. What cannot be answered is Invalid; too little data is an Unsure
-// verdict.
+// verdict. What is counted is compared as it was counted, and decides; the score of
+// samples is beside it, and alone where only metrics of somebody's own are asked for.
 func (p *Past) Judge(ctx context.Context, q Question) (judge.Verdict, error) {
-	if q.BaselineFrom.IsZero() {
+	now := time.Now()
+	same := q.BaselineFrom.IsZero()
+	if same {
 		q.BaselineFrom = q.From
 	}
-	if err := q.check(time.Now()); err != nil {
+	if err := q.check(now); err != nil {
 		return judge.Verdict{}, err
 	}
+	s := sides{app: q.App, canary: q.Canary.side(), baseline: q.Baseline.side()}
+	var counted *judge.Verdict
+	if p.counters != nil && !q.Alone {
+		if q.Together { // what was counted at the end is written a little later
+			q.To = earlier(now, q.To.Add(2*p.interval))
+		}
+		done, err := p.count(ctx, s, q.From, q.To, q.BaselineFrom)
+		if err != nil {
+			return judge.Verdict{}, err
+		}
+		if first, end, ok := done.together(); ok && q.Together && same {
+			from := q.From
+			q.From, q.To = from.Add(time.Duration(first)*done.length), earlier(q.To, from.Add(time.Duration(end)*done.length))
+			q.BaselineFrom, done.blocks = q.From, done.blocks[first:end]
+		}
+		v := judge.Past(judge.Defaults(), bounds, done.blocks, 0)
+		counted = &v
+	}
+	v, err := p.score(ctx, q, s)
+	if err != nil {
+		return judge.Verdict{}, err
+	}
+	if counted != nil {
+		v = counted.Beside(v, len(q.Metrics) > 0)
+	}
+	v.Canary, v.Baseline, v.From, v.To = named(s.canary), named(s.baseline), q.From, q.To
+	return linked(tidy(v), s), nil
+}
+
+// score is the verdict by samples.
+func (p *Past) score(ctx context.Context, q Question, s sides) (judge.Verdict, error) {
 	long := q.To.Sub(q.From)
 	step := q.Step
 	if step == 0 {
@@ -71,15 +107,19 @@ func (p *Past) Judge(ctx context.Context, q Question) (judge.Verdict, error) {
 	}
 	c := config(metrics)
 	c.Pass, c.Marginal, c.Minimum, c.Correct = q.Pass, q.Marginal, q.Minimum, q.Correct
-	s := sides{app: q.App, canary: q.Canary.side(), baseline: q.Baseline.side()}
 	// The first sample looks back a step.
 	samples, err := gather(ctx, p.sampler, s, metrics, span{q.From.Add(step), q.To, q.BaselineFrom.Add(step), step})
 	if err != nil {
 		return judge.Verdict{}, err
 	}
-	v := judge.OfScore(canary.Judge(c, samples))
-	v.Canary, v.Baseline, v.From, v.To = named(s.canary), named(s.baseline), q.From, q.To
-	return linked(tidy(v), s), nil
+	return judge.OfScore(canary.Judge(c, samples)), nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func (s Side) side() side {

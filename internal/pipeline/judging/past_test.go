@@ -44,7 +44,7 @@ func TestPast(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{samples: series(tc.times, tc.samples)}
-			p := NewPast(w, 15*time.Second)
+			p := NewPast(w, nil, 15*time.Second)
 			v, err := p.Judge(t.Context(), Question{App: shop, Canary: Side{Release: "v4"}, Baseline: Side{Release: "v3"}, From: to.Add(-time.Hour), To: to})
 			if err != nil {
 				t.Fatal(err)
@@ -71,7 +71,7 @@ func TestQueriesOfOnesOwn(t *testing.T) {
 		App: shop, Canary: Side{Group: "shop-v004"}, Baseline: Side{Release: "v3"}, From: to.Add(-time.Hour), BaselineFrom: to.Add(-48 * time.Hour), To: to, Alone: true,
 		Metrics: []app.JudgedMetric{{Name: "queue", Query: `sum(queue{release="$release",group=~"$group"}) + 0 * sum(up{app="$app"})`}, {Name: "depth", Query: "depth"}},
 	}
-	if _, err := NewPast(w, time.Second).Judge(t.Context(), q); err != nil {
+	if _, err := NewPast(w, nil, time.Second).Judge(t.Context(), q); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.asked) != 4 {
@@ -107,7 +107,7 @@ func TestQuestionsThatCannotBeAnswered(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			q := Question{App: shop, Canary: Side{Release: "v4"}, Baseline: Side{Release: "v3"}, From: to.Add(-2 * time.Hour), To: to.Add(-time.Hour)}
 			change(&q)
-			_, err := NewPast(&world{samples: series(1, 40)}, time.Minute).Judge(t.Context(), q)
+			_, err := NewPast(&world{samples: series(1, 40)}, nil, time.Minute).Judge(t.Context(), q)
 			if f := fault.Of(err); f.Kind != fault.Invalid || !strings.Contains(f.Message, want) || f.Try == "" {
 				t.Errorf("%v (%s; %q), want it invalid for %q with a way out", err, f.Kind, f.Try, want)
 			}
@@ -120,7 +120,7 @@ func TestAQueryThatIsRefusedNamesItsMetric(t *testing.T) {
 	w := &world{samples: func(Query) ([]float64, error) {
 		return nil, fault.New(fault.Invalid, "query", "it finds 3 series").WithTry("sum(x)")
 	}}
-	_, err := NewPast(w, time.Second).Judge(t.Context(), Question{
+	_, err := NewPast(w, nil, time.Second).Judge(t.Context(), Question{
 		App: shop, Canary: Side{Release: "v4"}, Baseline: Side{Release: "v3"}, From: to.Add(-time.Hour), To: to, Alone: true, Metrics: []app.JudgedMetric{{Name: "queue", Query: "x"}},
 	})
 	if f := fault.Of(err); f.Field != "metric queue" || f.Try != "sum(x)" {
@@ -130,7 +130,7 @@ func TestAQueryThatIsRefusedNamesItsMetric(t *testing.T) {
 
 func TestATimeShorterThanASample(t *testing.T) {
 	to := time.Now()
-	v, err := NewPast(&world{samples: series(3, 40)}, 15*time.Second).Judge(t.Context(), Question{
+	v, err := NewPast(&world{samples: series(3, 40)}, nil, 15*time.Second).Judge(t.Context(), Question{
 		App: shop, Canary: Side{Release: "v4"}, Baseline: Side{Release: "v3"}, From: to.Add(-5 * time.Second), To: to,
 	})
 	if err != nil || v.Outcome != judge.Unsure {

@@ -36,12 +36,7 @@ func own(s sides, of side, m app.JudgedMetric) Query {
 	q := Query{Space: s.app.Space, Text: m.Query}
 	group := strings.Join(of.names(), "|")
 	if !strings.Contains(m.Query, "$release") && !strings.Contains(m.Query, "$group") {
-		q.Labels = map[string]string{"app": s.app.Name}
-		if len(of.groups) > 0 {
-			q.Labels["group"] = group
-		} else {
-			q.Labels["release"] = of.release
-		}
+		q.Labels = selected(s.app, of)
 		return q
 	}
 	q.Text = strings.NewReplacer("$release", of.release, "$group", group, "$app", s.app.Name).Replace(m.Query)

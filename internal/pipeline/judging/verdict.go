@@ -60,15 +60,48 @@ func tidy(v judge.Verdict) judge.Verdict {
 	return v
 }
 
-// linked says where each figure comes from.
+// linked says where each figure comes from, and where to look further.
 func linked(v judge.Verdict, s sides) judge.Verdict {
 	for i := range v.Reasons {
 		r := &v.Reasons[i]
 		if query := source(r.Metric, selector(s)); query != "" {
 			r.Links = append(r.Links, judge.Link{Rel: "metrics", Target: query})
 		}
+		r.Links = append(r.Links, further(*r, s, v.From, v.To)...)
 	}
 	return v
+}
+
+// further are the commands that show what the canary's requests and instances said
+// in the time of a verdict.
+func further(r judge.Reason, s sides, from, to time.Time) []judge.Link {
+	if from.IsZero() || to.IsZero() {
+		return nil
+	}
+	within := fmt.Sprintf(" --since %s --until %s", from.UTC().Truncate(time.Second).Format(time.RFC3339), to.UTC().Add(time.Second-1).Truncate(time.Second).Format(time.RFC3339))
+	logs := func(what string) judge.Link {
+		return judge.Link{Rel: "logs", Target: "naru logs " + s.app.Name + within + what}
+	}
+	traces := func(what string) judge.Link {
+		if names := s.canary.names(); len(names) == 1 {
+			what += " --tag naru.group=" + names[0]
+		}
+		return judge.Link{Rel: "traces", Target: "naru traces " + s.app.Name + within + what}
+	}
+	switch {
+	case r.Metric == "errors":
+		return []judge.Link{logs(" --source RTR --search 'status>=500'"), traces(" --error")}
+	case strings.HasPrefix(r.Metric, "latency_") && r.Above > 0:
+		return []judge.Link{
+			logs(fmt.Sprintf(" --source RTR --search 'duration>%g'", r.Above)),
+			traces(fmt.Sprintf(" --min-duration %s", time.Duration(r.Above*float64(time.Second)).Round(time.Microsecond))),
+		}
+	case r.Metric == "restarts":
+		return []judge.Link{logs(" --source NARU"), logs(" --source APP")}
+	case r.Metric == "probes":
+		return []judge.Link{logs(" --source APP")}
+	}
+	return nil
 }
 
 // selector selects the series of both sides.

@@ -1,6 +1,7 @@
 package promise
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/event"
 	"naru/internal/judge/objective"
+	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
 	"naru/internal/route"
 )
@@ -118,7 +120,7 @@ func (s *Service) causes(ctx context.Context, a app.ID, begin, now time.Time) ([
 	if err != nil {
 		return nil, err
 	}
-	rollouts, err := s.rollouts(ctx, a, now)
+	rollouts, err := s.rollouts(ctx, a, begin, now)
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +173,9 @@ func said(ev event.Event, key string) string {
 	return text
 }
 
-// rollouts are the times in which a release came in or went back.
-func (s *Service) rollouts(ctx context.Context, a app.ID, now time.Time) ([]objective.Cause, error) {
+// rollouts are the times in which a release came in or went back, and those in
+// which one ran: what is spent then has no other cause that is known.
+func (s *Service) rollouts(ctx context.Context, a app.ID, begin, now time.Time) ([]objective.Cause, error) {
 	all, err := s.store.Rollouts(ctx, a, looked)
 	if err != nil || len(all) == 0 {
 		return nil, err
@@ -185,17 +188,38 @@ func (s *Service) rollouts(ctx context.Context, a app.ID, now time.Time) ([]obje
 	for _, r := range releases {
 		names[r.ID] = r.Name()
 	}
+	name := func(id release.ID) string { return cmp.Or(names[id], "a release that is gone") }
 	out := make([]objective.Cause, 0, len(all))
 	for _, r := range all {
 		end := r.Ended
 		if end.IsZero() {
 			end = now
 		}
-		name := names[r.Release]
-		if name == "" {
-			name = "a release that is gone"
-		}
-		out = append(out, objective.Cause{Kind: objective.Rollout, Name: name, Span: objective.Span{From: r.Created, To: end}})
+		out = append(out, objective.Cause{Kind: objective.Rollout, Name: name(r.Release), Span: objective.Span{From: r.Created, To: end}})
 	}
-	return out, nil
+	return append(out, ran(all, name, begin, now)...), nil
+}
+
+// ran are the times in which releases had all traffic, of rollouts with the newest
+// first. Those of the same release are one line in the end.
+func ran(rollouts []rollout.Rollout, name func(release.ID) string, begin, now time.Time) (out []objective.Cause) {
+	until := now
+	while := func(id release.ID, from time.Time) {
+		if from.Before(until) {
+			out = append(out, objective.Cause{Kind: objective.Unexplained, Name: "while " + name(id) + " ran", Span: objective.Span{From: from, To: until}})
+		}
+	}
+	var before release.ID // what ran before the earliest that is known
+	for _, r := range rollouts {
+		before = r.From
+		if r.State == rollout.Done {
+			while(r.Release, r.Ended)
+			until = r.Created
+		}
+	}
+	if before != "" {
+		while(before, begin)
+	}
+	slices.Reverse(out)
+	return out
 }
