@@ -49,6 +49,9 @@ type Services struct {
 	Operations Operations
 	Lifecycle  Lifecycle
 	Drafts     Drafts
+	Mapper     Mapper
+	Events     Events
+	Bases      Bases
 	Platform   Platform
 }
 
@@ -98,7 +101,7 @@ func (d *Door) apiRoutes() []endpoint {
 	var all []endpoint
 	for _, some := range [][]endpoint{
 		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
-		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), routeRoutes(), emptyRoutes(),
+		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
 	} {
 		all = append(all, some...)
 	}

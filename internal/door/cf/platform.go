@@ -1,9 +1,11 @@
 package cf
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
+	"naru/internal/artifact"
 	"naru/internal/auth"
 	"naru/internal/client"
 )
@@ -48,21 +50,16 @@ func items(kind string) list[item] {
 	}
 }
 
-// stacks are what builders build on.
+// stacks are the foundations that there are: one is made when a build first needs
+// it.
 func (d *Door) stacks(c *call) ([]item, error) {
-	builders, err := d.Platform.Builders(c.ctx())
-	if err != nil {
-		return nil, err
-	}
-	var out []item
-	for _, b := range builders {
-		for _, f := range b.Foundations {
-			if !slices.ContainsFunc(out, func(i item) bool { return i.name == f }) {
-				out = append(out, item{name: f, position: len(out) + 1, about: "foundation of naru: " + f})
-			}
-		}
-	}
-	return out, nil
+	bases, err := d.Bases.Foundations(c.ctx())
+	slices.SortFunc(bases, func(a, b artifact.Foundation) int { return cmp.Compare(a.Name, b.Name) })
+	n := 0
+	return each(bases, func(f artifact.Foundation) item {
+		n++
+		return item{name: f.Name, position: n, about: "foundation of naru: " + f.ABI}
+	}), err
 }
 
 func (c *call) stackResource(i item) any {

@@ -135,6 +135,27 @@ type Drafts interface {
 	SetProcesses(ctx context.Context, by operation.Ask, a app.ID, processes map[string]app.Overrides) (app.App, error)
 }
 
+// Mapper changes where apps answer.
+type Mapper interface {
+	MapRoute(ctx context.Context, by operation.Ask, a app.ID, in client.NewRoute) (route.Route, error)
+	// ReserveRoute keeps a host and path for a space, without an app behind it.
+	ReserveRoute(ctx context.Context, by operation.Ask, space app.SpaceID, host, path string) (route.Route, error)
+	// FreeRoute takes one destination off a route and keeps the route.
+	FreeRoute(ctx context.Context, by operation.Ask, r route.ID, destination string) error
+	DropRoute(ctx context.Context, by operation.Ask, r route.ID) error
+}
+
+// Events reads the record of what happened; *store.Store does.
+type Events interface {
+	EventsBefore(ctx context.Context, space app.SpaceID, a app.ID, kind event.Kind, before int64, limit int) ([]event.Event, error)
+}
+
+// Bases finds the images that builds stand on: to clients, stacks; *store.Store
+// does.
+type Bases interface {
+	Foundations(ctx context.Context) ([]artifact.Foundation, error)
+}
+
 // Platform tells about the server itself.
 type Platform interface {
 	Builders(ctx context.Context) ([]client.Builder, error)
