@@ -16,6 +16,13 @@ func processRoutes() []endpoint {
 		{pattern: "GET /v3/processes/{guid}", do: (*Door).getProcess},
 		{pattern: "PATCH /v3/processes/{guid}", do: (*Door).changeProcess},
 		{pattern: "GET /v3/processes/{guid}/stats", do: (*Door).stats},
+		{pattern: "GET /v3/processes/{guid}/sidecars", do: (*Door).noSidecars},
+		{pattern: "GET /v3/apps/{guid}/sidecars", do: func(d *Door, c *call) error {
+			if _, err := d.app(c, c.guid(), auth.SpaceRead); err != nil {
+				return err
+			}
+			return d.nothing(c)
+		}},
 		{pattern: "POST /v3/processes/{guid}/actions/scale", do: (*Door).scale},
 		{pattern: "GET /v3/apps/{guid}/processes", do: (*Door).appProcesses},
 		{pattern: "GET /v3/apps/{guid}/processes/{type}", do: (*Door).getProcess},
@@ -315,4 +322,12 @@ func set(to, from *int) {
 	if from != nil {
 		*to = *from
 	}
+}
+
+// noSidecars answers that nothing runs beside a process.
+func (d *Door) noSidecars(c *call) error {
+	if _, _, err := d.process(c, auth.SpaceRead); err != nil {
+		return err
+	}
+	return d.nothing(c)
 }

@@ -136,6 +136,10 @@ func (p *player) expect(word string, header http.Header, answer map[string]any) 
 				p.names[name] = s
 			}
 		}
+	case "destination":
+		all, _ := answer["destinations"].([]any)
+		last, _ := all[len(all)-1].(map[string]any)
+		p.names[name], _ = last["guid"].(string)
 	case "location":
 		l := header.Get("Location")
 		p.names[name] = l[strings.LastIndex(l, "/")+1:]
