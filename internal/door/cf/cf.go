@@ -3,7 +3,59 @@
 // unchanged. It translates to the steps that naru's own API takes and holds no
 // rule of its own.
 //
-// How push will be translated, and what is open about it, is in the file push.md.
+// # What stands for what
+//
+// Organisations, spaces, users, apps and routes are naru's, under naru's ids. A
+// process is a type of the app's current release, with the draft's settings: its id
+// is the app's for web, else the app's and the type. A droplet is an image of an
+// app, and so is the package it was made of, under one id. A deployment is a
+// rollout. A role has no id of its own and is named by what it is. A job is an
+// operation, or says of what was done at once that it is complete. A stack is a
+// foundation, a buildpack a builder. A domain is that of the apps, or the whole
+// host of a route that is not below it. Routes with a condition are not shown:
+// clients take host and path for unique.
+//
+// Start, stop and scale answer when what they change is to be seen, because
+// clients look at once: a start when its release is cut, the others when the new
+// sizes are stored.
+//
+// # How push is to be translated
+//
+// A package of bits is a snapshot: the zip of the upload and the files that
+// resource_matches said are known make one (those files are found by their SHA-256;
+// clients send SHA-1, so the source store needs a second index, or the answer stays
+// the empty list, which costs an upload). A package of type docker is a reference
+// with a credential, and is imported when it is built. A build is the operation
+// that makes an image of a snapshot and stops there: naru's push must be able to
+// end before the release is cut, as its Plan ends before the build. A droplet is
+// the image; PATCH current_droplet sets App.Image and starts nothing; actions/start
+// and restart cut the release. A manifest is applied through Drafts, Mapper and
+// Scale, app by app, as one operation whose job reports the first that failed;
+// packages app/manifest reads the same keys, so both doors read one model. A
+// deployment is an operation "restart" or "rollback" with a strategy: rolling
+// is Rolling, canary is Canary with instance_steps as steps that hold, continue and
+// cancel steer the rollout, and PAUSED is the state in which its step waits.
+//
+// Open: metadata, which nothing keeps; a package that is uploaded and never built
+// (snapshots without an app are forgotten after a while: are they then EXPIRED);
+// apps whose first droplet is set and never started (a draft with an image and
+// Stopped, which naru's push does not make yet: its new apps are Started); the web
+// process keeps its id over deployments here, where clients may look for the new
+// one in new_processes; set-env before the first push changes the build in naru
+// and the run in Cloud Foundry; log rates, sidecars and features of an app have no
+// counterpart and should be refused rather than lost.
+//
+// # How naru's roles have to grow
+//
+// testdata/permissions.txt is Cloud Foundry's table, testdata/differences.txt where
+// naru decides otherwise, both held by a test. What is missing: admin_read_only and
+// global_auditor (Scope Platform; the reading actions everywhere, EnvRead only for
+// the first), organization_billing_manager (OrgRead alone). What is too coarse:
+// OrgAuditor reads spaces here and must not; SpaceSupporter needs RouteWrite,
+// EnvRead and a part of AppWrite (environment, health checks, droplets), so AppWrite
+// has to be parted into what configures and what makes or ends an app; reading
+// statistics and reading all of a process are one action. The first two change
+// what people may who hold the roles today, so they come with a release note.
 package cf
 
 import (

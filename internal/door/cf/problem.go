@@ -36,10 +36,8 @@ var (
 	unknownRequest  = problem{http.StatusNotFound, 10000, "CF-NotFound", "Unknown request"}
 	notFound        = problem{http.StatusNotFound, 10010, "CF-ResourceNotFound", "Resource not found"}
 	unprocessable   = problem{http.StatusUnprocessableEntity, 10008, "CF-UnprocessableEntity", "The request is semantically invalid"}
-	rateLimited     = problem{http.StatusTooManyRequests, 10013, "CF-RateLimitExceeded", "Rate Limit Exceeded"}
 	unavailable     = problem{http.StatusServiceUnavailable, 10015, "CF-ServiceUnavailable", "The service is unavailable"}
 	tooLarge        = problem{http.StatusRequestEntityTooLarge, 1004, "CF-BadRequest", "The request is too large"}
-	featureDisabled = problem{http.StatusForbidden, 330002, "CF-FeatureDisabled", "Feature Disabled"}
 	unknownError    = problem{http.StatusInternalServerError, 10001, "UnknownError", "An unknown error occurred."}
 )
 
