@@ -35,7 +35,7 @@ const password = "correct horse battery"
 // world is a door on a real store, a real book of logs and real logins. Its
 // pipeline carries out at once what the store alone can show.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	store *store.Store
 	auth  *auth.Service
 	book  *logs.Book
@@ -46,7 +46,7 @@ type world struct {
 	token string // of the last login
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
 	st, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), store.Options{})

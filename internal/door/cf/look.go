@@ -19,19 +19,31 @@ type sight struct {
 	instances map[run.GroupID][]run.Instance
 }
 
-func (d *Door) look(ctx context.Context, apps ...app.App) (sight, error) {
+// released is a sight of what apps are to run, without what does.
+func (d *Door) released(ctx context.Context, apps []app.App) (sight, error) {
 	v := sight{map[app.ID]release.Release{}, map[app.ID][]run.Group{}, map[run.GroupID][]run.Instance{}}
 	if len(apps) == 0 {
 		return v, nil
 	}
-	ids := each(apps, func(a app.App) app.ID { return a.ID })
 	var err error
-	if v.current, err = d.Releases.CurrentReleases(ctx, ids...); err != nil {
+	v.current, err = d.Releases.CurrentReleases(ctx, each(apps, func(a app.App) app.ID { return a.ID })...)
+	return v, err
+}
+
+func (d *Door) look(ctx context.Context, apps ...app.App) (sight, error) {
+	v, err := d.released(ctx, apps)
+	if err != nil || len(apps) == 0 {
 		return v, err
 	}
+	ids := each(apps, func(a app.App) app.ID { return a.ID })
+	return v, d.running(ctx, v, ids)
+}
+
+// running adds what runs of apps to a sight.
+func (d *Door) running(ctx context.Context, v sight, ids []app.ID) error {
 	groups, err := d.Running.GroupsOfApps(ctx, ids...)
 	if err != nil || len(groups) == 0 {
-		return v, err
+		return err
 	}
 	for _, g := range groups {
 		v.groups[g.App] = append(v.groups[g.App], g)
@@ -40,7 +52,7 @@ func (d *Door) look(ctx context.Context, apps ...app.App) (sight, error) {
 	for _, i := range instances {
 		v.instances[i.Group] = append(v.instances[i.Group], i)
 	}
-	return v, err
+	return err
 }
 
 // process is a process type of an app as it is wanted.

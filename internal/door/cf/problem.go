@@ -27,18 +27,18 @@ func (p problem) saying(detail string) problem {
 
 // The problems there are.
 var (
-	badQuery        = problem{http.StatusBadRequest, 10005, "CF-BadQueryParameter", "The query parameter is invalid"}
-	badMessage      = problem{http.StatusBadRequest, 1001, "CF-MessageParseError", "Request invalid due to parse error: invalid request body"}
-	badRequest      = problem{http.StatusBadRequest, 1004, "CF-BadRequest", "Bad request"}
-	invalidToken    = problem{http.StatusUnauthorized, 1000, "CF-InvalidAuthToken", "Invalid Auth Token"}
-	noToken         = problem{http.StatusUnauthorized, 10002, "CF-NotAuthenticated", "Authentication error"}
-	notAuthorized   = problem{http.StatusForbidden, 10003, "CF-NotAuthorized", "You are not authorized to perform the requested action"}
-	unknownRequest  = problem{http.StatusNotFound, 10000, "CF-NotFound", "Unknown request"}
-	notFound        = problem{http.StatusNotFound, 10010, "CF-ResourceNotFound", "Resource not found"}
-	unprocessable   = problem{http.StatusUnprocessableEntity, 10008, "CF-UnprocessableEntity", "The request is semantically invalid"}
-	unavailable     = problem{http.StatusServiceUnavailable, 10015, "CF-ServiceUnavailable", "The service is unavailable"}
-	tooLarge        = problem{http.StatusRequestEntityTooLarge, 1004, "CF-BadRequest", "The request is too large"}
-	unknownError    = problem{http.StatusInternalServerError, 10001, "UnknownError", "An unknown error occurred."}
+	badQuery       = problem{http.StatusBadRequest, 10005, "CF-BadQueryParameter", "The query parameter is invalid"}
+	badMessage     = problem{http.StatusBadRequest, 1001, "CF-MessageParseError", "Request invalid due to parse error: invalid request body"}
+	badRequest     = problem{http.StatusBadRequest, 1004, "CF-BadRequest", "Bad request"}
+	invalidToken   = problem{http.StatusUnauthorized, 1000, "CF-InvalidAuthToken", "Invalid Auth Token"}
+	noToken        = problem{http.StatusUnauthorized, 10002, "CF-NotAuthenticated", "Authentication error"}
+	notAuthorized  = problem{http.StatusForbidden, 10003, "CF-NotAuthorized", "You are not authorized to perform the requested action"}
+	unknownRequest = problem{http.StatusNotFound, 10000, "CF-NotFound", "Unknown request"}
+	notFound       = problem{http.StatusNotFound, 10010, "CF-ResourceNotFound", "Resource not found"}
+	unprocessable  = problem{http.StatusUnprocessableEntity, 10008, "CF-UnprocessableEntity", "The request is semantically invalid"}
+	unavailable    = problem{http.StatusServiceUnavailable, 10015, "CF-ServiceUnavailable", "The service is unavailable"}
+	tooLarge       = problem{http.StatusRequestEntityTooLarge, 1004, "CF-BadRequest", "The request is too large"}
+	unknownError   = problem{http.StatusInternalServerError, 10001, "UnknownError", "An unknown error occurred."}
 )
 
 // missing is the answer about a thing that is not there or may not be seen:

@@ -136,15 +136,34 @@ func (d *Door) listProcesses(c *call) error {
 	} else if apps, err = d.appsIn(c.ctx(), within(c, maps.Clone(spaces))); err != nil {
 		return err
 	}
-	v, err := d.look(c.ctx(), apps...)
+	v, err := d.released(c.ctx(), apps)
 	if err != nil {
 		return err
 	}
 	var all []shownProcess
 	for _, a := range apps {
-		all = append(all, v.shown(a, spaces[a.Space].Org, asked(c.r.URL.Query(), "embed", "process_instances"))...)
+		all = append(all, v.shown(a, spaces[a.Space].Org, false)...)
 	}
-	return show(c, processList, all, c.processResource)
+	q := c.r.URL.Query()
+	some, err := processList.choose(q, all)
+	if err != nil {
+		return err
+	}
+	some, p, err := cut(c, some)
+	if err != nil {
+		return err
+	}
+	if asked(q, "embed", "process_instances") && len(some) > 0 { // of this page alone: there may be many
+		ids := each(some, func(p shownProcess) app.ID { return p.of.ID })
+		slices.Sort(ids)
+		if err := d.running(c.ctx(), v, slices.Compact(ids)); err != nil {
+			return err
+		}
+		for i := range some {
+			some[i].spots = v.spots(some[i].of, some[i].Type)
+		}
+	}
+	return c.ok(page[processResource]{Pagination: p, Resources: each(some, c.processResource)})
 }
 
 func (v sight) shown(a app.App, org app.OrgID, embed bool) []shownProcess {

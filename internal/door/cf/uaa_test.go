@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"naru/internal/auth"
 	"naru/internal/secret"
 )
 
@@ -114,6 +115,19 @@ func TestAPITokensAreClientsAndPasswords(t *testing.T) {
 		w.ask(http.StatusUnauthorized, "GET", "/v3/apps", "")
 	}
 	w.grant(http.StatusUnauthorized, url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {token.Reveal()}})
+}
+
+// The code that naru prints at its first start lets in once.
+func TestOneTimeCodes(t *testing.T) {
+	w := newWorld(t)
+	admin, err := w.store.UserNamed(t.Context(), "admin", auth.Origin)
+	must(t, err)
+	code, err := w.auth.NewLoginCode(t.Context(), admin.ID)
+	must(t, err)
+	form := url.Values{"grant_type": {"password"}, "passcode": {code.Reveal()}}
+	w.use(w.grant(200, form))
+	w.ask(http.StatusOK, "GET", "/v3/apps", "")
+	w.grant(401, form)
 }
 
 func TestWrongLogins(t *testing.T) {
