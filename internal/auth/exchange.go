@@ -23,7 +23,7 @@ func (s *Service) Exchange(ctx context.Context, name string, token secret.Secret
 		return Tokens{}, err
 	}
 	own := slices.ContainsFunc(have, func(t APIToken) bool { return t.ID == who.Token && t.Name == name })
-	if name != "" && name != who.Name && !own {
+	if client && name == "" || name != "" && name != who.Name && !own {
 		return Tokens{}, unauthenticated("the token belongs to another user")
 	}
 	c := claims{UserID: who.UserID, UserName: who.Name, Origin: who.Origin, Scope: scopes(who.Admin), APIToken: who.Token}

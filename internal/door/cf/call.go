@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -26,7 +27,6 @@ type call struct {
 	who auth.Identity // zero where no login is needed
 	at  site
 	cfg Config
-	out bool // something was answered
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
@@ -45,8 +45,9 @@ func (c *call) event(kind event.Kind, subject string) event.Event {
 // answer is around every request: who asks, and errors in Cloud Foundry's form. A
 // panic is one request's error.
 func (d *Door) answer(w http.ResponseWriter, r *http.Request, e endpoint) {
-	c := &call{w: w, id: id.New(), at: d.site(r), cfg: d.cfg}
-	c.r = r.WithContext(auth.From(r.Context(), d.remote(r)))
+	began, remote, out := time.Now(), d.remote(r), &response{ResponseWriter: w}
+	c := &call{w: out, id: id.New(), at: d.site(r), cfg: d.cfg}
+	c.r = r.WithContext(auth.From(r.Context(), remote))
 	h := w.Header()
 	h.Set("X-Vcap-Request-Id", c.id)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -58,11 +59,15 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, e endpoint) {
 			panic(p)
 		default:
 			d.log.ErrorContext(r.Context(), "panic", "request", c.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			if c.out {
+			if out.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
 			c.refuse(unknownError)
 		}
+		// No query and no header, for secrets may be there.
+		d.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("door", "cf"), slog.String("request", c.id),
+			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", out.status),
+			slog.Duration("took", time.Since(began)), slog.String("user", c.who.Name), slog.String("remote", remote))
 	}()
 	err := d.admit(c, e)
 	if err == nil {
@@ -77,6 +82,21 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, e endpoint) {
 		c.refuse(d.problemOf(r.Context(), c, err))
 	}
 }
+
+// response remembers what was answered.
+type response struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the status.
+func (r *response) WriteHeader(code int) {
+	r.status = code
+	r.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // admit finds out who asks.
 func (d *Door) admit(c *call, e endpoint) (err error) {
@@ -111,7 +131,6 @@ func (c *call) send(status int, v any) {
 		panic(err) // a defect
 	}
 	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	c.out = true
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(b.Bytes()) // whether the client still reads is its own affair
 }
@@ -125,7 +144,6 @@ func (c *call) made(v any) error { c.send(http.StatusCreated, v); return nil }
 // job answers that a job does what was asked for.
 func (c *call) job(guid string) error {
 	c.w.Header().Set("Location", c.at.api+"/v3/jobs/"+guid)
-	c.out = true
 	c.w.WriteHeader(http.StatusAccepted)
 	return nil
 }

@@ -1,6 +1,10 @@
 package cf_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/base64"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -54,6 +58,27 @@ func TestTokensSayWhatClientsRead(t *testing.T) {
 	}
 	if claims["revocable"] != true {
 		t.Error("clients would not revoke it when they log out")
+	}
+}
+
+// Others check tokens with the key that the UAA shows.
+func TestTheKeyChecksTokens(t *testing.T) {
+	w := newWorld(t)
+	got := w.grant(200, url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {password}})
+	key := w.ask(http.StatusOK, "GET", "/uaa/token_key", "")
+	point := func(name string) *big.Int {
+		b, err := base64.RawURLEncoding.DecodeString(text(key, name))
+		must(t, err)
+		return new(big.Int).SetBytes(b)
+	}
+	public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: point("x"), Y: point("y")}
+	token, err := jwt.Parse(text(got, "access_token"), func(*jwt.Token) (any, error) { return public, nil })
+	if err != nil || token.Header["kid"] != key["kid"] {
+		t.Errorf("token of %v: %v", token.Header["kid"], err)
+	}
+	all, _ := w.ask(http.StatusOK, "GET", "/uaa/token_keys", "")["keys"].([]any)
+	if len(all) != 1 {
+		t.Errorf("keys: %v", all)
 	}
 }
 
@@ -142,6 +167,7 @@ func TestWrongLogins(t *testing.T) {
 		"code":     {url.Values{"grant_type": {"password"}, "passcode": {"naru_code_x"}}, 401, "unauthorized"},
 		"refresh":  {url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}}, 401, "invalid_token"},
 		"client":   {url.Values{"grant_type": {"client_credentials"}, "client_id": {"a"}, "client_secret": {"b"}}, 401, "unauthorized"},
+		"no name":  {url.Values{"grant_type": {"client_credentials"}, "client_secret": {"b"}}, 401, "unauthorized"},
 		"grant":    {url.Values{"grant_type": {"implicit"}}, 400, "unsupported_grant_type"},
 	} {
 		t.Run(name, func(t *testing.T) {
