@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/base64"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -66,12 +65,14 @@ func TestTheKeyChecksTokens(t *testing.T) {
 	w := newWorld(t)
 	got := w.grant(200, url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {password}})
 	key := w.ask(http.StatusOK, "GET", "/uaa/token_key", "")
-	point := func(name string) *big.Int {
+	point := []byte{4}
+	for _, name := range []string{"x", "y"} {
 		b, err := base64.RawURLEncoding.DecodeString(text(key, name))
 		must(t, err)
-		return new(big.Int).SetBytes(b)
+		point = append(point, b...)
 	}
-	public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: point("x"), Y: point("y")}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	must(t, err)
 	token, err := jwt.Parse(text(got, "access_token"), func(*jwt.Token) (any, error) { return public, nil })
 	if err != nil || token.Header["kid"] != key["kid"] {
 		t.Errorf("token of %v: %v", token.Header["kid"], err)
