@@ -246,7 +246,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	clouds, err := newCloudFoundry(ctx, cfg, cf.Services{
 		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
-		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Events: st, Bases: st, Platform: about,
+		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st}, Events: st, Bases: st, Platform: about,
 	}, key, via, o.Sockets, log)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"naru/internal/id"
 	"naru/internal/observe/logs"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/task"
 	"naru/internal/release"
 	"naru/internal/route"
 	"naru/internal/run"
@@ -67,7 +68,7 @@ func newWorld(t testing.TB) *world {
 	pipe := &pipeline{store: st}
 	w.door = cf.New(cf.Services{
 		Sessions: w.auth, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
-		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Events: st, Bases: st, Platform: pipe,
+		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Tasks: st, Runner: pipe, Events: st, Bases: st, Platform: pipe,
 	}, key, cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost"}, log)
 	srv := httptest.NewServer(w.door)
 	t.Cleanup(srv.Close)
@@ -337,6 +338,16 @@ func (p *pipeline) FreeRoute(ctx context.Context, _ operation.Ask, id route.ID, 
 
 func (p *pipeline) DropRoute(ctx context.Context, _ operation.Ask, id route.ID) error {
 	return p.store.DeleteRoute(ctx, id)
+}
+
+func (p *pipeline) RunTask(ctx context.Context, by operation.Ask, a app.ID, in client.NewTask) (task.Task, error) {
+	return p.store.CreateTask(ctx, task.Task{
+		ID: task.ID(id.New()), App: a, Name: in.Name, Command: in.Command, State: task.Pending, By: by.Actor, MemoryMiB: 64, DiskMiB: 64,
+	})
+}
+
+func (p *pipeline) CancelTask(ctx context.Context, _ operation.Ask, t task.ID) (task.Task, error) {
+	return p.store.UpdateTask(ctx, t, func(t *task.Task, _ time.Time) error { t.State = task.Canceled; return nil })
 }
 
 func (p *pipeline) Usage(context.Context, run.InstanceID) (run.Usage, error) {

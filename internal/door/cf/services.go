@@ -13,6 +13,7 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
+	"naru/internal/pipeline/task"
 	"naru/internal/release"
 	"naru/internal/route"
 	"naru/internal/run"
@@ -143,6 +144,18 @@ type Mapper interface {
 	// FreeRoute takes one destination off a route and keeps the route.
 	FreeRoute(ctx context.Context, by operation.Ask, r route.ID, destination string) error
 	DropRoute(ctx context.Context, by operation.Ask, r route.ID) error
+}
+
+// Tasks finds one-off commands; *store.Store does.
+type Tasks interface {
+	Task(ctx context.Context, t task.ID) (task.Task, error)
+	TasksBefore(ctx context.Context, a app.ID, before, limit int) ([]task.Task, error)
+}
+
+// TaskRunner runs them.
+type TaskRunner interface {
+	RunTask(ctx context.Context, by operation.Ask, a app.ID, in client.NewTask) (task.Task, error)
+	CancelTask(ctx context.Context, by operation.Ask, t task.ID) (task.Task, error)
 }
 
 // Events reads the record of what happened; *store.Store does.
