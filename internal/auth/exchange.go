@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"naru/internal/fault"
@@ -39,7 +40,7 @@ func (s *Service) Exchange(ctx context.Context, name string, token secret.Secret
 
 // IsAPIToken tells an API token from other texts, by its form.
 func IsAPIToken(text secret.Secret) bool {
-	return len(text.Reveal()) > len(apiPrefix) && text.Reveal()[:len(apiPrefix)] == apiPrefix
+	return strings.HasPrefix(text.Reveal(), apiPrefix)
 }
 
 // stands refuses an access token whose API token is gone.

@@ -63,7 +63,10 @@ func newWorld(t testing.TB) *world {
 	must(t, err)
 	w := &world{
 		t: t, store: st, book: book, org: org, space: space,
-		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
+		auth: auth.New(st, key, auth.Config{
+			Hash:    auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1},
+			Lockout: auth.Lockout{First: time.Hour, Max: time.Hour}, // no test is so slow that a lock ends
+		}),
 	}
 	pipe := &pipeline{store: st}
 	w.door = cf.New(cf.Services{
