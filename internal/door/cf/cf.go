@@ -155,7 +155,7 @@ func (d *Door) apiRoutes() []endpoint {
 	var all []endpoint
 	for _, some := range [][]endpoint{
 		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
-		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
+		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
 	} {
 		all = append(all, some...)
 	}
