@@ -82,6 +82,12 @@ func makeKey(path string) (*Key, error) {
 // Private is the key itself, for a door that signs tokens of its own form.
 func (k *Key) Private() *ecdsa.PrivateKey { return k.private }
 
+// Public is what checks the tokens that the key signs.
+func (k *Key) Public() *ecdsa.PublicKey { return &k.private.PublicKey }
+
+// ID names the key in the headers of tokens.
+func (k *Key) ID() string { return k.id }
+
 // Derive makes a secret of 32 bytes for another purpose out of the key: the same
 // one as long as the key is the same.
 func (k *Key) Derive(purpose string) ([]byte, error) {

@@ -150,14 +150,6 @@ func (s *Service) Logout(ctx context.Context, who Identity) error {
 	return s.store.EndSession(ctx, who.Session, s.accessEnd(), event.Event{Kind: "user.logout", Actor: who.Name, Subject: who.Name})
 }
 
-// RevokeAccess ends one access token by its id, as "cf logout" asks for it.
-func (s *Service) RevokeAccess(ctx context.Context, who Identity, token string) error {
-	if token != who.Token && token != who.Session {
-		return Hidden("this token")
-	}
-	return s.Logout(ctx, who)
-}
-
 // NewLoginCode makes a code that is good for one login as a user, for a short
 // time: what "naru up" prints instead of a password.
 func (s *Service) NewLoginCode(ctx context.Context, user UserID) (secret.Secret, error) {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -29,14 +30,19 @@ type Tokens struct {
 }
 
 // claims are what an access token says. The cf client reads user_id, user_name,
-// origin, exp and jti without asking whether they are there.
+// origin, exp and jti without asking whether they are there; without a user_name
+// it takes a token for a program's and reads client_id. It ends what is
+// revocable when it logs out.
 type claims struct {
 	jwt.RegisteredClaims
-	UserID   UserID   `json:"user_id"`
-	UserName string   `json:"user_name"`
-	Origin   string   `json:"origin"`
-	Scope    []string `json:"scope"`
-	Session  string   `json:"sid"`
+	UserID    UserID   `json:"user_id"`
+	UserName  string   `json:"user_name,omitempty"`
+	ClientID  string   `json:"client_id,omitempty"`
+	Origin    string   `json:"origin"`
+	Scope     []string `json:"scope"`
+	Session   string   `json:"sid,omitempty"`
+	APIToken  string   `json:"pat,omitempty"` // id of the API token it was exchanged for, in the place of a session
+	Revocable bool     `json:"revocable"`
 }
 
 // The prefixes of opaque tokens, by which people and secret scanners know them.
@@ -71,14 +77,16 @@ func scopes(admin bool) []string {
 
 // sign makes an access token of a session.
 func (s *Service) sign(u User, admin bool, session string) (Tokens, error) {
-	now := s.cfg.Clock()
-	c := claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: s.cfg.Issuer, Subject: string(u.ID), ID: id.New(),
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(s.cfg.Access)),
-		},
-		UserID: u.ID, UserName: u.Name, Origin: u.Origin, Scope: scopes(admin), Session: session,
+	return s.signed(claims{UserID: u.ID, UserName: u.Name, Origin: u.Origin, Scope: scopes(admin), Session: session}, s.cfg.Clock().Add(s.cfg.Access))
+}
+
+// signed fills in what all access tokens have.
+func (s *Service) signed(c claims, until time.Time) (Tokens, error) {
+	c.RegisteredClaims = jwt.RegisteredClaims{
+		Issuer: s.cfg.Issuer, Subject: string(c.UserID), ID: id.New(),
+		IssuedAt: jwt.NewNumericDate(s.cfg.Clock()), ExpiresAt: jwt.NewNumericDate(until),
 	}
+	c.Revocable = true
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, c)
 	t.Header["kid"] = s.key.id
 	text, err := t.SignedString(s.key.private)
@@ -99,12 +107,17 @@ func (s *Service) Verify(ctx context.Context, token string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	revoked, err := s.store.Revoked(ctx, c.ID, c.Session)
+	revoked, err := s.store.Revoked(ctx, c.ID, cmp.Or(c.Session, c.ID))
 	if err != nil {
 		return Identity{}, err
 	}
 	if revoked {
 		return Identity{}, unauthenticated("the access token was revoked")
+	}
+	if c.Session == "" {
+		if err := s.stands(ctx, c); err != nil {
+			return Identity{}, err
+		}
 	}
 	who, err := s.identity(ctx, c.UserID)
 	who.Session, who.Token, who.Expires = c.Session, c.ID, c.ExpiresAt.Time
@@ -124,7 +137,7 @@ func (s *Service) parse(token string) (claims, error) {
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return c, unauthenticated("the access token has expired")
-	case err != nil || c.ID == "" || c.UserID == "" || c.Session == "":
+	case err != nil || c.ID == "" || c.UserID == "" || c.Session == "" && c.APIToken == "":
 		return c, unauthenticated("the access token is not valid")
 	}
 	return c, nil

@@ -86,6 +86,7 @@ type Listen struct {
 	Metrics  string `key:"prometheus" doc:"HTTP API of a Prometheus server over naru's metrics; empty serves it only at the name prometheus.PLATFORM_DOMAIN"`
 	OTLP     string `key:"otlp" doc:"spans and metrics in OpenTelemetry's protocol, over HTTP and over gRPC without TLS; empty serves them only to instances and at the name otlp.PLATFORM_DOMAIN"`
 	Zipkin   string `key:"zipkin" doc:"spans in Zipkin's form and its query API; empty serves them only at the name zipkin.PLATFORM_DOMAIN"`
+	CF       string `key:"cf" doc:"API of Cloud Foundry for the cf client, with its login and logs at one address; empty serves it only at the names api, login, uaa and log-cache below PLATFORM_DOMAIN"`
 	TCPPorts string `key:"tcp" doc:"gateway, TCP routes: ports that routes may have, as HOST:FIRST-LAST, at most 200; empty offers none"`
 }
 

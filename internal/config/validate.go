@@ -152,6 +152,7 @@ func (l Listen) complaints() []error {
 		{"listen.prometheus", l.Metrics, true},
 		{"listen.otlp", l.OTLP, true},
 		{"listen.zipkin", l.Zipkin, true},
+		{"listen.cf", l.CF, true},
 	} {
 		if at.addr == "" && at.optional {
 			continue

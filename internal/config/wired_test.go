@@ -140,6 +140,7 @@ var wired = map[string][2]string{
 	"traces.port":                     {"internal/server/driver.go", "c.Traces.Port"},
 	"listen.otlp":                     {"internal/server/traces_doors.go", "cfg.Listen.OTLP"},
 	"listen.zipkin":                   {"internal/server/traces_doors.go", "cfg.Listen.Zipkin"},
+	"listen.cf":                       {"internal/server/cf.go", "cfg.Listen.CF"},
 	"metrics.interval":                {"internal/server/observe.go", "m.Interval"},
 	"metrics.retention":               {"internal/server/observe.go", "m.Retention"},
 	"metrics.retention_bytes":         {"internal/server/observe.go", "m.Bytes"},

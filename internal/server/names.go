@@ -28,7 +28,7 @@ func ownRoutes(cfg config.Config, via string) []route.Entry {
 			}},
 		}
 	}
-	return []route.Entry{entry("api", cfg.Listen.API), entry("registry", cfg.Listen.Registry), entry("prometheus", cfg.Listen.API), calls(entry("otlp", cfg.Listen.API)), entry("zipkin", cfg.Listen.API)}
+	return []route.Entry{entry("api", cfg.Listen.API), entry("registry", cfg.Listen.Registry), entry("prometheus", cfg.Listen.API), calls(entry("otlp", cfg.Listen.API)), entry("zipkin", cfg.Listen.API), entry("login", cfg.Listen.API), entry("uaa", cfg.Listen.API), entry("log-cache", cfg.Listen.API)}
 }
 
 // calls is an entry that gRPC reaches.

@@ -23,6 +23,7 @@ func TestOwnRoutesCanBeServed(t *testing.T) {
 	want := map[string]string{
 		"api.naru.apps.example": "127.0.0.1:7070", "registry.naru.apps.example": "[::1]:7071", "prometheus.naru.apps.example": "127.0.0.1:7070",
 		"otlp.naru.apps.example": "127.0.0.1:7070", "zipkin.naru.apps.example": "127.0.0.1:7070",
+		"login.naru.apps.example": "127.0.0.1:7070", "uaa.naru.apps.example": "127.0.0.1:7070", "log-cache.naru.apps.example": "127.0.0.1:7070",
 	}
 	for host, address := range want {
 		if got[host] != address {

@@ -27,6 +27,7 @@ import (
 	"naru/internal/build/bake"
 	"naru/internal/build/buildkit"
 	"naru/internal/config"
+	"naru/internal/door/cf"
 	"naru/internal/door/oci"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
@@ -243,6 +244,14 @@ func Run(ctx context.Context, o Options) (err error) {
 		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
+	clouds, err := newCloudFoundry(ctx, cfg, cf.Services{
+		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
+		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st}, Events: st, Bases: st, Platform: about,
+	}, key, via, o.Sockets, log)
+	if err != nil {
+		return err
+	}
+
 	apiLn, err := o.Sockets.Listen(ctx, "api", cfg.Listen.API)
 	if err != nil {
 		return err
@@ -294,9 +303,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "judge", Run: trials.Run},
 		serve.Part{Name: "crew", Run: crew.Run},
 		serve.Part{Name: "login", Run: (&loginDoor{people, st, driver, crew}).serve(loginLn)},
-		serve.Part{Name: "api", Run: web(apiLn, heard.beside(cfg, named(cfg, asked, handler)), 10*time.Second)},
+		serve.Part{Name: "api", Run: web(apiLn, heard.beside(cfg, named(cfg, asked, clouds.beside(handler))), 10*time.Second)},
 		serve.Part{Name: "prometheus", Run: served(metricsLn, asked)},
 		serve.Part{Name: "telemetry", Run: heard.Run},
+		clouds.part(),
 		serve.Part{Name: "ready", Run: func(ctx context.Context) error { return sayReady(ctx, o.Notify, gateways, cfg) }},
 	)
 }

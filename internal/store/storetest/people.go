@@ -50,8 +50,32 @@ func places(t *testing.T, open Opener) {
 	if len(spaces) != 2 || spaces[0].Name != "dev" || spaces[1] != prod {
 		t.Errorf("spaces = %+v", spaces)
 	}
+	_, err = st.RenameSpace(ctx, prod.ID, "dev")
+	mustBe(t, err, fault.Conflict)
+	if _, err = st.RenameSpace(ctx, prod.ID, "live", happened("space.renamed", "default/live")); err != nil {
+		t.Fatal(err)
+	}
+	if prod, err = st.SpaceNamed(ctx, "default", "live"); err != nil || prod.ID != spaces[1].ID {
+		t.Errorf("renamed: %+v, %v", prod, err)
+	}
+	other, err := st.CreateOrg(ctx, "other")
+	must(t, err)
+	_, err = st.RenameOrg(ctx, other.ID, "default")
+	mustBe(t, err, fault.Conflict)
+	renamed, err := st.RenameOrg(ctx, other.ID, "third", happened("org.renamed", "third"))
+	must(t, err)
+	if got, err := st.OrgNamed(ctx, "third"); err != nil || got != renamed || got.ID != other.ID {
+		t.Errorf("renamed: %+v, %v", got, err)
+	}
+	must(t, st.DeleteOrg(ctx, other.ID))
+	_, err = st.RenameOrg(ctx, other.ID, "fourth")
+	mustBe(t, err, fault.NotFound)
 	w := world{Store: st, org: org, space: prod}
 	a := w.newApp(t, "shop")
+	_, err = st.RenameSpace(ctx, prod.ID, "other") // images are kept below the name
+	mustBe(t, err, fault.Conflict)
+	_, err = st.RenameOrg(ctx, org.ID, "other")
+	mustBe(t, err, fault.Conflict)
 	mustBe(t, st.DeleteSpace(ctx, prod.ID), fault.Conflict)
 	mustBe(t, st.DeleteOrg(ctx, org.ID), fault.Conflict)
 	must(t, st.DeleteApp(ctx, a.ID))

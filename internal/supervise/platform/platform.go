@@ -93,6 +93,9 @@ func sockets(c config.Config) []supervise.Socket {
 	if c.Listen.Zipkin != "" {
 		all = append(all, supervise.Socket{Name: "zipkin", Addr: c.Listen.Zipkin})
 	}
+	if c.Listen.CF != "" {
+		all = append(all, supervise.Socket{Name: "cf", Addr: c.Listen.CF})
+	}
 	return append(all, tcpSockets(c)...)
 }
 

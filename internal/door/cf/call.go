@@ -1,0 +1,242 @@
+package cf
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"naru/internal/auth"
+	"naru/internal/event"
+	"naru/internal/id"
+	"naru/internal/pipeline/operation"
+)
+
+// call is one request while it is answered.
+type call struct {
+	w   http.ResponseWriter
+	r   *http.Request
+	id  string
+	who auth.Identity // zero where no login is needed
+	at  site
+	cfg Config
+}
+
+func (c *call) ctx() context.Context { return c.r.Context() }
+
+// guid is what the path names.
+func (c *call) guid() string { return c.r.PathValue("guid") }
+
+// by is who asks, for the services.
+func (c *call) by() operation.Ask { return operation.Ask{Actor: c.who.Name} }
+
+// event is something that who asks does.
+func (c *call) event(kind event.Kind, subject string) event.Event {
+	return event.Event{Kind: kind, Actor: c.who.Name, Subject: subject}
+}
+
+// answer is around every request: who asks, and errors in Cloud Foundry's form. A
+// panic is one request's error.
+func (d *Door) answer(w http.ResponseWriter, r *http.Request, e endpoint) {
+	began, remote, out := time.Now(), d.remote(r), &response{ResponseWriter: w}
+	c := &call{w: out, id: id.New(), at: d.site(r), cfg: d.cfg}
+	c.r = r.WithContext(auth.From(r.Context(), remote))
+	h := w.Header()
+	h.Set("X-Vcap-Request-Id", c.id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	defer func() {
+		switch p := recover(); {
+		case p == nil:
+		case p == http.ErrAbortHandler: //nolint:errorlint // the value itself is the signal
+			panic(p)
+		default:
+			d.log.ErrorContext(r.Context(), "panic", "request", c.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if out.status != 0 {
+				panic(http.ErrAbortHandler)
+			}
+			c.refuse(unknownError)
+		}
+		// No query and no header, for secrets may be there.
+		d.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("door", "cf"), slog.String("request", c.id),
+			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", out.status),
+			slog.Duration("took", time.Since(began)), slog.String("user", c.who.Name), slog.String("remote", remote))
+	}()
+	err := d.admit(c, e)
+	if err == nil {
+		err = e.do(d, c)
+	}
+	var u oauthError
+	switch {
+	case err == nil:
+	case errors.As(err, &u):
+		c.send(u.status, u)
+	default:
+		c.refuse(d.problemOf(r.Context(), c, err))
+	}
+}
+
+// response remembers what was answered.
+type response struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the status.
+func (r *response) WriteHeader(code int) {
+	r.status = code
+	r.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// admit finds out who asks.
+func (d *Door) admit(c *call, e endpoint) (err error) {
+	if e.open {
+		return nil
+	}
+	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	if token = strings.TrimSpace(token); token == "" || !strings.EqualFold(scheme, "bearer") {
+		return noToken
+	}
+	c.who, err = d.Sessions.Verify(c.ctx(), token)
+	return err
+}
+
+// refuse answers with problems.
+func (c *call) refuse(all ...problem) {
+	if all[0].status == http.StatusUnauthorized {
+		c.w.Header().Set("WWW-Authenticate", `Bearer realm="naru"`)
+	}
+	if all[0].status == http.StatusServiceUnavailable {
+		c.w.Header().Set("Retry-After", "1")
+	}
+	c.send(all[0].status, map[string]any{"errors": all})
+}
+
+// send answers with a value that can be encoded.
+func (c *call) send(status int, v any) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err) // a defect
+	}
+	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(b.Bytes()) // whether the client still reads is its own affair
+}
+
+// ok answers with a value.
+func (c *call) ok(v any) error { c.send(http.StatusOK, v); return nil }
+
+// made answers with what was made.
+func (c *call) made(v any) error { c.send(http.StatusCreated, v); return nil }
+
+// job answers that a job does what was asked for.
+func (c *call) job(guid string) error {
+	c.w.Header().Set("Location", c.at.api+"/v3/jobs/"+guid)
+	c.w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// decode reads a request's body. Keys that are not known are left alone: newer
+// clients send more.
+func (c *call) decode(v any) error {
+	deadline := http.NewResponseController(c.w)
+	_ = deadline.SetReadDeadline(time.Now().Add(30 * time.Second)) // a test's writer has none
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.cfg.BodyBytes))
+	_ = deadline.SetReadDeadline(time.Time{})
+	var big *http.MaxBytesError
+	switch {
+	case errors.As(err, &big):
+		return tooLarge
+	case err != nil:
+		return badMessage
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return badMessage
+	}
+	return nil
+}
+
+// resource is what all things have in common.
+type resource struct {
+	GUID      string          `json:"guid"`
+	CreatedAt stamp           `json:"created_at"`
+	UpdatedAt stamp           `json:"updated_at"`
+	Metadata  *metadata       `json:"metadata,omitempty"`
+	Links     map[string]link `json:"links,omitempty"`
+}
+
+// thing begins a resource at a path of the API.
+func (c *call) thing(guid string, created, updated time.Time, path string) resource {
+	if updated.IsZero() {
+		updated = created
+	}
+	return resource{
+		GUID: guid, CreatedAt: stamp(created), UpdatedAt: stamp(updated), Metadata: &metadata{map[string]string{}, map[string]string{}},
+		Links: map[string]link{"self": {Href: c.at.api + path}},
+	}
+}
+
+// with adds a link to a path of the API.
+func (r resource) with(c *call, name, path string) resource {
+	r.Links[name] = link{Href: c.at.api + path}
+	return r
+}
+
+type metadata struct {
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+type link struct {
+	Href   string `json:"href"`
+	Method string `json:"method,omitempty"`
+}
+
+// stamp is a time as the API writes it.
+type stamp time.Time
+
+// MarshalJSON writes whole seconds of UTC.
+func (s stamp) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Time(s).UTC().Format("2006-01-02T15:04:05Z"))
+}
+
+// toOne is a relationship to one thing, or to none.
+type toOne struct {
+	Data *ref `json:"data"`
+}
+
+type ref struct {
+	GUID string `json:"guid"`
+}
+
+func one(guid string) toOne { return toOne{&ref{guid}} }
+
+func none() toOne { return toOne{} }
+
+// guid is what a request relates to; "" for nothing.
+func (r toOne) guid() string {
+	if r.Data == nil {
+		return ""
+	}
+	return r.Data.GUID
+}
+
+// labels refuses metadata that would be lost.
+func labels(m metadata) error {
+	if len(m.Labels)+len(m.Annotations) > 0 {
+		return unprocessable.saying("naru keeps no labels and no annotations")
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package cf
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/artifact"
+	"naru/internal/auth"
+)
+
+func dropletRoutes() []endpoint {
+	return []endpoint{
+		{pattern: "GET /v3/apps/{guid}/droplets/current", do: (*Door).currentDroplet},
+		{pattern: "GET /v3/apps/{guid}/relationships/current_droplet", do: (*Door).currentDropletRef},
+		{pattern: "GET /v3/apps/{guid}/droplets", do: (*Door).listDroplets},
+		{pattern: "GET /v3/apps/{guid}/packages", do: (*Door).listPackages},
+		{pattern: "GET /v3/droplets", do: (*Door).listDroplets},
+		{pattern: "GET /v3/droplets/{guid}", do: (*Door).getDroplet},
+		{pattern: "GET /v3/packages", do: (*Door).listPackages},
+		{pattern: "GET /v3/packages/{guid}", do: (*Door).getPackage},
+		{pattern: "GET /v3/packages/{guid}/droplets", do: (*Door).packageDroplets},
+	}
+}
+
+// built is an image of an app: to clients a droplet, and the package that it was
+// made of, both under its id.
+type built struct {
+	artifact.Image
+	org   app.OrgID
+	space app.SpaceID
+}
+
+func (b built) kind() string {
+	if b.Snapshot == "" {
+		return "docker"
+	}
+	return "bits"
+}
+
+// builtList lists droplets, or packages when they are of one state.
+func builtList(state string) list[built] {
+	return list[built]{
+		filters: map[string]func(built) []string{
+			"app_guids":          single(func(b built) string { return string(b.App) }),
+			"package_guids":      single(func(b built) string { return string(b.ID) }),
+			"space_guids":        single(func(b built) string { return string(b.space) }),
+			"organization_guids": single(func(b built) string { return string(b.org) }),
+			"types":              single(built.kind),
+			"states":             func(built) []string { return []string{state} },
+		},
+		times: func(b built) (time.Time, time.Time) { return b.Created, b.Created },
+		guid:  func(b built) string { return string(b.ID) },
+		also:  []string{"current"},
+	}
+}
+
+type buildpackUsed struct {
+	Name          string  `json:"name"`
+	DetectOutput  string  `json:"detect_output"`
+	BuildpackName string  `json:"buildpack_name"`
+	Version       *string `json:"version"`
+}
+
+type dropletResource struct {
+	resource
+	State         string            `json:"state"`
+	Error         *string           `json:"error"`
+	Lifecycle     lifecycle         `json:"lifecycle"`
+	Image         *string           `json:"image"`
+	Checksum      map[string]string `json:"checksum"`
+	Stack         *string           `json:"stack"`
+	Buildpacks    []buildpackUsed   `json:"buildpacks"`
+	ProcessTypes  map[string]string `json:"process_types"`
+	Execution     string            `json:"execution_metadata"`
+	Relationships map[string]toOne  `json:"relationships"`
+}
+
+func (c *call) dropletResource(b built) dropletResource {
+	id := string(b.ID)
+	out := dropletResource{
+		resource: c.thing(id, b.Created, b.Created, "/v3/droplets/"+id).with(c, "app", "/v3/apps/"+string(b.App)).with(c, "package", "/v3/packages/"+id),
+		State:    "STAGED", Buildpacks: []buildpackUsed{}, ProcessTypes: map[string]string{},
+		Lifecycle: lifecycle{"buildpack", map[string]any{}}, Relationships: map[string]toOne{"app": one(string(b.App))},
+		Checksum: map[string]string{"type": "sha256", "value": strings.TrimPrefix(b.Ref.Digest, "sha256:")},
+	}
+	for _, p := range b.Processes {
+		if line := commandLine(p.Command); line != nil {
+			out.ProcessTypes[p.Type] = *line
+		}
+	}
+	if b.kind() == "docker" {
+		out.Lifecycle.Type, out.Image = "docker", &b.Origin
+		return out
+	}
+	name, _, _ := strings.Cut(strings.ReplaceAll(b.Origin, ",", " "), " ")
+	out.Buildpacks = []buildpackUsed{{Name: name, DetectOutput: b.Origin, BuildpackName: name}}
+	if stack := stackOf(b.Foundation); stack != "" {
+		out.Stack = &stack
+	}
+	return out
+}
+
+// stackOf is the last part of a foundation's repository: its name.
+func stackOf(foundation string) string {
+	repository, _, _ := strings.Cut(foundation, "@")
+	return repository[strings.LastIndex(repository, "/")+1:]
+}
+
+type packageResource struct {
+	resource
+	Type          string           `json:"type"`
+	State         string           `json:"state"`
+	Data          map[string]any   `json:"data"`
+	Relationships map[string]toOne `json:"relationships"`
+}
+
+func (c *call) packageResource(b built) packageResource {
+	id := string(b.ID)
+	out := packageResource{
+		resource: c.thing(id, b.Created, b.Created, "/v3/packages/"+id).with(c, "app", "/v3/apps/"+string(b.App)),
+		Type:     b.kind(), State: "READY", Relationships: map[string]toOne{"app": one(string(b.App))},
+	}
+	if b.kind() == "docker" {
+		out.Data = map[string]any{"image": b.Origin, "username": nil, "password": nil}
+	} else {
+		algorithm, value, _ := strings.Cut(b.Snapshot, ":")
+		out.Data = map[string]any{"error": nil, "checksum": map[string]string{"type": algorithm, "value": value}}
+	}
+	return out
+}
+
+// images are those of the apps that a query is about, or of all that may be seen.
+func (d *Door) images(c *call) ([]built, error) {
+	apps, orgs, err := d.about(c)
+	if err != nil {
+		return nil, err
+	}
+	var out []built
+	for _, a := range apps {
+		some, err := d.Images.Images(c.ctx(), a.ID)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, each(some, func(i artifact.Image) built { return built{i, orgs[a.Space].Org, a.Space} })...)
+	}
+	return out, nil
+}
+
+// about are the apps that a list is about: that of the path, those of app_guids,
+// or all that may be seen.
+func (d *Door) about(c *call) ([]app.App, map[app.SpaceID]app.Space, error) {
+	spaces, err := d.spaces(c, auth.SpaceRead)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.guid() != "" {
+		a, err := d.app(c, c.guid(), auth.SpaceRead)
+		return []app.App{a}, spaces, err
+	}
+	q := c.r.URL.Query()
+	if !q.Has("app_guids") {
+		apps, err := d.appsIn(c.ctx(), within(c, spaces))
+		return apps, spaces, err
+	}
+	apps, err := d.Apps.AppsByID(c.ctx(), each(values(q, "app_guids"), func(s string) app.ID { return app.ID(s) })...)
+	apps = slices.DeleteFunc(apps, func(a app.App) bool { _, ok := spaces[a.Space]; return !ok })
+	return apps, spaces, err
+}
+
+func (d *Door) listDroplets(c *call) error {
+	all, err := d.images(c)
+	if err != nil {
+		return err
+	}
+	return show(c, builtList("STAGED"), all, c.dropletResource)
+}
+
+func (d *Door) listPackages(c *call) error {
+	all, err := d.images(c)
+	if err != nil {
+		return err
+	}
+	return show(c, builtList("READY"), all, c.packageResource)
+}
+
+// image finds an image that who asks may see.
+func (d *Door) image(c *call, id, thing string) (built, error) {
+	img, err := d.Images.Image(c.ctx(), artifact.ID(id))
+	if err != nil {
+		return built{}, gone(err, thing)
+	}
+	a, err := d.app(c, string(img.App), auth.SpaceRead)
+	if err != nil {
+		return built{}, missing(thing)
+	}
+	return built{Image: img, space: a.Space}, nil
+}
+
+func (d *Door) getDroplet(c *call) error {
+	b, err := d.image(c, c.guid(), "Droplet")
+	if err != nil {
+		return err
+	}
+	return c.ok(c.dropletResource(b))
+}
+
+func (d *Door) getPackage(c *call) error {
+	b, err := d.image(c, c.guid(), "Package")
+	if err != nil {
+		return err
+	}
+	return c.ok(c.packageResource(b))
+}
+
+func (d *Door) packageDroplets(c *call) error {
+	b, err := d.image(c, c.guid(), "Package")
+	if err != nil {
+		return err
+	}
+	return show(c, builtList("STAGED"), []built{b}, c.dropletResource)
+}
+
+func (d *Door) currentImage(c *call) (built, error) {
+	a, err := d.app(c, c.guid(), auth.SpaceRead)
+	if err != nil {
+		return built{}, err
+	}
+	if a.Image == "" {
+		return built{}, missing("Droplet")
+	}
+	return d.image(c, a.Image, "Droplet")
+}
+
+func (d *Door) currentDroplet(c *call) error {
+	b, err := d.currentImage(c)
+	if err != nil {
+		return err
+	}
+	return c.ok(c.dropletResource(b))
+}
+
+func (d *Door) currentDropletRef(c *call) error {
+	b, err := d.currentImage(c)
+	if err != nil {
+		return err
+	}
+	return c.ok(one(string(b.ID)))
+}

@@ -1,0 +1,269 @@
+package cf
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bounds of a page.
+const (
+	usualPage = 50
+	maxPage   = 5000
+)
+
+// list is how things of a kind are filtered, ordered and shown.
+type list[T any] struct {
+	filters map[string]func(T) []string // by query parameter: what one of its values must be among
+	orders  map[string]func(T) string   // beside created_at and updated_at
+	times   func(T) (created, updated time.Time)
+	guid    func(T) string
+	also    []string // parameters that the caller looks at itself
+}
+
+// usual are the parameters of every list.
+var usual = []string{"page", "per_page", "order_by", "guids", "created_ats", "updated_ats", "label_selector", "include"}
+
+// choose returns those of all that the query asks for, in its order.
+func (l list[T]) choose(q url.Values, all []T) ([]T, error) {
+	if err := l.check(q); err != nil {
+		return nil, err
+	}
+	picks := []func(T) bool{}
+	if q.Has("guids") {
+		want := values(q, "guids")
+		picks = append(picks, func(v T) bool { return slices.Contains(want, l.guid(v)) })
+	}
+	for name, of := range l.filters {
+		if !q.Has(name) {
+			continue
+		}
+		want := values(q, name)
+		picks = append(picks, func(v T) bool { return among(of(v), want) })
+	}
+	selects, err := selected(q)
+	if err != nil {
+		return nil, err
+	}
+	picks = append(picks, func(T) bool { return selects(nil) }) // nothing has labels
+	within, err := l.moments(q)
+	if err != nil {
+		return nil, err
+	}
+	picks = append(picks, within...)
+	out := slices.DeleteFunc(slices.Clone(all), func(v T) bool {
+		return slices.ContainsFunc(picks, func(pick func(T) bool) bool { return !pick(v) })
+	})
+	return out, l.order(q.Get("order_by"), out)
+}
+
+// among reports whether a thing has one of the wanted values; an empty one is
+// that of a thing without any.
+func among(have, want []string) bool {
+	for _, w := range want {
+		if w == "" && len(have) == 0 || slices.Contains(have, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// check refuses parameters that nobody knows.
+func (l list[T]) check(q url.Values) error {
+	known := append(slices.Concat(usual, l.also), slices.Sorted(maps.Keys(l.filters))...)
+	var strange []string
+	for name := range q {
+		base, _, _ := strings.Cut(name, "[")
+		if !slices.Contains(known, name) && (base == name || !slices.Contains([]string{"created_ats", "updated_ats", "fields"}, base)) {
+			strange = append(strange, "'"+name+"'")
+		}
+	}
+	if len(strange) == 0 {
+		return nil
+	}
+	slices.Sort(strange)
+	return badQuery.saying(fmt.Sprintf("The query parameter is invalid: Unknown query parameter(s): %s. Valid parameters are: '%s'",
+		strings.Join(strange, ", "), strings.Join(known, "', '")))
+}
+
+// moments reads created_ats and updated_ats, with their comparisons.
+func (l list[T]) moments(q url.Values) (picks []func(T) bool, err error) {
+	for name := range q {
+		base, op, _ := strings.Cut(strings.TrimSuffix(name, "]"), "[")
+		if base != "created_ats" && base != "updated_ats" {
+			continue
+		}
+		var want []time.Time
+		for _, text := range values(q, name) {
+			t, err := time.Parse(time.RFC3339, text)
+			if err != nil {
+				return nil, badQuery.saying("The query parameter is invalid: " + base + " has an invalid timestamp format")
+			}
+			want = append(want, t)
+		}
+		fits, known := map[string]func(have, want time.Time) bool{
+			"":   func(have, want time.Time) bool { return have.Equal(want) },
+			"lt": time.Time.Before, "gt": time.Time.After,
+			"lte": func(have, want time.Time) bool { return !have.After(want) },
+			"gte": func(have, want time.Time) bool { return !have.Before(want) },
+		}[op]
+		if !known {
+			return nil, badQuery.saying("The query parameter is invalid: Invalid relational operator '" + op + "' for " + base)
+		}
+		picks = append(picks, func(v T) bool {
+			created, updated := l.times(v)
+			if base == "updated_ats" {
+				created = cmp.Or(updated, created)
+			}
+			have := created.UTC().Truncate(time.Second)
+			return slices.ContainsFunc(want, func(w time.Time) bool { return fits(have, w) })
+		})
+	}
+	return picks, nil
+}
+
+// order sorts as order_by asks, else by age.
+func (l list[T]) order(by string, all []T) error {
+	key := strings.TrimPrefix(strings.TrimPrefix(by, "+"), "-")
+	compare := func(a, b T) int {
+		x, _ := l.times(a)
+		y, _ := l.times(b)
+		return cmp.Or(x.Compare(y), cmp.Compare(l.guid(a), l.guid(b)))
+	}
+	switch of, ok := l.orders[key]; {
+	case ok:
+		age := compare
+		compare = func(a, b T) int { return cmp.Or(cmp.Compare(of(a), of(b)), age(a, b)) }
+	case key == "updated_at":
+		age := compare
+		compare = func(a, b T) int {
+			_, x := l.times(a)
+			_, y := l.times(b)
+			return cmp.Or(x.Compare(y), age(a, b))
+		}
+	case key != "" && key != "created_at":
+		return badQuery.saying(fmt.Sprintf("The query parameter is invalid: Order by can only be: '%s'",
+			strings.Join(append([]string{"created_at", "updated_at"}, slices.Sorted(maps.Keys(l.orders))...), "', '")))
+	}
+	slices.SortStableFunc(all, func(a, b T) int {
+		if strings.HasPrefix(by, "-") {
+			return compare(b, a)
+		}
+		return compare(a, b)
+	})
+	return nil
+}
+
+// values are those of a parameter. A comma within one is written %2C.
+func values(q url.Values, name string) []string {
+	var out []string
+	for _, v := range strings.Split(q.Get(name), ",") {
+		v = strings.NewReplacer("%2C", ",", "%2c", ",").Replace(v)
+		out = append(out, strings.TrimSpace(v))
+	}
+	return out
+}
+
+// asked reports whether a parameter has a value.
+func asked(q url.Values, name, value string) bool {
+	return q.Has(name) && slices.Contains(values(q, name), value)
+}
+
+type pagination struct {
+	Total    int   `json:"total_results"`
+	Pages    int   `json:"total_pages"`
+	First    *link `json:"first"`
+	Last     *link `json:"last"`
+	Next     *link `json:"next"`
+	Previous *link `json:"previous"`
+}
+
+type page[W any] struct {
+	Pagination pagination     `json:"pagination"`
+	Resources  []W            `json:"resources"`
+	Included   map[string]any `json:"included,omitempty"`
+}
+
+// cut returns one page of all, and where its neighbours are.
+func cut[T any](c *call, all []T) ([]T, pagination, error) {
+	q := c.r.URL.Query()
+	number, err1 := positive(q, "page", 1)
+	size, err2 := positive(q, "per_page", usualPage)
+	if err1 != nil || err2 != nil || size > maxPage {
+		return nil, pagination{}, badQuery.saying("The query parameter is invalid: Page must be a positive integer, per page must be between 1 and 5000")
+	}
+	pages := max(1, (len(all)+size-1)/size)
+	at := func(n int) *link {
+		q.Set("page", strconv.Itoa(n))
+		q.Set("per_page", strconv.Itoa(size))
+		return &link{Href: c.at.api + c.r.URL.Path + "?" + q.Encode()}
+	}
+	p := pagination{Total: len(all), Pages: pages, First: at(1), Last: at(pages)}
+	if number < pages {
+		p.Next = at(number + 1)
+	}
+	if number > 1 && number <= pages {
+		p.Previous = at(number - 1)
+	}
+	from := min(len(all), (number-1)*size)
+	return all[from:min(len(all), from+size)], p, nil
+}
+
+func positive(q url.Values, name string, otherwise int) (int, error) {
+	if !q.Has(name) {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(q.Get(name))
+	if err != nil || n < 1 || n > 1<<20 {
+		return 0, badQuery
+	}
+	return n, nil
+}
+
+// show answers with one page of what the query asks for.
+func show[T, W any](c *call, l list[T], all []T, encode func(T) W) error {
+	return showing(c, l, all, encode, nil)
+}
+
+// showing is show with what the page's things belong to.
+func showing[T, W any](c *call, l list[T], all []T, encode func(T) W, include func([]T) (map[string]any, error)) error {
+	some, err := l.choose(c.r.URL.Query(), all)
+	if err != nil {
+		return err
+	}
+	some, p, err := cut(c, some)
+	if err != nil {
+		return err
+	}
+	out := page[W]{Pagination: p, Resources: each(some, encode)}
+	if include != nil {
+		if out.Included, err = include(some); err != nil {
+			return err
+		}
+	}
+	return c.ok(out)
+}
+
+// each encodes a list; none of them is an empty list.
+func each[T, W any](in []T, encode func(T) W) []W {
+	out := make([]W, 0, len(in))
+	for _, v := range in {
+		out = append(out, encode(v))
+	}
+	return out
+}
+
+// single is a filter on one value.
+func single[T any](of func(T) string) func(T) []string {
+	return func(v T) []string {
+		if s := of(v); s != "" {
+			return []string{s}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,78 @@
+package cf
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/run"
+)
+
+// What the client waits for is decided by the states of the newest instances.
+func TestSpots(t *testing.T) {
+	now := time.Now()
+	old, young := run.Group{ID: "old", Process: "web", Created: now.Add(-time.Hour)}, run.Group{ID: "young", Process: "web", Created: now}
+	in := func(g run.Group, index int, s run.State, crashes int) run.Instance {
+		return run.Instance{ID: run.InstanceID(string(g.ID) + string(rune('0'+index))), Group: g.ID, Index: index, State: s, Crashes: crashes, Created: g.Created}
+	}
+	for _, c := range []struct {
+		name      string
+		stopped   bool
+		groups    []run.Group
+		instances []run.Instance
+		want      string
+	}{
+		{"stopped", true, []run.Group{old}, []run.Instance{in(old, 0, run.Draining, 0)}, "DOWN DOWN"},
+		{"asked for a moment ago", false, nil, nil, "STARTING STARTING"},
+		{"one of two", false, []run.Group{old}, []run.Instance{in(old, 0, run.Healthy, 0), in(old, 1, run.Starting, 0)}, "RUNNING STARTING"},
+		{"the old does not count for the new", false, []run.Group{old, young}, []run.Instance{in(old, 0, run.Healthy, 0), in(old, 1, run.Healthy, 0), in(young, 0, run.Starting, 0)}, "STARTING STARTING"},
+		{"the new is there, the old stands in", false, []run.Group{old, young}, []run.Instance{in(old, 1, run.Healthy, 0), in(young, 0, run.Healthy, 0)}, "RUNNING RUNNING"},
+		{"crashed", false, []run.Group{old}, []run.Instance{in(old, 0, run.Crashed, 1), in(old, 1, run.Pending, 2)}, "CRASHED CRASHED"},
+		{"unhealthy runs", false, []run.Group{old}, []run.Instance{in(old, 0, run.Unhealthy, 0), in(old, 1, run.Healthy, 0)}, "RUNNING RUNNING"},
+		{"above what is wanted", false, []run.Group{old}, []run.Instance{in(old, 2, run.Healthy, 0)}, "STARTING STARTING"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := app.App{ID: "a", State: app.Started, Image: "i", Scale: map[string]int{"web": 2}}
+			if c.stopped {
+				a.State = app.Stopped
+			}
+			v := sight{groups: map[app.ID][]run.Group{"a": c.groups}, instances: map[run.GroupID][]run.Instance{}}
+			for _, i := range c.instances {
+				v.instances[i.Group] = append(v.instances[i.Group], i)
+			}
+			var got []string
+			for _, s := range v.spots(a, "web") {
+				got = append(got, s.state)
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("got %v, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHostsAreTakenApart(t *testing.T) {
+	cfg := Config{AppsDomain: "apps.example"}
+	for host, want := range map[string][2]string{
+		"shop.apps.example": {"shop", "apps.example"}, "a.b.apps.example": {"a.b", "apps.example"}, "apps.example": {"", "apps.example"},
+		"www.shop.com": {"", "www.shop.com"}, "*.shop.com": {"*", "shop.com"}, "*.apps.example": {"*", "apps.example"},
+	} {
+		label, domain := cfg.hostOf(host)
+		if [2]string{label, domain} != want {
+			t.Errorf("%s: got %q in %q", host, label, domain)
+		}
+		if joined(label, domain) != host {
+			t.Errorf("%s: together again it is %s", host, joined(label, domain))
+		}
+	}
+}
+
+func TestProcessesHaveTheirOwnIDs(t *testing.T) {
+	const a = "01a1ff71-5433-7617-b63d-acca9bfe259a"
+	for _, process := range []string{"web", "worker", "a-b"} {
+		if gotApp, got := processOf(processGUID(a, process)); gotApp != a || got != process {
+			t.Errorf("%s: got %s of %s", process, got, gotApp)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package cf
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"naru/internal/app"
+	"naru/internal/auth"
+	"naru/internal/client"
+	"naru/internal/fault"
+	"naru/internal/route"
+)
+
+func mappingRoutes() []endpoint {
+	return []endpoint{
+		{pattern: "POST /v3/routes", do: (*Door).createRoute},
+		{pattern: "PATCH /v3/routes/{guid}", do: (*Door).changeRoute},
+		{pattern: "DELETE /v3/routes/{guid}", do: (*Door).deleteRoute},
+		{pattern: "POST /v3/routes/{guid}/destinations", do: (*Door).addDestinations},
+		{pattern: "DELETE /v3/routes/{guid}/destinations/{destination}", do: (*Door).removeDestination},
+		{pattern: "DELETE /v3/spaces/{guid}/routes", do: (*Door).deleteUnmapped},
+	}
+}
+
+type routeInput struct {
+	Host          string         `json:"host"`
+	Path          string         `json:"path"`
+	Port          *int           `json:"port"`
+	Options       map[string]any `json:"options"`
+	Relationships struct {
+		Space  toOne `json:"space"`
+		Domain toOne `json:"domain"`
+	} `json:"relationships"`
+	Metadata metadata `json:"metadata"`
+}
+
+// check refuses what would be lost.
+func (in routeInput) check() error {
+	if len(in.Options) > 0 {
+		return unprocessable.saying("naru has no route options; what a route asks of the gateway is set with its own client")
+	}
+	if in.Port != nil {
+		return unprocessable.saying("Routes with ports are made with naru's own client")
+	}
+	return labels(in.Metadata)
+}
+
+func (d *Door) createRoute(c *call) error {
+	var in routeInput
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	if err := in.check(); err != nil {
+		return err
+	}
+	p, err := d.space(c, in.Relationships.Space.guid(), auth.RouteWrite)
+	if err == error(missing("Space")) {
+		return unprocessable.saying("Invalid space. Ensure that the space exists and you have access to it.")
+	}
+	if err != nil {
+		return err
+	}
+	domains, err := d.domains(c)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(domains, func(one domain) bool { return one.guid() == in.Relationships.Domain.guid() })
+	if i < 0 {
+		return unprocessable.saying("Invalid domain. Ensure that the domain exists and you have access to it.")
+	}
+	r, err := d.Mapper.ReserveRoute(c.ctx(), c.by(), p.space.ID, joined(in.Host, domains[i].name), in.Path)
+	if fault.Is(err, fault.Conflict) {
+		return unprocessable.saying(fmt.Sprintf("Route already exists with host '%s' for domain '%s'.", in.Host, domains[i].name))
+	}
+	if err != nil {
+		return err
+	}
+	return c.made(c.routeResource(d.shownRoutes(map[app.SpaceID]app.Space{p.space.ID: p.space}, []route.Route{r})[0]))
+}
+
+// writable finds a route that who asks may change.
+func (d *Door) writable(c *call) (shownRoute, error) {
+	r, err := d.route(c)
+	if err != nil {
+		return r, err
+	}
+	if !auth.Can(c.who, auth.RouteWrite, r.org, r.Space) {
+		return r, notAuthorized
+	}
+	return r, nil
+}
+
+func (d *Door) changeRoute(c *call) error {
+	r, err := d.writable(c)
+	if err != nil {
+		return err
+	}
+	var in routeInput
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	if err := in.check(); err != nil {
+		return err
+	}
+	return c.ok(c.routeResource(r))
+}
+
+func (d *Door) deleteRoute(c *call) error {
+	r, err := d.writable(c)
+	if err != nil {
+		return err
+	}
+	if err := d.Mapper.DropRoute(c.ctx(), c.by(), r.ID); err != nil {
+		return gone(err, "Route")
+	}
+	return c.job(done("route.delete", string(r.ID)))
+}
+
+type destinationInput struct {
+	App struct {
+		GUID    string `json:"guid"`
+		Process struct {
+			Type string `json:"type"`
+		} `json:"process"`
+	} `json:"app"`
+	Port     *int   `json:"port"`
+	Protocol string `json:"protocol"`
+}
+
+func (d *Door) addDestinations(c *call) error {
+	r, err := d.writable(c)
+	if err != nil {
+		return err
+	}
+	if r.TCP != nil {
+		return unprocessable.saying("Routes with ports are mapped with naru's own client")
+	}
+	var in struct {
+		Destinations []destinationInput `json:"destinations"`
+	}
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	for _, want := range in.Destinations {
+		if err := d.lead(c, r, want); err != nil {
+			return err
+		}
+	}
+	return d.getDestinations(c)
+}
+
+// lead makes a route lead to one app more.
+func (d *Door) lead(c *call, r shownRoute, in destinationInput) error {
+	a, err := d.app(c, in.App.GUID, auth.RouteWrite)
+	if err == error(missing("App")) {
+		return unprocessable.saying(fmt.Sprintf("App(s) with guid(s) \"%s\" do not exist or you do not have access.", in.App.GUID))
+	}
+	if err != nil {
+		return err
+	}
+	if a.Space != r.Space {
+		return unprocessable.saying("Routes cannot be mapped to destinations in different spaces")
+	}
+	to := client.NewRoute{Host: r.Host, Path: r.Path, Process: cmp.Or(in.App.Process.Type, app.Web)}
+	switch in.Protocol {
+	case "", "http1":
+	case "http2":
+		to.Protocol = route.HTTP2
+	default:
+		return unprocessable.saying("Destination protocol must be 'http1' or 'http2'")
+	}
+	if in.Port != nil {
+		if to.Port = *in.Port; to.Port < 1 || to.Port > 65535 {
+			return unprocessable.saying("Destination port must be between 1 and 65535")
+		}
+	}
+	_, err = d.Mapper.MapRoute(c.ctx(), c.by(), a.ID, to)
+	return err
+}
+
+func (d *Door) removeDestination(c *call) error {
+	r, err := d.writable(c)
+	if err != nil {
+		return err
+	}
+	err = d.Mapper.FreeRoute(c.ctx(), c.by(), r.ID, c.r.PathValue("destination"))
+	if fault.Is(err, fault.NotFound) {
+		return unprocessable.saying("Unable to unmap route from destination. Ensure the route has a destination with this guid.")
+	}
+	if err != nil {
+		return err
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// deleteUnmapped takes the routes of a space away that lead nowhere.
+func (d *Door) deleteUnmapped(c *call) error {
+	p, err := d.space(c, c.guid(), auth.RouteWrite)
+	if err != nil {
+		return err
+	}
+	if c.r.URL.Query().Get("unmapped") != "true" {
+		return badQuery.saying("The query parameter is invalid: Mass delete not supported for routes. Use 'unmapped=true' parameter to delete all unmapped routes.")
+	}
+	routes, err := d.routesIn(c.ctx(), p.space.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range routes {
+		if len(r.Destinations) > 0 {
+			continue
+		}
+		if err := d.Mapper.DropRoute(c.ctx(), c.by(), r.ID); err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	return c.job(done("space.delete_unmapped_routes", string(p.space.ID)))
+}

@@ -1,0 +1,174 @@
+package cf_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"naru/internal/app"
+	"naru/internal/auth"
+)
+
+// permission is what Cloud Foundry's documentation permits at an endpoint.
+type permission struct {
+	method, path string
+	roles        []string
+}
+
+func permissions(t *testing.T) []permission {
+	t.Helper()
+	text, err := os.ReadFile("testdata/permissions.txt")
+	must(t, err)
+	var all []permission
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		endpoint, roles, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		method, path, _ := strings.Cut(endpoint, " ")
+		all = append(all, permission{method, path, strings.Fields(strings.ReplaceAll(roles, "*", ""))})
+	}
+	return all
+}
+
+// bodies are what endpoints need to be sent, for a role to be what decides.
+func (w *world) bodies() map[string]string {
+	org, space := `"organization":{"data":{"guid":"`+string(w.org.ID)+`"}}`, `"space":{"data":{"guid":"`+string(w.space.ID)+`"}}`
+	return map[string]string{
+		"POST /v3/organizations":          `{"name":"new-%d"}`,
+		"POST /v3/spaces":                 `{"name":"new-%d","relationships":{` + org + `}}`,
+		"POST /v3/apps":                   `{"name":"new-%d","relationships":{` + space + `}}`,
+		"POST /v3/routes":                 `{"host":"new-%d","relationships":{` + space + `,"domain":{"data":{"guid":"{domain}"}}}}`,
+		"POST /v3/roles":                  `{"type":"space_auditor","relationships":{"user":{"data":{"username":"nobody-%d"}},` + space + `}}`,
+		"DELETE /v3/spaces/{guid}/routes": "?unmapped=true",
+	}
+}
+
+// TestPermissions holds the door against the table of the documentation, role by
+// role. Where naru decides otherwise the line is in differences.txt, with the
+// reason above it; NARU_UPDATE=1 writes the lines anew.
+func TestPermissions(t *testing.T) {
+	var got []string
+	roles := []auth.Grant{{Role: auth.Admin}, {Role: auth.OrgUser}, {Role: auth.OrgManager}, {Role: auth.OrgAuditor},
+		{Role: auth.SpaceDeveloper}, {Role: auth.SpaceManager}, {Role: auth.SpaceAuditor}, {Role: auth.SpaceSupporter}}
+	for _, g := range roles {
+		w := newWorld(t)
+		if g.Role.Scope() != auth.Platform {
+			g.Org = w.org.ID
+		}
+		if g.Role.Scope() == auth.InSpace {
+			g.Space = w.space.ID
+		}
+		w.user("someone", g)
+		w.login("admin")
+		domain := w.domain()
+		w.login("someone")
+		seen := w.shop("seen")
+		for n, p := range permissions(t) {
+			if slices.Contains(p.roles, "all") {
+				continue // lists are of what one may see
+			}
+			may, served := w.permitted(p, n, seen, domain)
+			if !served {
+				continue
+			}
+			switch should := slices.Contains(p.roles, string(g.Role)); {
+			case may && !should:
+				got = append(got, fmt.Sprintf("%s %s: %s may", p.method, p.path, g.Role))
+			case !may && should:
+				got = append(got, fmt.Sprintf("%s %s: %s may not", p.method, p.path, g.Role))
+			}
+		}
+	}
+	slices.Sort(got)
+	const file = "testdata/differences.txt"
+	text, err := os.ReadFile(file)
+	must(t, err)
+	var want, notes []string
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") {
+			notes = append(notes, strings.TrimSpace(line))
+		} else {
+			want = append(want, strings.TrimSpace(line))
+		}
+	}
+	if os.Getenv("NARU_UPDATE") != "" {
+		must(t, os.WriteFile(file, []byte(strings.Join(slices.Concat(notes, got), "\n")+"\n"), 0o600))
+		return
+	}
+	for _, line := range got {
+		if !slices.Contains(want, line) {
+			t.Errorf("other than the documentation, and not in %s: %s", file, line)
+		}
+	}
+	for _, line := range want {
+		if !slices.Contains(got, line) {
+			t.Errorf("in %s, and not so: %s", file, line)
+		}
+	}
+}
+
+// permitted asks at an endpoint as somebody with one role. It
+// reports whether they may, and whether the door has the endpoint at all.
+func (w *world) permitted(p permission, n int, a app.App, domain string) (may, served bool) {
+	w.t.Helper()
+	probe, err := http.NewRequestWithContext(w.t.Context(), p.method, w.url+strings.NewReplacer("{name}", "ssh", "{", "", "}", "").Replace(p.path), nil)
+	must(w.t, err)
+	if status, _, _ := w.send(probe); status != http.StatusUnauthorized {
+		return false, false // without a login it would be refused, were it there
+	}
+	if p.method != http.MethodGet { // it may change or end it
+		a = w.shop(fmt.Sprintf("shop-%d", n))
+	}
+	routes, err := w.store.RoutesOf(w.t.Context(), a.ID)
+	must(w.t, err)
+	ids := map[string]string{
+		"apps": string(a.ID), "processes": string(a.ID), "droplets": a.Image, "packages": a.Image, "spaces": string(w.space.ID),
+		"organizations": string(w.org.ID), "routes": string(routes[0].ID),
+	}
+	parts := strings.Split(p.path, "/") // "", v3, apps, {guid}, ...
+	path := p.path
+	if len(parts) > 3 && parts[3] == "{guid}" {
+		id, known := ids[parts[2]]
+		if !known {
+			return false, false
+		}
+		path = strings.Replace(path, "{guid}", id, 1)
+	}
+	for key, value := range map[string]string{"{type}": "web", "{name}": "ssh", "{destination_guid}": routes[0].Destinations[0].ID} {
+		path = strings.ReplaceAll(path, key, value)
+	}
+	if strings.Contains(path, "{") {
+		return false, false
+	}
+	body := w.bodies()[p.method+" "+p.path]
+	if strings.HasPrefix(body, "?") {
+		path, body = path+body, ""
+	}
+	if body == "" && p.method != http.MethodGet {
+		body = "{}"
+	}
+	if strings.Contains(body, "%d") {
+		body = strings.Replace(fmt.Sprintf(body, n), "{domain}", domain, 1)
+	}
+	status, _, answer := w.do(p.method, path, body)
+	if status == http.StatusNotFound && title(answer) == "CF-NotFound" {
+		return false, false
+	}
+	if status >= 500 {
+		w.t.Errorf("%s %s: %d %v", p.method, path, status, answer)
+	}
+	hiddenPlace := status == http.StatusUnprocessableEntity && strings.Contains(fmt.Sprint(answer), "you have access to it")
+	return status != http.StatusForbidden && status != http.StatusNotFound && !hiddenPlace, true
+}
+
+// domain is the id of the apps domain.
+func (w *world) domain() string {
+	answer := w.ask(http.StatusOK, "GET", "/v3/domains", "")
+	all, _ := answer["resources"].([]any)
+	first, _ := all[0].(map[string]any)
+	return fmt.Sprint(first["guid"])
+}

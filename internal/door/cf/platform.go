@@ -1,0 +1,302 @@
+package cf
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"naru/internal/artifact"
+	"naru/internal/auth"
+	"naru/internal/client"
+)
+
+func platformRoutes() []endpoint {
+	return []endpoint{
+		{pattern: "GET /v3/stacks", do: (*Door).listStacks},
+		{pattern: "GET /v3/stacks/{guid}", do: (*Door).getStack},
+		{pattern: "GET /v3/buildpacks", do: (*Door).listBuildpacks},
+		{pattern: "GET /v3/buildpacks/{guid}", do: (*Door).getBuildpack},
+		{pattern: "GET /v3/feature_flags", do: (*Door).listFlags},
+		{pattern: "GET /v3/feature_flags/{name}", do: (*Door).getFlag},
+		{pattern: "PATCH /v3/feature_flags/{name}", do: (*Door).changeFlag},
+		{pattern: "GET /v3/organization_quotas", do: (*Door).listQuotas},
+		{pattern: "GET /v3/organization_quotas/{guid}", do: (*Door).getQuota},
+		{pattern: "GET /v3/environment_variable_groups/{name}", do: (*Door).noVariables},
+	}
+}
+
+// item is what has a name and a place in a list.
+type item struct {
+	name     string
+	position int
+	stack    string
+	about    string
+}
+
+func items(kind string) list[item] {
+	return list[item]{
+		filters: map[string]func(item) []string{
+			"names":     single(func(i item) string { return i.name }),
+			"stacks":    single(func(i item) string { return i.stack }),
+			"lifecycle": func(item) []string { return []string{"buildpack"} },
+			"default":   func(i item) []string { return []string{map[bool]string{true: "true", false: "false"}[i.position == 1]} },
+		},
+		orders: map[string]func(item) string{"name": func(i item) string { return i.name }, "position": func(i item) string { return string(rune(i.position)) }},
+		times: func(i item) (time.Time, time.Time) {
+			t := began.Add(time.Duration(i.position) * time.Second)
+			return t, t
+		},
+		guid: func(i item) string { return named(kind, i.name) },
+	}
+}
+
+// stacks are the foundations that there are: one is made when a build first needs
+// it.
+func (d *Door) stacks(c *call) ([]item, error) {
+	bases, err := d.Bases.Foundations(c.ctx())
+	slices.SortFunc(bases, func(a, b artifact.Foundation) int { return cmp.Compare(a.Name, b.Name) })
+	n := 0
+	return each(bases, func(f artifact.Foundation) item {
+		n++
+		return item{name: f.Name, position: n, about: "foundation of naru: " + f.ABI}
+	}), err
+}
+
+func (c *call) stackResource(i item) any {
+	guid := named("stack", i.name)
+	return struct {
+		resource
+		Name        string `json:"name"`
+		Description string `json:"description"`
+		State       string `json:"state"`
+		Build       string `json:"build_rootfs_image"`
+		Run         string `json:"run_rootfs_image"`
+		Default     bool   `json:"default"`
+	}{c.thing(guid, began, began, "/v3/stacks/"+guid), i.name, i.about, "ACTIVE", i.name, i.name, i.position == 1}
+}
+
+func (d *Door) listStacks(c *call) error {
+	all, err := d.stacks(c)
+	if err != nil {
+		return err
+	}
+	return show(c, items("stack"), all, c.stackResource)
+}
+
+func (d *Door) getStack(c *call) error {
+	all, err := d.stacks(c)
+	if err != nil {
+		return err
+	}
+	return pick(c, "stack", "Stack", all, c.stackResource)
+}
+
+// pick answers with the item that the path names.
+func pick(c *call, kind, thing string, all []item, encode func(item) any) error {
+	for _, i := range all {
+		if named(kind, i.name) == c.guid() {
+			return c.ok(encode(i))
+		}
+	}
+	return missing(thing)
+}
+
+// buildpacks are the builders, in the order in which they are tried.
+func (d *Door) buildpacks(c *call) ([]item, error) {
+	builders, err := d.Platform.Builders(c.ctx())
+	n := 0
+	return each(builders, func(b client.Builder) item {
+		n++
+		i := item{name: b.Name, position: n, about: b.Detects}
+		if len(b.Foundations) > 0 {
+			i.stack = b.Foundations[0]
+		}
+		return i
+	}), err
+}
+
+func (c *call) buildpackResource(i item) any {
+	guid := named("buildpack", i.name)
+	stack := &i.stack
+	if i.stack == "" {
+		stack = nil
+	}
+	return struct {
+		resource
+		Name      string  `json:"name"`
+		Stack     *string `json:"stack"`
+		State     string  `json:"state"`
+		Filename  *string `json:"filename"`
+		Position  int     `json:"position"`
+		Enabled   bool    `json:"enabled"`
+		Locked    bool    `json:"locked"`
+		Lifecycle string  `json:"lifecycle"`
+	}{c.thing(guid, began, began, "/v3/buildpacks/"+guid), i.name, stack, "READY", nil, i.position, true, true, "buildpack"}
+}
+
+func (d *Door) listBuildpacks(c *call) error {
+	all, err := d.buildpacks(c)
+	if err != nil {
+		return err
+	}
+	return show(c, items("buildpack"), all, c.buildpackResource)
+}
+
+func (d *Door) getBuildpack(c *call) error {
+	all, err := d.buildpacks(c)
+	if err != nil {
+		return err
+	}
+	return pick(c, "buildpack", "Buildpack", all, c.buildpackResource)
+}
+
+// flag is a feature that Cloud Foundry can switch; naru has it or not.
+type flag struct {
+	name string
+	on   bool
+}
+
+// flags are what naru lets people do, in Cloud Foundry's words.
+func flags() []flag {
+	return []flag{
+		{"app_bits_upload", true}, {"app_scaling", true}, {"diego_cnb", false}, {"diego_docker", true}, {"env_var_visibility", true},
+		{"hash_based_routing", false}, {"hide_marketplace_from_unauthenticated_users", false}, {"private_domain_creation", true},
+		{"resource_matching", true}, {"route_creation", true}, {"route_sharing", false}, {"service_instance_creation", false},
+		{"service_instance_sharing", false}, {"set_roles_by_username", true}, {"space_developer_env_var_visibility", true},
+		{"space_scoped_private_broker_creation", false}, {"task_creation", true}, {"unset_roles_by_username", true}, {"user_org_creation", false},
+	}
+}
+
+type flagResource struct {
+	Name    string          `json:"name"`
+	Enabled bool            `json:"enabled"`
+	Updated *stamp          `json:"updated_at"`
+	Message *string         `json:"custom_error_message"`
+	Links   map[string]link `json:"links"`
+}
+
+func (c *call) flagResource(f flag) flagResource {
+	return flagResource{Name: f.name, Enabled: f.on, Links: map[string]link{"self": {Href: c.at.api + "/v3/feature_flags/" + f.name}}}
+}
+
+var flagList = list[flag]{
+	times: func(flag) (time.Time, time.Time) { return began, began },
+	guid:  func(f flag) string { return f.name },
+}
+
+func (d *Door) listFlags(c *call) error { return show(c, flagList, flags(), c.flagResource) }
+
+func (c *call) flag() (flag, error) {
+	all := flags()
+	i := slices.IndexFunc(all, func(f flag) bool { return f.name == c.r.PathValue("name") })
+	if i < 0 {
+		return flag{}, missing("Feature flag")
+	}
+	return all[i], nil
+}
+
+func (d *Door) getFlag(c *call) error {
+	f, err := c.flag()
+	if err != nil {
+		return err
+	}
+	return c.ok(c.flagResource(f))
+}
+
+// changeFlag takes what is so already; naru's features are not switched.
+func (d *Door) changeFlag(c *call) error {
+	f, err := c.flag()
+	if err != nil {
+		return err
+	}
+	if !c.can(auth.PlatformManage, place{}) {
+		return notAuthorized
+	}
+	var in struct {
+		Enabled *bool `json:"enabled"`
+	}
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	if in.Enabled == nil || *in.Enabled != f.on {
+		return unprocessable.saying("naru cannot switch the feature " + f.name)
+	}
+	return c.ok(c.flagResource(f))
+}
+
+// orgQuota is the id of the only quota: organisations are not limited.
+var orgQuota = named("quota", "default")
+
+type quotaResource struct {
+	resource
+	Name          string         `json:"name"`
+	Apps          map[string]any `json:"apps"`
+	Services      map[string]any `json:"services"`
+	Routes        map[string]any `json:"routes"`
+	Domains       map[string]any `json:"domains"`
+	Relationships map[string]any `json:"relationships"`
+}
+
+func (d *Door) quota(c *call) (quotaResource, error) {
+	orgs, err := d.orgs(c)
+	if err != nil {
+		return quotaResource{}, err
+	}
+	refs := []ref{}
+	for id := range orgs {
+		refs = append(refs, ref{string(id)})
+	}
+	return quotaResource{
+		resource: c.thing(orgQuota, began, began, "/v3/organization_quotas/"+orgQuota), Name: "default",
+		Apps: map[string]any{
+			"total_memory_in_mb": nil, "per_process_memory_in_mb": nil, "total_instances": nil, "per_app_tasks": nil, "log_rate_limit_in_bytes_per_second": nil,
+		},
+		Services:      map[string]any{"paid_services_allowed": true, "total_service_instances": nil, "total_service_keys": nil},
+		Routes:        map[string]any{"total_routes": nil, "total_reserved_ports": nil},
+		Domains:       map[string]any{"total_domains": nil},
+		Relationships: map[string]any{"organizations": map[string]any{"data": refs}},
+	}, nil
+}
+
+var quotaList = list[quotaResource]{
+	filters: map[string]func(quotaResource) []string{
+		"names": single(func(q quotaResource) string { return q.Name }), "organization_guids": func(quotaResource) []string { return nil },
+	},
+	times: func(quotaResource) (time.Time, time.Time) { return began, began },
+	guid:  func(q quotaResource) string { return q.GUID },
+}
+
+func (d *Door) listQuotas(c *call) error {
+	q, err := d.quota(c)
+	if err != nil {
+		return err
+	}
+	l := quotaList
+	l.filters = map[string]func(quotaResource) []string{"names": quotaList.filters["names"], "organization_guids": func(q quotaResource) []string {
+		return each(q.Relationships["organizations"].(map[string]any)["data"].([]ref), func(r ref) string { return r.GUID })
+	}}
+	return show(c, l, []quotaResource{q}, func(q quotaResource) quotaResource { return q })
+}
+
+func (d *Door) getQuota(c *call) error {
+	if c.guid() != orgQuota {
+		return missing("Organization quota")
+	}
+	q, err := d.quota(c)
+	if err != nil {
+		return err
+	}
+	return c.ok(q)
+}
+
+// noVariables answers that no variables are given to all apps.
+func (d *Door) noVariables(c *call) error {
+	name := c.r.PathValue("name")
+	if name != "running" && name != "staging" {
+		return missing("Environment variable group")
+	}
+	return c.ok(map[string]any{
+		"name": name, "var": map[string]string{}, "updated_at": nil,
+		"links": map[string]link{"self": {Href: c.at.api + c.r.URL.Path}},
+	})
+}

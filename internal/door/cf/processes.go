@@ -1,0 +1,352 @@
+package cf
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/auth"
+)
+
+func processRoutes() []endpoint {
+	return []endpoint{
+		{pattern: "GET /v3/processes", do: (*Door).listProcesses},
+		{pattern: "GET /v3/processes/{guid}", do: (*Door).getProcess},
+		{pattern: "PATCH /v3/processes/{guid}", do: (*Door).changeProcess},
+		{pattern: "GET /v3/processes/{guid}/stats", do: (*Door).stats},
+		{pattern: "GET /v3/processes/{guid}/sidecars", do: (*Door).noSidecars},
+		{pattern: "GET /v3/apps/{guid}/sidecars", do: func(d *Door, c *call) error {
+			if _, err := d.app(c, c.guid(), auth.SpaceRead); err != nil {
+				return err
+			}
+			return d.nothing(c)
+		}},
+		{pattern: "POST /v3/processes/{guid}/actions/scale", do: (*Door).scale},
+		{pattern: "GET /v3/apps/{guid}/processes", do: (*Door).appProcesses},
+		{pattern: "GET /v3/apps/{guid}/processes/{type}", do: (*Door).getProcess},
+		{pattern: "GET /v3/apps/{guid}/processes/{type}/stats", do: (*Door).stats},
+		{pattern: "POST /v3/apps/{guid}/processes/{type}/actions/scale", do: (*Door).scale},
+	}
+}
+
+// shownProcess is a process with where its app is, and what runs of it.
+type shownProcess struct {
+	process
+	org   app.OrgID
+	spots []spot // nil: not asked for
+}
+
+var processList = list[shownProcess]{
+	filters: map[string]func(shownProcess) []string{
+		"types":              single(func(p shownProcess) string { return p.Type }),
+		"app_guids":          single(func(p shownProcess) string { return string(p.of.ID) }),
+		"space_guids":        single(func(p shownProcess) string { return string(p.of.Space) }),
+		"organization_guids": single(func(p shownProcess) string { return string(p.org) }),
+	},
+	times: func(p shownProcess) (time.Time, time.Time) { return p.created, p.of.Updated },
+	guid:  func(p shownProcess) string { return p.guid() },
+	also:  []string{"embed"},
+}
+
+type healthCheck struct {
+	Type string         `json:"type"`
+	Data map[string]any `json:"data"`
+}
+
+type processInstance struct {
+	Index int    `json:"index"`
+	State string `json:"state"`
+	Since int    `json:"since"` // seconds in the state
+}
+
+type processResource struct {
+	resource
+	Type          string            `json:"type"`
+	Command       *string           `json:"command"`
+	Instances     int               `json:"instances"`
+	MemoryMiB     int               `json:"memory_in_mb"`
+	DiskMiB       int               `json:"disk_in_mb"`
+	LogRate       int               `json:"log_rate_limit_in_bytes_per_second"`
+	User          *string           `json:"user"`
+	Health        healthCheck       `json:"health_check"`
+	Readiness     healthCheck       `json:"readiness_health_check"`
+	Relationships map[string]toOne  `json:"relationships"`
+	Running       []processInstance `json:"process_instances,omitzero"`
+}
+
+// hidden stands for a command in lists.
+const hidden = "[PRIVATE DATA HIDDEN IN LISTS]"
+
+func (c *call) processResource(p shownProcess) processResource {
+	path := "/v3/processes/" + p.guid()
+	r := c.thing(p.guid(), p.created, p.of.Updated, path).with(c, "app", "/v3/apps/"+string(p.of.ID)).
+		with(c, "space", "/v3/spaces/"+string(p.of.Space)).with(c, "stats", path+"/stats")
+	r.Links["scale"] = link{c.at.api + path + "/actions/scale", "POST"}
+	h := p.Health
+	health := healthCheck{string(h.Check), map[string]any{
+		"timeout": int(h.StartTimeout.Std().Seconds()), "invocation_timeout": int(h.Timeout.Std().Seconds()), "interval": int(h.Interval.Std().Seconds()),
+	}}
+	if h.Check == app.CheckHTTP {
+		health.Data["endpoint"] = h.Path
+	}
+	secret := hidden
+	out := processResource{
+		resource: r, Type: p.Type, Command: &secret, Instances: p.of.Count(p.Type), MemoryMiB: p.MemoryMiB, DiskMiB: p.DiskMiB, LogRate: -1,
+		Health: health, Readiness: healthCheck{"process", map[string]any{"invocation_timeout": nil, "interval": nil}},
+		Relationships: map[string]toOne{"app": one(string(p.of.ID)), "revision": none()},
+	}
+	if p.spots != nil {
+		out.Running = each(p.spots, func(s spot) processInstance {
+			since := 0
+			if s.inst.ID != "" {
+				since = int(time.Since(s.inst.Since).Seconds())
+			}
+			return processInstance{s.index, s.state, max(0, since)}
+		})
+	}
+	return out
+}
+
+// commandLine is a command as people write it; nil for the image's own.
+func commandLine(argv []string) *string {
+	if len(argv) == 0 {
+		return nil
+	}
+	line := strings.Join(argv, " ")
+	if len(argv) == 3 && argv[0] == "/bin/sh" && argv[1] == "-c" {
+		line = strings.TrimPrefix(argv[2], "exec ")
+	}
+	return &line
+}
+
+func (d *Door) listProcesses(c *call) error {
+	spaces, err := d.spaces(c, auth.SpaceRead)
+	if err != nil {
+		return err
+	}
+	var apps []app.App
+	if q := c.r.URL.Query(); q.Has("app_guids") {
+		ids := each(values(q, "app_guids"), func(s string) app.ID { return app.ID(s) })
+		if apps, err = d.Apps.AppsByID(c.ctx(), ids...); err != nil {
+			return err
+		}
+		apps = slices.DeleteFunc(apps, func(a app.App) bool { _, ok := spaces[a.Space]; return !ok })
+	} else if apps, err = d.appsIn(c.ctx(), within(c, maps.Clone(spaces))); err != nil {
+		return err
+	}
+	v, err := d.released(c.ctx(), apps)
+	if err != nil {
+		return err
+	}
+	var all []shownProcess
+	for _, a := range apps {
+		all = append(all, v.shown(a, spaces[a.Space].Org, false)...)
+	}
+	q := c.r.URL.Query()
+	some, err := processList.choose(q, all)
+	if err != nil {
+		return err
+	}
+	some, p, err := cut(c, some)
+	if err != nil {
+		return err
+	}
+	if asked(q, "embed", "process_instances") && len(some) > 0 { // of this page alone: there may be many
+		ids := each(some, func(p shownProcess) app.ID { return p.of.ID })
+		slices.Sort(ids)
+		if err := d.running(c.ctx(), v, slices.Compact(ids)); err != nil {
+			return err
+		}
+		for i := range some {
+			some[i].spots = v.spots(some[i].of, some[i].Type)
+		}
+	}
+	return c.ok(page[processResource]{Pagination: p, Resources: each(some, c.processResource)})
+}
+
+func (v sight) shown(a app.App, org app.OrgID, embed bool) []shownProcess {
+	return each(v.processes(a), func(p process) shownProcess {
+		s := shownProcess{process: p, org: org}
+		if embed {
+			s.spots = v.spots(a, p.Type)
+		}
+		return s
+	})
+}
+
+func (d *Door) appProcesses(c *call) error {
+	a, err := d.app(c, c.guid(), auth.SpaceRead)
+	if err != nil {
+		return err
+	}
+	v, err := d.look(c.ctx(), a)
+	if err != nil {
+		return err
+	}
+	return show(c, processList, v.shown(a, "", asked(c.r.URL.Query(), "embed", "process_instances")), c.processResource)
+}
+
+// process finds the process that a path names, by its own id or by app and type.
+func (d *Door) process(c *call, do auth.Action) (process, sight, error) {
+	id, kind := c.guid(), c.r.PathValue("type")
+	thing := "App"
+	if kind == "" {
+		id, kind = processOf(id)
+		thing = "Process"
+	}
+	a, err := d.app(c, id, do)
+	if err == error(missing("App")) {
+		return process{}, sight{}, missing(thing)
+	}
+	if err != nil {
+		return process{}, sight{}, err
+	}
+	v, err := d.look(c.ctx(), a)
+	if err != nil {
+		return process{}, v, err
+	}
+	all := v.processes(a)
+	i := slices.IndexFunc(all, func(p process) bool { return p.Type == kind })
+	if i < 0 {
+		return process{}, v, missing("Process")
+	}
+	return all[i], v, nil
+}
+
+// sendProcess answers with a process, its command included.
+func (c *call) sendProcess(status int, p process, v sight) error {
+	s := shownProcess{process: p}
+	if asked(c.r.URL.Query(), "embed", "process_instances") {
+		s.spots = v.spots(p.of, p.Type)
+	}
+	out := c.processResource(s)
+	out.Command = commandLine(p.Command)
+	c.send(status, out)
+	return nil
+}
+
+func (d *Door) getProcess(c *call) error {
+	p, v, err := d.process(c, auth.SpaceRead)
+	if err != nil {
+		return err
+	}
+	return c.sendProcess(200, p, v)
+}
+
+type processInput struct {
+	Command *string `json:"command"`
+	Health  *struct {
+		Type string `json:"type"`
+		Data struct {
+			Endpoint string `json:"endpoint"`
+			Timeout  *int   `json:"timeout"`
+		} `json:"data"`
+	} `json:"health_check"`
+	Metadata metadata `json:"metadata"`
+}
+
+// changeProcess edits the draft; instances have the change when they are next
+// started.
+func (d *Door) changeProcess(c *call) error {
+	p, _, err := d.process(c, auth.AppWrite)
+	if err != nil {
+		return err
+	}
+	var in processInput
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	if err := labels(in.Metadata); err != nil {
+		return err
+	}
+	o := p.of.Draft.Processes[p.Type]
+	if in.Command != nil {
+		o.Command = *in.Command
+	}
+	if h := in.Health; h != nil {
+		switch o.Check, o.Path = app.CheckType(h.Type), ""; o.Check {
+		case app.CheckHTTP:
+			o.Path = h.Data.Endpoint
+		case app.CheckPort, app.CheckProcess:
+		default:
+			return unprocessable.saying("Health check type must be \"port\", \"process\", or \"http\"")
+		}
+		if t := h.Data.Timeout; t != nil {
+			o.StartTimeout = app.Duration(time.Duration(*t) * time.Second)
+		}
+	}
+	if _, err := d.Drafts.SetProcesses(c.ctx(), c.by(), p.of.ID, map[string]app.Overrides{p.Type: o}); err != nil {
+		return err
+	}
+	if p, v, err := d.process(c, auth.SpaceRead); err == nil {
+		return c.sendProcess(200, p, v)
+	}
+	return err
+}
+
+// scale changes how many instances there are, at once, and what each may take,
+// from the next start.
+func (d *Door) scale(c *call) error {
+	p, _, err := d.process(c, auth.AppOperate)
+	if err != nil {
+		return err
+	}
+	var in struct {
+		Instances *int `json:"instances"`
+		MemoryMiB *int `json:"memory_in_mb"`
+		DiskMiB   *int `json:"disk_in_mb"`
+		LogRate   *int `json:"log_rate_limit_in_bytes_per_second"`
+	}
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	if in.LogRate != nil && *in.LogRate != -1 {
+		return unprocessable.saying("naru limits logs for all apps alike (logs.rate), not app by app")
+	}
+	for name, n := range map[string]*int{"Memory in mb": in.MemoryMiB, "Disk in mb": in.DiskMiB} {
+		if n != nil && *n <= 0 {
+			return unprocessable.saying(name + " must be greater than 0")
+		}
+	}
+	if in.MemoryMiB != nil || in.DiskMiB != nil {
+		if _, err := d.app(c, string(p.of.ID), auth.AppWrite); err != nil {
+			return err
+		}
+		o := p.of.Draft.Processes[p.Type]
+		set(&o.MemoryMiB, in.MemoryMiB)
+		set(&o.DiskMiB, in.DiskMiB)
+		if _, err := d.Drafts.SetProcesses(c.ctx(), c.by(), p.of.ID, map[string]app.Overrides{p.Type: o}); err != nil {
+			return err
+		}
+	}
+	if in.Instances != nil && *in.Instances != p.of.Count(p.Type) {
+		op, err := d.Lifecycle.Scale(c.ctx(), c.by(), p.of.ID, map[string]int{p.Type: *in.Instances})
+		if err != nil {
+			return err
+		}
+		if err := d.seen(c.ctx(), op, "scale"); err != nil {
+			return err
+		}
+	}
+	p, v, err := d.process(c, auth.SpaceRead)
+	if err != nil {
+		return err
+	}
+	return c.sendProcess(202, p, v)
+}
+
+func set(to, from *int) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// noSidecars answers that nothing runs beside a process.
+func (d *Door) noSidecars(c *call) error {
+	if _, _, err := d.process(c, auth.SpaceRead); err != nil {
+		return err
+	}
+	return d.nothing(c)
+}

@@ -1,0 +1,69 @@
+package cf_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// whyNot are the reasons for what the door does not serve, by the beginning of
+// the path; the first that fits counts.
+var whyNot = [][2]string{
+	{"/v3/service", "no services yet"}, {"/v3/apps/{guid}/manifest", "comes with push"}, {"/v3/builds", "comes with push"},
+	{"/v3/packages", "comes with push"}, {"/v3/droplets", "comes with push"}, {"/v3/deployments", "comes with push"},
+	{"/v3/spaces/{guid}/manifest_diff", "comes with push"}, {"/v3/spaces/{guid}/actions", "comes with push"},
+	{"/v3/apps/{guid}/relationships", "comes with push"}, {"/v3/apps/{guid}/builds", "comes with push"},
+	{"/v3/resource_matches", "comes with push"}, {"/v3/revisions", "comes with rollback"}, {"/v3/apps/{guid}/revisions", "comes with rollback"},
+	{"/v3/tasks", "comes with tasks"}, {"/v3/apps/{guid}/tasks", "comes with tasks"}, {"/v3/isolation_segments", "naru has no isolation segments"},
+	{"/v3/organizations/{guid}/relationships", "naru has no isolation segments"}, {"/v3/spaces/{guid}/relationships", "naru has no isolation segments"},
+	{"/v3/security_groups", "naru has no security groups"}, {"/v3/organization_quotas", "naru has no quotas"}, {"/v3/space_quotas", "naru has no quotas"},
+	{"/v3/routes", "routes are not shared between spaces, and have no options here"}, {"/v3/domains", "domains come with their routes"},
+	{"/v3/stacks", "stacks are naru's foundations"}, {"/v3/buildpacks", "buildpacks are naru's builders"},
+	{"/v3/app_usage_events", "naru keeps no usage events"}, {"/v3/feature_flags", "features are not switched"},
+	{"/v3/environment_variable_groups", "naru gives no variables to all apps"}, {"/v3/apps/{guid}", "comes with push"},
+	{"/v3/admin", "builds keep no cache that could be cleared app by app"}, {"/v3/audit_events", "only as a list"}, {"/v3/info", "only the version"},
+	{"/v3/processes/{guid}/instances", "naru restarts no single instance"}, {"/v3/processes", "embedded in the list"},
+	{"/v3/route_policies", "naru has no route policies"}, {"/v3/sidecars", "naru has no sidecars"}, {"/v3/spaces", "ssh is not there yet; usage only of organizations"},
+	{"/v3/users", "naru keeps no labels"},
+}
+
+const reference = "../../../docs/reference/cloud-foundry.md"
+
+// TestReference holds the table of endpoints in the docs against the door;
+// NARU_UPDATE=1 writes it.
+func TestReference(t *testing.T) {
+	w := newWorld(t)
+	var b strings.Builder
+	b.WriteString("# Cloud Foundry's API, endpoint by endpoint\n\nWritten by a test of `internal/door/cf`; how to use it is in [cloud-foundry.md](../cloud-foundry.md). " +
+		"The list is that of version 3.228.0 of the API.\n\n| endpoint | naru |\n|---|---|\n")
+	have := 0
+	all := permissions(t)
+	slices.SortStableFunc(all, func(a, b permission) int { return strings.Compare(a.path, b.path) })
+	for _, p := range all {
+		path := strings.NewReplacer("{name}", "ssh", "{", "", "}", "").Replace(p.path)
+		req, err := http.NewRequestWithContext(t.Context(), p.method, w.url+path, nil)
+		must(t, err)
+		answer := "served"
+		if status, _, _ := w.send(req); status != http.StatusUnauthorized && status != http.StatusOK {
+			answer = "no"
+			if i := slices.IndexFunc(whyNot, func(r [2]string) bool { return strings.HasPrefix(p.path, r[0]) }); i >= 0 {
+				answer += ": " + whyNot[i][1]
+			}
+		} else {
+			have++
+		}
+		fmt.Fprintf(&b, "| `%s %s` | %s |\n", p.method, p.path, answer)
+	}
+	fmt.Fprintf(&b, "\n%d of %d are served.\n", have, len(all))
+	if os.Getenv("NARU_UPDATE") != "" {
+		must(t, os.WriteFile(reference, []byte(b.String()), 0o644)) //nolint:gosec // it is for everybody
+	}
+	text, err := os.ReadFile(reference)
+	must(t, err)
+	if string(text) != b.String() {
+		t.Errorf("%s is not what the door serves; NARU_UPDATE=1 writes it anew", reference)
+	}
+}

@@ -1,0 +1,217 @@
+package cf
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/auth"
+	"naru/internal/event"
+	"naru/internal/fault"
+)
+
+func roleRoutes() []endpoint {
+	return []endpoint{
+		{pattern: "GET /v3/roles", do: (*Door).listRoles},
+		{pattern: "POST /v3/roles", do: (*Door).giveRole},
+		{pattern: "GET /v3/roles/{guid}", do: (*Door).getRole},
+		{pattern: "DELETE /v3/roles/{guid}", do: (*Door).takeRole},
+	}
+}
+
+// held is a role that a user holds in a place. naru's roles have no ids: theirs
+// is made of what they are.
+type held struct {
+	auth.Holding
+	user auth.User
+}
+
+func (h held) place() string { return cmp.Or(string(h.Space), string(h.Org)) }
+
+func (h held) guid() string { return fmt.Sprintf("%s-%s-%s", h.Role, h.User, h.place()) }
+
+var roleList = list[held]{
+	filters: map[string]func(held) []string{
+		"types":              single(func(h held) string { return string(h.Role) }),
+		"user_guids":         single(func(h held) string { return string(h.User) }),
+		"space_guids":        single(func(h held) string { return string(h.Space) }),
+		"organization_guids": single(func(h held) string { return string(ofOrg(h)) }),
+	},
+	times: func(h held) (time.Time, time.Time) { return h.user.Created, h.user.Created },
+	guid:  held.guid,
+}
+
+// ofOrg is the organisation of a role in one; a role in a space is none of it.
+func ofOrg(h held) app.OrgID {
+	if h.Space != "" {
+		return ""
+	}
+	return h.Org
+}
+
+type roleResource struct {
+	resource
+	Type          string           `json:"type"`
+	Relationships map[string]toOne `json:"relationships"`
+}
+
+func (c *call) roleResource(h held) roleResource {
+	r := c.thing(h.guid(), h.user.Created, h.user.Created, "/v3/roles/"+h.guid()).with(c, "user", "/v3/users/"+string(h.User))
+	rel := map[string]toOne{"user": one(string(h.User)), "organization": none(), "space": none()}
+	if h.Space != "" {
+		rel["space"] = one(string(h.Space))
+		r = r.with(c, "space", "/v3/spaces/"+string(h.Space))
+	} else {
+		rel["organization"] = one(string(h.Org))
+		r = r.with(c, "organization", "/v3/organizations/"+string(h.Org))
+	}
+	return roleResource{r, string(h.Role), rel}
+}
+
+// roles are those that who asks may see. What administrators are is no role here.
+func (d *Door) roles(c *call) ([]held, error) {
+	all, err := d.People.Holdings(c.ctx(), "", "")
+	if err != nil {
+		return nil, err
+	}
+	users, err := d.People.Users(c.ctx())
+	if err != nil {
+		return nil, err
+	}
+	byID := map[auth.UserID]auth.User{}
+	for _, u := range users {
+		byID[u.ID] = u
+	}
+	var out []held
+	for _, h := range all {
+		if h.Org != "" && auth.Sees(c.who, h.Org, h.Space) {
+			out = append(out, held{h, byID[h.User]})
+		}
+	}
+	return out, nil
+}
+
+func (d *Door) listRoles(c *call) error {
+	all, err := d.roles(c)
+	if err != nil {
+		return err
+	}
+	return showing(c, roleList, all, c.roleResource, func(some []held) (map[string]any, error) {
+		if !asked(c.r.URL.Query(), "include", "user") {
+			return nil, nil //nolint:nilnil // nothing is included
+		}
+		users := each(some, func(h held) auth.User { return h.user })
+		slices.SortFunc(users, func(a, b auth.User) int { return cmp.Compare(a.ID, b.ID) })
+		users = slices.CompactFunc(users, func(a, b auth.User) bool { return a.ID == b.ID })
+		return map[string]any{"users": each(users, c.userResource)}, nil
+	})
+}
+
+func (d *Door) findRole(c *call, guid string) (held, error) {
+	all, err := d.roles(c)
+	if err != nil {
+		return held{}, err
+	}
+	i := slices.IndexFunc(all, func(h held) bool { return h.guid() == guid })
+	if i < 0 {
+		return held{}, missing("Role")
+	}
+	return all[i], nil
+}
+
+func (d *Door) getRole(c *call) error {
+	h, err := d.findRole(c, c.guid())
+	if err != nil {
+		return err
+	}
+	return c.ok(c.roleResource(h))
+}
+
+type roleInput struct {
+	Type          auth.Role `json:"type"`
+	Relationships struct {
+		User struct {
+			Data struct {
+				GUID     string `json:"guid"`
+				Username string `json:"username"`
+				Origin   string `json:"origin"`
+			} `json:"data"`
+		} `json:"user"`
+		Organization toOne `json:"organization"`
+		Space        toOne `json:"space"`
+	} `json:"relationships"`
+}
+
+// where finds the place of a role and whether who asks may give it there.
+func (d *Door) where(c *call, in roleInput) (p place, noun string, err error) {
+	switch in.Type.Scope() {
+	case auth.InOrg:
+		p, err = d.org(c, in.Relationships.Organization.guid(), auth.OrgManage)
+		return p, "organization '" + p.org.Name + "'", err
+	case auth.InSpace:
+		p, err = d.space(c, in.Relationships.Space.guid(), auth.SpaceManage)
+		return p, "space '" + p.space.Name + "'", err
+	}
+	if in.Type == "organization_billing_manager" {
+		return p, "", unprocessable.saying("naru has no billing managers")
+	}
+	return p, "", unprocessable.saying("Type must be one of the allowed types")
+}
+
+func (d *Door) giveRole(c *call) error {
+	var in roleInput
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	p, noun, err := d.where(c, in)
+	if err != nil {
+		return err
+	}
+	asked := in.Relationships.User.Data
+	u, err := d.findUser(c, asked.GUID, asked.Username, asked.Origin)
+	if fault.Is(err, fault.NotFound) {
+		return unprocessable.saying(fmt.Sprintf("No user exists with the username '%s'.", cmp.Or(asked.Username, asked.GUID)))
+	}
+	if err != nil {
+		return err
+	}
+	g := auth.Grant{Role: in.Type, Org: p.org.ID, Space: p.space.ID}
+	have, err := d.People.Holdings(c.ctx(), p.org.ID, p.space.ID)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(have, auth.Holding{User: u.ID, Grant: g}) {
+		return unprocessable.saying(fmt.Sprintf("User '%s' already has '%s' role in %s.", u.Name, in.Type, noun))
+	}
+	if err := d.People.Grant(c.ctx(), u.ID, g, d.roleEvent(c, "role.given", u, g)); err != nil {
+		return err
+	}
+	return c.made(c.roleResource(held{auth.Holding{User: u.ID, Grant: g}, u}))
+}
+
+func (d *Door) roleEvent(c *call, kind string, u auth.User, g auth.Grant) event.Event {
+	ev := c.event(event.Kind(kind), u.Name)
+	ev.Space, ev.Detail = string(g.Space), map[string]any{"role": string(g.Role)}
+	return ev
+}
+
+func (d *Door) takeRole(c *call) error {
+	h, err := d.findRole(c, c.guid())
+	if err != nil {
+		return err
+	}
+	do := auth.OrgManage
+	if h.Space != "" {
+		do = auth.SpaceManage
+	}
+	if !auth.Can(c.who, do, h.Org, h.Space) {
+		return notAuthorized
+	}
+	err = d.People.Ungrant(c.ctx(), h.User, h.Grant, d.roleEvent(c, "role.taken", h.user, h.Grant))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return c.job(done("role.delete", h.guid()))
+}

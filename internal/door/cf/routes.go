@@ -1,0 +1,226 @@
+package cf
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/auth"
+	"naru/internal/route"
+)
+
+func routeRoutes() []endpoint {
+	return []endpoint{
+		{pattern: "GET /v3/routes", do: (*Door).listRoutes},
+		{pattern: "GET /v3/routes/{guid}", do: (*Door).getRoute},
+		{pattern: "GET /v3/routes/{guid}/destinations", do: (*Door).getDestinations},
+		{pattern: "GET /v3/apps/{guid}/routes", do: (*Door).routesOfApp},
+	}
+}
+
+// shownRoute is a route with its host taken apart.
+type shownRoute struct {
+	route.Route
+	org           app.OrgID
+	label, domain string
+}
+
+func (r shownRoute) path() string { return strings.TrimSuffix(r.Path, "/") }
+
+func (r shownRoute) port() string {
+	if r.TCP == nil || r.TCP.Port == 0 {
+		return ""
+	}
+	return strconv.Itoa(r.TCP.Port)
+}
+
+var routeList = list[shownRoute]{
+	filters: map[string]func(shownRoute) []string{
+		"app_guids": func(r shownRoute) []string {
+			return each(r.Destinations, func(d route.Destination) string { return string(d.App) })
+		},
+		"domain_guids":           single(func(r shownRoute) string { return domain{name: r.domain}.guid() }),
+		"hosts":                  single(func(r shownRoute) string { return r.label }),
+		"paths":                  single(shownRoute.path),
+		"ports":                  single(shownRoute.port),
+		"space_guids":            single(func(r shownRoute) string { return string(r.Space) }),
+		"organization_guids":     single(func(r shownRoute) string { return string(r.org) }),
+		"service_instance_guids": func(shownRoute) []string { return nil },
+	},
+	times: func(r shownRoute) (time.Time, time.Time) { return r.Created, r.Updated },
+	guid:  func(r shownRoute) string { return string(r.ID) },
+}
+
+type destination struct {
+	GUID     string         `json:"guid"`
+	App      map[string]any `json:"app"`
+	Weight   *int           `json:"weight"`
+	Port     int            `json:"port"`
+	Protocol string         `json:"protocol"`
+}
+
+type routeResource struct {
+	resource
+	Protocol      string            `json:"protocol"`
+	Host          string            `json:"host"`
+	Path          string            `json:"path"`
+	Port          *int              `json:"port"`
+	URL           string            `json:"url"`
+	Destinations  []destination     `json:"destinations"`
+	Options       map[string]string `json:"options"`
+	Relationships map[string]toOne  `json:"relationships"`
+}
+
+func (c *call) routeResource(r shownRoute) routeResource {
+	in := domain{name: r.domain}.guid()
+	path := "/v3/routes/" + string(r.ID)
+	out := routeResource{
+		resource: c.thing(string(r.ID), r.Created, r.Updated, path).with(c, "space", "/v3/spaces/"+string(r.Space)).
+			with(c, "destinations", path+"/destinations").with(c, "domain", "/v3/domains/"+in),
+		Protocol: "http", Host: r.label, Path: r.path(), URL: r.Host + r.path(), Destinations: each(r.Destinations, r.destination),
+		Options: map[string]string{}, Relationships: map[string]toOne{"space": one(string(r.Space)), "domain": one(in)},
+	}
+	if r.TCP != nil {
+		out.Protocol, out.Path = "tcp", ""
+		if r.TCP.Port != 0 {
+			out.Port, out.Host, out.URL = &r.TCP.Port, "", r.domain+":"+r.port()
+		}
+	}
+	return out
+}
+
+// destination is one of a route's.
+func (r shownRoute) destination(d route.Destination) destination {
+	out := destination{GUID: d.ID, App: map[string]any{"guid": d.App, "process": map[string]string{"type": d.Process}}, Port: d.Port, Protocol: "http1"}
+	if d.Process == "" {
+		out.App["process"] = map[string]string{"type": app.Web}
+	}
+	if out.Port == 0 {
+		out.Port = app.DefaultPort
+	}
+	if d.Protocol == route.HTTP2 {
+		out.Protocol = "http2"
+	}
+	if r.TCP != nil {
+		out.Protocol = "tcp"
+	}
+	if w := int(d.Weight); w > 0 {
+		out.Weight = &w
+	}
+	return out
+}
+
+// unconditional reports a route that Cloud Foundry can have: one without a condition.
+func unconditional(r route.Route) bool { return r.When == nil }
+
+func (d *Door) shownRoutes(spaces map[app.SpaceID]app.Space, routes []route.Route) []shownRoute {
+	routes = slices.DeleteFunc(routes, func(r route.Route) bool { _, seen := spaces[r.Space]; return !seen || !unconditional(r) })
+	return each(routes, func(r route.Route) shownRoute {
+		out := shownRoute{Route: r, org: spaces[r.Space].Org}
+		if out.label, out.domain = d.cfg.hostOf(r.Host); r.Host == "" {
+			out.domain = d.cfg.AppsDomain
+		}
+		return out
+	})
+}
+
+// routesOf are the routes of some spaces.
+func (d *Door) routesOf(c *call, spaces map[app.SpaceID]app.Space) ([]route.Route, error) {
+	var out []route.Route
+	for _, id := range slices.Sorted(maps.Keys(spaces)) {
+		some, err := d.routesIn(c.ctx(), id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+func (d *Door) routesIn(ctx context.Context, space app.SpaceID) ([]route.Route, error) {
+	var out []route.Route
+	for after := ""; ; {
+		some, err := d.Routes.RoutesAfter(ctx, space, after, batch)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+		if len(some) < batch {
+			return out, nil
+		}
+		after = some[len(some)-1].Name()
+	}
+}
+
+func (d *Door) listRoutes(c *call) error {
+	spaces, err := d.spaces(c, auth.SpaceRead)
+	if err != nil {
+		return err
+	}
+	q := c.r.URL.Query()
+	var routes []route.Route
+	if q.Has("app_guids") {
+		routes, err = d.Routes.RoutesOf(c.ctx(), each(values(q, "app_guids"), func(s string) app.ID { return app.ID(s) })...)
+	} else {
+		routes, err = d.routesOf(c, within(c, maps.Clone(spaces)))
+	}
+	if err != nil {
+		return err
+	}
+	return show(c, routeList, d.shownRoutes(spaces, routes), c.routeResource)
+}
+
+func (d *Door) routesOfApp(c *call) error {
+	a, err := d.app(c, c.guid(), auth.SpaceRead)
+	if err != nil {
+		return err
+	}
+	spaces, err := d.spaces(c, auth.SpaceRead)
+	if err != nil {
+		return err
+	}
+	routes, err := d.Routes.RoutesOf(c.ctx(), a.ID)
+	if err != nil {
+		return err
+	}
+	return show(c, routeList, d.shownRoutes(spaces, routes), c.routeResource)
+}
+
+func (d *Door) route(c *call) (shownRoute, error) {
+	r, err := d.Routes.Route(c.ctx(), route.ID(c.guid()))
+	if err != nil {
+		return shownRoute{}, gone(err, "Route")
+	}
+	spaces, err := d.spaces(c, auth.SpaceRead)
+	if err != nil {
+		return shownRoute{}, err
+	}
+	shown := d.shownRoutes(spaces, []route.Route{r})
+	if len(shown) == 0 {
+		return shownRoute{}, missing("Route")
+	}
+	return shown[0], nil
+}
+
+func (d *Door) getRoute(c *call) error {
+	r, err := d.route(c)
+	if err != nil {
+		return err
+	}
+	return c.ok(c.routeResource(r))
+}
+
+func (d *Door) getDestinations(c *call) error {
+	r, err := d.route(c)
+	if err != nil {
+		return err
+	}
+	return c.ok(map[string]any{
+		"destinations": each(r.Destinations, r.destination),
+		"links":        map[string]link{"self": {Href: c.at.api + c.r.URL.Path}, "route": {Href: c.at.api + "/v3/routes/" + string(r.ID)}},
+	})
+}

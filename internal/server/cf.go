@@ -1,0 +1,43 @@
+//go:build linux
+
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"naru/internal/auth"
+	"naru/internal/config"
+	"naru/internal/door/cf"
+	"naru/internal/serve"
+	"naru/internal/supervise/inherit"
+	"naru/internal/version"
+)
+
+// cloudFoundry is the door for the cf client, at names of the platform's and at an
+// address of its own.
+type cloudFoundry struct {
+	door *cf.Door
+	ln   net.Listener // nil: none
+}
+
+func newCloudFoundry(ctx context.Context, cfg config.Config, svc cf.Services, key *auth.Key, via string, sockets *inherit.Sockets, log *slog.Logger) (cloudFoundry, error) {
+	d := cloudFoundry{door: cf.New(svc, key, cf.Config{
+		Build: version.Version, Domain: cfg.PlatformDomain(), AppsDomain: cfg.AppsDomain, Via: via, ViaField: viaField,
+	}, log)}
+	if cfg.Listen.CF == "" {
+		return d, nil
+	}
+	var err error
+	d.ln, err = sockets.Listen(ctx, "cf", cfg.Listen.CF)
+	return d, err
+}
+
+// beside answers for the door's names.
+func (d cloudFoundry) beside(others http.Handler) http.Handler { return d.door.Beside(others) }
+
+func (d cloudFoundry) part() serve.Part {
+	return serve.Part{Name: "cf", Run: served(d.ln, d.door)}
+}
