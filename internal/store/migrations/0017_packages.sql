@@ -1,0 +1,1 @@
+-- packages and droplets of the Cloud Foundry door

@@ -1,0 +1,1 @@
+-- user-provided services and their bindings

@@ -1,0 +1,1 @@
+-- quotas and further roles

@@ -1,0 +1,1 @@
+-- labels and annotations
