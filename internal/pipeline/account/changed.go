@@ -54,21 +54,26 @@ func (t *Teller) WhatChanged(ctx context.Context, a app.App, since time.Duration
 		line.Changes = line.Changes[n:]
 		line.Notes = append(line.Notes, fmt.Sprintf("%d earlier changes are left out", n))
 	}
-	if line.Course, err = t.course(ctx, a, line.From, now, &line.Notes); err != nil {
+	line.Span = spanOf(t.every)
+	looks := line.looks(t.every)
+	var cuts []time.Time
+	for _, l := range looks {
+		cuts = append(cuts, l.from, l.at, l.to)
+	}
+	if line.Course, err = t.course(ctx, a, line.From, now, &line.Notes, cuts...); err != nil {
 		return line, err
 	}
-	line.Span = spanOf(line.Course.Step)
-	line.compare()
+	line.compare(looks)
 	return line, nil
 }
 
 // course reads traffic. Without metrics the rest can be told all the same.
-func (t *Teller) course(ctx context.Context, a app.App, from, to time.Time, notes *[]string) (Course, error) {
+func (t *Teller) course(ctx context.Context, a app.App, from, to time.Time, notes *[]string, cuts ...time.Time) (Course, error) {
 	none := Course{From: from, Step: stepOf(to.Sub(from), t.every)}
 	if t.series == nil {
 		return none, nil
 	}
-	c, err := course(ctx, t.series, t.every, a, from, to)
+	c, err := course(ctx, t.series, t.every, a, from, to, cuts...)
 	if err != nil && ctx.Err() == nil && (fault.Is(err, fault.Unavailable) || fault.Is(err, fault.TooLarge)) {
 		*notes = append(*notes, "traffic is not known: "+fault.Of(err).Message)
 		return none, nil
@@ -76,23 +81,32 @@ func (t *Teller) course(ctx context.Context, a app.App, from, to time.Time, note
 	return c, err
 }
 
+// look is the time before and after a change.
+type look struct{ from, at, to time.Time }
+
+// looks are the times to compare for each change. The sample that was next counts
+// for what is after it: else what it brought would be in the time before, too.
+func (l *Timeline) looks(every time.Duration) []look {
+	out := make([]look, len(l.Changes))
+	for i, c := range l.Changes {
+		out[i] = look{c.At.Add(-l.Span), c.At, c.At.Add(l.Span)}
+		// What went back is looked at while it was there: up to the sample that tells
+		// of its end.
+		if gone := c.Until.Add(every - time.Millisecond); c.Kind == Release && !c.Until.IsZero() && c.End != "live" && gone.Before(out[i].to) {
+			out[i].to = gone
+		}
+	}
+	return out
+}
+
 // compare looks at the time before and after each change, and finds the one that
 // most likely made the app worse.
-func (l *Timeline) compare() {
+func (l *Timeline) compare(looks []look) {
 	l.All = l.Course.Between(l.From, l.To)
 	most := 0.0
 	for i := range l.Changes {
-		c := &l.Changes[i]
-		end := c.At.Add(l.Span)
-		// What went back is looked at while it was there.
-		if c.Kind == Release && !c.Until.IsZero() && c.End != "live" && c.Until.Before(end) {
-			end = later(c.Until, c.At.Add(l.Course.Step))
-		}
-		// The slot in which it happened is of the time after it: else what it brought
-		// would be in the time before, too.
-		at := c.At.Add(-c.At.Sub(l.Course.From) % l.Course.Step)
-		c.Before = l.Course.Between(at.Add(-l.Span), at)
-		c.After = l.Course.Between(at, end)
+		c, at := &l.Changes[i], looks[i]
+		c.Before, c.After = l.Course.Between(at.from, at.at), l.Course.Between(at.at, at.to)
 		weight, cause := causes[c.Kind]
 		if !cause {
 			continue

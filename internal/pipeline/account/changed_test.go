@@ -191,7 +191,14 @@ func TestWhatWentBackIsLookedAtWhileItWasThere(t *testing.T) {
 		rollouts: []rollout.Rollout{{ID: "r2", Release: "2", From: "1", State: rollout.RolledBack, Reason: trip.Reason(), Trip: trip, Spec: app.Strategy{Kind: app.Canary}, Created: began, Ended: ended}},
 		releases: map[release.ID]release.Release{"1": {ID: "1", Number: 1}, "2": {ID: "2", Number: 2, Reason: "push", By: "ada"}},
 	}
-	line, err := New(p, c, 15*time.Second, nil, func() time.Time { return noon }).WhatChanged(t.Context(), shop, 20*time.Minute)
+	for _, since := range []time.Duration{20 * time.Minute, 28 * 24 * time.Hour} {
+		t.Run(since.String(), func(t *testing.T) { wentBack(t, p, c, since) })
+	}
+}
+
+// wentBack looks at it as exactly from far as from near.
+func wentBack(t *testing.T, p past, c *counted, since time.Duration) {
+	line, err := New(p, c, 15*time.Second, nil, func() time.Time { return noon }).WhatChanged(t.Context(), shop, since)
 	if err != nil {
 		t.Fatal(err)
 	}

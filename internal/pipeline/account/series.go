@@ -3,27 +3,28 @@ package account
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql"
 
 	"naru/internal/app"
 	"naru/internal/observe/metrics"
 	"naru/internal/route"
 )
 
-// Series answers PromQL; *metrics.Store does.
+// Series is where it is kept what gateways counted; *metrics.Store is that.
 type Series interface {
-	Query(ctx context.Context, r metrics.Reader, q metrics.Query) (*metrics.Answer, error)
+	As(r metrics.Reader) metrics.Queryable
 }
 
 // What a course is cut into, and how long before and after a change is looked at.
 const (
 	slots     = 720
 	leastSpan = 5 * time.Minute
-	spanSlots = 5
+	leastSeen = 5 // samples of each side of a change
 )
 
 // stepOf is how long a slot of a time is, of metrics that are written so often.
@@ -32,22 +33,15 @@ func stepOf(length, every time.Duration) time.Duration {
 }
 
 // spanOf is how long before and after a change is looked at.
-func spanOf(step time.Duration) time.Duration { return max(leastSpan, spanSlots*step) }
+func spanOf(every time.Duration) time.Duration { return max(leastSpan, leastSeen*every) }
 
-// course reads what the gateways counted for an app. Counters are read as they are,
-// and their differences taken here: a rate of PromQL is an estimate, and would
-// miss the beginning of a release that did not live long.
-func course(ctx context.Context, s Series, every time.Duration, a app.App, from, to time.Time) (Course, error) {
-	to = to.Truncate(time.Millisecond) // as points of an answer are
-	step := stepOf(to.Sub(from), every)
-	n := max(1, int((to.Sub(from)+step-1)/step))
-	from = to.Add(-time.Duration(n) * step)
-	c := Course{From: from, Step: step, Slots: make([]Traffic, n)}
-	for i := range c.Slots {
-		c.Slots[i].Length = step
-	}
-	of := fmt.Sprintf(`{%s=%s,%s=%s,%%s}`, metrics.LabelSpaceID, strconv.Quote(string(a.Space)), metrics.LabelApp, strconv.Quote(a.Name))
-	err := c.read(ctx, s, `naru_gateway_requests_total`+fmt.Sprintf(of, `class!=""`), func(t *Traffic, l labels.Labels, grown float64) {
+// course reads what the gateways counted for an app, cut where its slots begin and
+// at the moments that are named. Each sample is read, and belongs to the time that
+// it ends: what a rate of PromQL makes of them is an estimate, and misses the
+// beginning of a release that did not live long.
+func course(ctx context.Context, s Series, every time.Duration, a app.App, from, to time.Time, cuts ...time.Time) (Course, error) {
+	c := cutCourse(from, to, stepOf(to.Sub(from), every), cuts)
+	err := c.read(ctx, s, a, "naru_gateway_requests_total", func(t *Traffic, l labels.Labels, grown float64) {
 		t.Requests += grown
 		if l.Get("class") == "5xx" {
 			t.Failed += grown
@@ -56,7 +50,7 @@ func course(ctx context.Context, s Series, every time.Duration, a app.App, from,
 	if err != nil {
 		return c, err
 	}
-	err = c.read(ctx, s, `naru_gateway_request_duration_seconds_bucket`+fmt.Sprintf(of, `le!=""`), func(t *Traffic, l labels.Labels, grown float64) {
+	err = c.read(ctx, s, a, "naru_gateway_request_duration_seconds_bucket", func(t *Traffic, l labels.Labels, grown float64) {
 		// A bucket holds all that is faster, too: what it has more than the one
 		// before it is its own.
 		if i, ok := bucketNamed(l.Get(labels.BucketLabel)); ok {
@@ -66,11 +60,12 @@ func course(ctx context.Context, s Series, every time.Duration, a app.App, from,
 			}
 		}
 	})
-	for i := range c.Slots {
-		for j, n := range c.Slots[i].latency {
-			c.Slots[i].latency[j] = max(n, 0)
+	for i := range c.pieces {
+		for j, n := range c.pieces[i].latency {
+			c.pieces[i].latency[j] = max(n, 0)
 		}
 	}
+	c.fill()
 	return c, err
 }
 
@@ -86,34 +81,28 @@ func bucketNamed(le string) (int, bool) {
 	return route.LatencyBucket(time.Duration(bound * float64(time.Second))), true
 }
 
-// read adds how much each counter that a selector finds grew in each slot.
-func (c Course) read(ctx context.Context, s Series, selector string, add func(t *Traffic, l labels.Labels, grown float64)) error {
-	answer, err := s.Query(ctx, metrics.Reader{All: true}, metrics.Query{Text: selector, From: c.From, To: c.To(), Step: c.Step})
+// read adds to each piece by how much a counter of the app grew in it.
+func (c *Course) read(ctx context.Context, s Series, a app.App, name string, add func(t *Traffic, l labels.Labels, grown float64)) error {
+	of := metrics.Counters{Matchers: []*labels.Matcher{
+		labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name),
+		labels.MustNewMatcher(labels.MatchEqual, metrics.LabelSpaceID, string(a.Space)),
+		labels.MustNewMatcher(labels.MatchEqual, metrics.LabelApp, a.Name),
+	}}
+	first, last := c.cuts[0], c.cuts[len(c.cuts)-1]
+	i := 0
+	err := metrics.Increases(ctx, s.As(metrics.Reader{All: true}), of, time.UnixMilli(first), time.UnixMilli(last), func(l labels.Labels, at int64, by float64) {
+		if at <= first || at > last || by <= 0 {
+			return
+		}
+		// Samples come in the order of time, a series after the other.
+		if at <= c.cuts[i] || at > c.cuts[i+1] {
+			i, _ = slices.BinarySearch(c.cuts, at)
+			i--
+		}
+		add(&c.pieces[i], l, by)
+	})
 	if err != nil {
 		return fmt.Errorf("read traffic: %w", err)
-	}
-	defer answer.Close()
-	matrix, ok := answer.Value.(promql.Matrix)
-	if !ok {
-		return fmt.Errorf("read traffic: the answer is a %s", answer.Value.Type())
-	}
-	for _, series := range matrix {
-		last, known := 0.0, false
-		for _, point := range series.Floats {
-			i := int(time.UnixMilli(point.T).Sub(c.From)/c.Step) - 1
-			if i < 0 { // what was before the first slot
-				last, known = point.F, true
-				continue
-			}
-			grown := point.F
-			if known && point.F >= last {
-				grown -= last
-			}
-			last, known = point.F, true
-			if i < len(c.Slots) && grown > 0 {
-				add(&c.Slots[i], series.Metric, grown)
-			}
-		}
 	}
 	return nil
 }

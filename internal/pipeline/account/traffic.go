@@ -2,6 +2,7 @@ package account
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"naru/internal/route"
@@ -86,25 +87,64 @@ func (t Traffic) plus(o Traffic, share float64) Traffic {
 	return t
 }
 
-// Course is traffic over a time, slot by slot.
+// Course is traffic over a time, slot by slot; and in finer pieces where it was cut
+// at more moments.
 type Course struct {
-	From  time.Time
-	Step  time.Duration
-	Slots []Traffic
+	From   time.Time
+	Step   time.Duration
+	Slots  []Traffic
+	cuts   []int64 // milliseconds, growing: piece i is after cut i, up to cut i+1
+	pieces []Traffic
+}
+
+// cutCourse cuts the time up to a moment into slots, the first of which may begin
+// before from, and these at the moments that lie in it.
+func cutCourse(from, to time.Time, step time.Duration, moments []time.Time) Course {
+	n := max(1, int((to.Sub(from)+step-1)/step))
+	c := Course{From: to.Add(-time.Duration(n) * step), Step: step, Slots: make([]Traffic, n)}
+	for i := range n + 1 {
+		c.cuts = append(c.cuts, c.edge(i))
+	}
+	for _, m := range moments {
+		if at := m.UnixMilli(); at > c.cuts[0] && at < c.cuts[n] {
+			c.cuts = append(c.cuts, at)
+		}
+	}
+	slices.Sort(c.cuts)
+	c.cuts = slices.Compact(c.cuts)
+	c.pieces = make([]Traffic, len(c.cuts)-1)
+	for i := range c.pieces {
+		c.pieces[i].Length = time.Duration(c.cuts[i+1]-c.cuts[i]) * time.Millisecond
+	}
+	c.fill()
+	return c
+}
+
+// edge is where slot i begins.
+func (c *Course) edge(i int) int64 { return c.From.Add(time.Duration(i) * c.Step).UnixMilli() }
+
+// fill adds the pieces up to slots.
+func (c *Course) fill() {
+	p := 0
+	for i := range c.Slots {
+		c.Slots[i] = Traffic{}
+		for ; p < len(c.pieces) && c.cuts[p] < c.edge(i+1); p++ {
+			c.Slots[i] = c.Slots[i].plus(c.pieces[p], 1)
+		}
+	}
 }
 
 // To is the end of the last slot.
 func (c Course) To() time.Time { return c.From.Add(time.Duration(len(c.Slots)) * c.Step) }
 
-// Between adds up what was between two moments. Of a slot that lies in it partly
+// Between adds up what was between two moments. Of a piece that lies in it partly
 // that part is taken, as if its requests had come evenly.
 func (c Course) Between(from, to time.Time) (t Traffic) {
-	for i, slot := range c.Slots {
-		begin := c.From.Add(time.Duration(i) * c.Step)
-		end := begin.Add(c.Step)
-		first, last := later(begin, from), earlier(end, to)
-		if last.After(first) {
-			t = t.plus(slot, float64(last.Sub(first))/float64(c.Step))
+	begin, end := from.UnixMilli(), to.UnixMilli()
+	for i, piece := range c.pieces {
+		first, last := max(c.cuts[i], begin), min(c.cuts[i+1], end)
+		if last > first {
+			t = t.plus(piece, float64(last-first)/float64(c.cuts[i+1]-c.cuts[i]))
 		}
 	}
 	return t

@@ -30,13 +30,35 @@ func TestTrafficIsReckonedByHand(t *testing.T) {
 		t.Error("no request took any time")
 	}
 	// Of three slots of 10 s, half of the first and all of the second.
-	c := Course{From: noon, Step: 10 * time.Second, Slots: []Traffic{one, one, one}}
+	c := cutCourse(noon, noon.Add(30*time.Second), 10*time.Second, nil)
+	for i := range c.pieces {
+		c.pieces[i] = one
+	}
 	got := c.Between(noon.Add(5*time.Second), noon.Add(20*time.Second))
 	if got.Requests != 150 || got.Failed != 3 || got.Length != 15*time.Second || got.Rate() != 10 {
 		t.Errorf("Between = %+v", got)
 	}
 	if got := c.Between(noon.Add(-time.Hour), noon); got.Requests != 0 || got.Length != 0 {
 		t.Errorf("before the first slot: %+v", got)
+	}
+}
+
+// A moment in a slot cuts it, one at its edge or outside of the time does not.
+func TestCutsOfACourse(t *testing.T) {
+	c := cutCourse(noon, noon.Add(30*time.Second), 10*time.Second, []time.Time{
+		noon.Add(14 * time.Second), noon.Add(20 * time.Second), noon.Add(-time.Second), noon.Add(time.Hour), noon.Add(14 * time.Second),
+	})
+	for i, want := range []time.Duration{10 * time.Second, 4 * time.Second, 6 * time.Second, 10 * time.Second} {
+		if i >= len(c.pieces) || c.pieces[i].Length != want {
+			t.Fatalf("pieces %+v: the one at %d is not %s", c.pieces, i, want)
+		}
+		c.pieces[i].Requests = float64(i + 1)
+	}
+	if c.fill(); c.Slots[0].Requests != 1 || c.Slots[1].Requests != 2+3 || c.Slots[2].Requests != 4 || c.Slots[1].Length != 10*time.Second {
+		t.Errorf("slots %+v", c.Slots)
+	}
+	if got := c.Between(noon.Add(14*time.Second), noon.Add(20*time.Second)); got.Requests != 3 {
+		t.Errorf("from 14 to 20 s: %+v", got)
 	}
 }
 
