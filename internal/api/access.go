@@ -124,7 +124,7 @@ func (s *server) locateOperation(c context.Context, r Route, rq *request, name s
 	}
 	p.operation = op
 	if op.Space == "" {
-		if op.Actor == rq.who.Name || auth.Can(rq.who, auth.PlatformManage, "", "") {
+		if op.Actor == rq.who.Name || auth.Can(rq.who, auth.PlatformAudit, "", "") {
 			return nil
 		}
 		return hidden(nil, "operation", what, "naru operations")

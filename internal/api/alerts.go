@@ -35,7 +35,7 @@ type Alerts interface {
 // an admin of all.
 func (s *server) alertRoutes(space, one string) []Route {
 	out := []Route{
-		{get, "/v1/alerts", auth.PlatformManage, "Alerts on error budgets everywhere, what fires first", call(s.listAllAlerts)},
+		{get, "/v1/alerts", auth.PlatformAudit, "Alerts on error budgets everywhere, what fires first", call(s.listAllAlerts)},
 		{get, space + "/alerts", auth.SpaceRead, "Alerts on the error budgets of the apps, what fires first", call(s.listAlerts)},
 		{get, one + "/alerts", auth.SpaceRead, "Alerts on the error budgets of an app, what fires first", call(s.listAlerts)},
 	}
@@ -43,7 +43,7 @@ func (s *server) alertRoutes(space, one string) []Route {
 		path, of             string
 		read, write, silence auth.Action
 	}{
-		{"/v1", "the platform", auth.PlatformManage, auth.PlatformManage, auth.PlatformManage},
+		{"/v1", "the platform", auth.PlatformAudit, auth.PlatformManage, auth.PlatformManage},
 		{"/v1/orgs/{org}", "an organisation", auth.OrgRead, auth.OrgManage, auth.OrgManage},
 		{space, "a space", auth.SpaceRead, auth.AppWrite, auth.AppOperate},
 	} {

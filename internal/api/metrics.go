@@ -25,7 +25,7 @@ func (s *server) metrics(ctx context.Context, in *metricsInput, st *stream) erro
 	who := requestOf(ctx).who
 	reader := meter.Reader{
 		Sees: func(h meter.Home) bool { return auth.Sees(who, h.Org, h.Space) },
-		All:  auth.Can(who, auth.PlatformManage, "", ""),
+		All:  auth.Can(who, auth.PlatformAudit, "", ""),
 	}
 	if reader.OpenMetrics = meter.WantsOpenMetrics(in.Accept); reader.OpenMetrics {
 		st.kind = meter.OpenMetricsType

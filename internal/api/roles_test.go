@@ -47,38 +47,45 @@ func (w *world) endpoints() []endpoint {
 }
 
 // personas are the identities that every route is tried with.
-var personas = []string{"anonymous", "expired", "stranger", "auditor", "developer", "elsewhere", "manager", "admin"}
+var personas = []string{
+	"anonymous", "expired", "stranger", "auditor", "developer", "elsewhere", "manager", "admin",
+	"supporter", "orgauditor", "billing", "global", "readonly",
+}
 
 // expected is the table of what each action lets whom do: ok, 401, 403 or 404,
 // in the order of personas.
 var expected = map[string]string{
-	"public":           "ok ok ok ok ok ok ok ok",
-	"loggedin":         "401 401 ok ok ok ok ok ok",
-	"platform.read":    "401 401 ok ok ok ok ok ok",
-	"platform.manage":  "401 401 403 403 403 403 403 ok",
-	"user.manage":      "401 401 403 403 403 403 403 ok",
-	"foundation.bake":  "401 401 403 403 403 403 403 ok",
-	"org.read":         "401 401 404 ok ok ok ok ok",
-	"org.manage":       "401 401 404 403 403 403 ok ok",
-	"space.read":       "401 401 404 ok ok 404 ok ok",
-	"space.manage":     "401 401 404 403 403 404 ok ok",
-	"app.write":        "401 401 404 403 ok 404 403 ok",
-	"app.operate":      "401 401 404 403 ok 404 403 ok",
-	"app.exec":         "401 401 404 403 ok 404 403 ok",
-	"env.read":         "401 401 404 403 ok 404 403 ok",
-	"log.read":         "401 401 404 ok ok 404 403 ok",
-	"route.write":      "401 401 404 403 ok 404 403 ok",
-	"credential.write": "401 401 404 403 ok 404 403 ok",
-	"source.write":     "401 401 404 403 ok 404 403 ok",
+	"public":           "ok ok ok ok ok ok ok ok ok ok ok ok ok",
+	"loggedin":         "401 401 ok ok ok ok ok ok ok ok ok ok ok",
+	"platform.read":    "401 401 ok ok ok ok ok ok ok ok ok ok ok",
+	"platform.manage":  "401 401 403 403 403 403 403 ok 403 403 403 403 403",
+	"user.manage":      "401 401 403 403 403 403 403 ok 403 403 403 403 403",
+	"foundation.bake":  "401 401 403 403 403 403 403 ok 403 403 403 403 403",
+	"org.read":         "401 401 404 ok ok ok ok ok ok ok ok ok ok",
+	"platform.audit":   "401 401 403 403 403 403 403 ok 403 403 403 ok ok",
+	"org.audit":        "401 401 404 403 403 403 ok ok 403 ok 403 ok ok",
+	"space.audit":      "401 401 404 403 403 404 ok ok 403 404 404 ok ok",
+	"app.configure":    "401 401 404 403 ok 404 403 ok ok 404 404 403 403",
+	"org.manage":       "401 401 404 403 403 403 ok ok 403 403 403 403 403",
+	"space.read":       "401 401 404 ok ok 404 ok ok ok 404 404 ok ok",
+	"space.manage":     "401 401 404 403 403 404 ok ok 403 404 404 403 403",
+	"app.write":        "401 401 404 403 ok 404 403 ok 403 404 404 403 403",
+	"app.operate":      "401 401 404 403 ok 404 403 ok ok 404 404 403 403",
+	"app.exec":         "401 401 404 403 ok 404 403 ok 403 404 404 403 403",
+	"env.read":         "401 401 404 403 ok 404 403 ok ok 404 404 403 ok",
+	"log.read":         "401 401 404 ok ok 404 403 ok ok 404 404 ok ok",
+	"route.write":      "401 401 404 403 ok 404 403 ok ok 404 404 403 403",
+	"credential.write": "401 401 404 403 ok 404 403 ok 403 404 404 403 403",
+	"source.write":     "401 401 404 403 ok 404 403 ok 403 404 404 403 403",
 }
 
 // exceptions are the routes whose place is not that of their action's row.
 var exceptions = map[string]string{
-	"POST /v1/orgs":         "401 401 403 403 403 403 403 ok",
-	"DELETE /v1/orgs/{org}": "401 401 404 403 403 403 403 ok",
+	"POST /v1/orgs":         "401 401 403 403 403 403 403 ok 403 403 403 403 403",
+	"DELETE /v1/orgs/{org}": "401 401 404 403 403 403 403 ok 403 403 403 403 403",
 	// What belongs to a space is not its organisation's to delete into nothing:
 	// seen by its developers, hidden from those of another space.
-	"DELETE /v1/orgs/{org}/spaces/{space}": "401 401 404 403 403 404 ok ok",
+	"DELETE /v1/orgs/{org}/spaces/{space}": "401 401 404 403 403 404 ok ok 403 404 404 403 403",
 }
 
 func TestEveryRouteAsksForItsRole(t *testing.T) {
@@ -98,6 +105,11 @@ func TestEveryRouteAsksForItsRole(t *testing.T) {
 	w.user("elsewhere", auth.Grant{Role: auth.SpaceDeveloper, Org: w.org.ID, Space: other.ID})
 	w.user("manager", in(auth.OrgManager, false))
 	w.user("admin", auth.Grant{Role: auth.Admin})
+	w.user("supporter", in(auth.SpaceSupporter, true))
+	w.user("orgauditor", in(auth.OrgAuditor, false))
+	w.user("billing", in(auth.OrgBillingManager, false))
+	w.user("global", auth.Grant{Role: auth.GlobalAuditor})
+	w.user("readonly", auth.Grant{Role: auth.AdminReadOnly})
 	all := w.endpoints()
 	if len(all) < 70 {
 		t.Fatalf("only %d routes in the document", len(all))

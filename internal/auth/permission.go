@@ -15,15 +15,21 @@ type Action string
 // organisation, or a space.
 const (
 	PlatformRead    Action = "platform.read"    // version, health, foundations, builders
-	PlatformManage  Action = "platform.manage"  // settings, keys, garbage, backup, doctor, events of all
-	UserManage      Action = "user.manage"      // users, and admins
+	PlatformAudit   Action = "platform.audit"   // events, operations, alerts, users and their roles, of all
+	PlatformManage  Action = "platform.manage"  // settings, keys, garbage, backup, doctor
+	UserManage      Action = "user.manage"      // users, and roles on the platform
 	FoundationBake  Action = "foundation.bake"  // on the platform
 	OrgCreate       Action = "org.create"       // on the platform
 	OrgRead         Action = "org.read"         // in an organisation
+	OrgAudit        Action = "org.audit"        // who has which role in it
 	OrgManage       Action = "org.manage"       // its roles and spaces
+	RouteRead       Action = "route.read"       // which routes there are, and where they lead
+	EventRead       Action = "event.read"       // what happened
 	SpaceRead       Action = "space.read"       // that it exists, its apps, routes, releases, events
+	SpaceAudit      Action = "space.audit"      // who has which role in it
 	SpaceManage     Action = "space.manage"     // its roles and what it allows
-	AppWrite        Action = "app.write"        // push, configure, release, delete
+	AppWrite        Action = "app.write"        // make, push, rename, delete
+	AppConfigure    Action = "app.configure"    // settings, environment, and releases of what was pushed
 	AppOperate      Action = "app.operate"      // start, stop, restart, scale
 	AppExec         Action = "app.exec"         // tasks, commands inside an instance
 	EnvRead         Action = "env.read"         // plain settings
@@ -45,28 +51,36 @@ type Rule struct {
 // Rules is the whole table of permissions.
 func Rules() []Rule {
 	var (
-		seers = []Role{OrgManager, OrgAuditor, SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}
-		devs  = []Role{SpaceDeveloper}
+		everywhere = []Role{AdminReadOnly, GlobalAuditor}
+		seers      = append([]Role{OrgManager, SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}, everywhere...)
+		devs       = []Role{SpaceDeveloper}
+		hands      = []Role{SpaceDeveloper, SpaceSupporter}
 	)
 	return []Rule{
 		{Action: PlatformRead, Anyone: true},
+		{Action: PlatformAudit, Roles: everywhere},
 		{Action: PlatformManage},
 		{Action: UserManage},
 		{Action: FoundationBake},
 		{Action: OrgCreate},
-		{Action: OrgRead, Roles: []Role{OrgUser, OrgManager, OrgAuditor, SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}},
+		{Action: OrgRead, Roles: append([]Role{OrgUser, OrgAuditor, OrgBillingManager}, seers...)},
+		{Action: OrgAudit, Roles: append([]Role{OrgManager, OrgAuditor}, everywhere...)},
 		{Action: OrgManage, Roles: []Role{OrgManager}},
+		{Action: RouteRead, Roles: append([]Role{OrgAuditor}, seers...)},
+		{Action: EventRead, Roles: append([]Role{OrgAuditor}, seers...)},
 		{Action: SpaceRead, Roles: seers},
+		{Action: SpaceAudit, Roles: append([]Role{OrgManager, SpaceManager}, everywhere...)},
 		{Action: SpaceManage, Roles: []Role{OrgManager, SpaceManager}},
 		{Action: AppWrite, Roles: devs},
-		{Action: AppOperate, Roles: []Role{SpaceDeveloper, SpaceSupporter}},
+		{Action: AppConfigure, Roles: hands},
+		{Action: AppOperate, Roles: hands},
 		{Action: AppExec, Roles: devs},
-		{Action: EnvRead, Roles: devs},
-		{Action: LogRead, Roles: []Role{SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}},
-		{Action: RouteWrite, Roles: devs},
+		{Action: EnvRead, Roles: []Role{SpaceDeveloper, SpaceSupporter, AdminReadOnly}},
+		{Action: LogRead, Roles: append([]Role{SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}, everywhere...)},
+		{Action: RouteWrite, Roles: hands},
 		{Action: CredentialWrite, Roles: devs},
 		{Action: SourceWrite, Roles: devs},
-		{Action: ImageRead, Roles: []Role{SpaceDeveloper, SpaceSupporter}},
+		{Action: ImageRead, Roles: hands},
 		{Action: ImageWrite, Roles: devs},
 	}
 }

@@ -8,22 +8,29 @@ import (
 // Role is what somebody is in a place. The names are those of Cloud Foundry's v3 API.
 type Role string
 
-// The roles. Admin holds on the whole platform, those of an organisation in it
-// and, where the table says so, in all its spaces, those of a space in it.
+// The roles. Admin, AdminReadOnly and GlobalAuditor hold on the whole platform,
+// those of an organisation in it and, where the table says so, in all its spaces,
+// those of a space in it.
 const (
-	Admin          Role = "admin"
-	OrgUser        Role = "organization_user"
-	OrgManager     Role = "organization_manager"
-	OrgAuditor     Role = "organization_auditor"
-	SpaceDeveloper Role = "space_developer"
-	SpaceManager   Role = "space_manager"
-	SpaceAuditor   Role = "space_auditor"
-	SpaceSupporter Role = "space_supporter"
+	Admin             Role = "admin"
+	AdminReadOnly     Role = "admin_read_only" // sees what Admin sees, and changes nothing
+	GlobalAuditor     Role = "global_auditor"  // the same without what may be secret
+	OrgUser           Role = "organization_user"
+	OrgManager        Role = "organization_manager"
+	OrgAuditor        Role = "organization_auditor"
+	OrgBillingManager Role = "organization_billing_manager"
+	SpaceDeveloper    Role = "space_developer"
+	SpaceManager      Role = "space_manager"
+	SpaceAuditor      Role = "space_auditor"
+	SpaceSupporter    Role = "space_supporter"
 )
 
 // Roles returns every role.
 func Roles() []Role {
-	return []Role{Admin, OrgUser, OrgManager, OrgAuditor, SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}
+	return []Role{
+		Admin, AdminReadOnly, GlobalAuditor, OrgUser, OrgManager, OrgAuditor, OrgBillingManager,
+		SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter,
+	}
 }
 
 // Scope is how far a role reaches.
@@ -39,9 +46,9 @@ const (
 // Scope returns how far a role reaches; "" for what is no role.
 func (r Role) Scope() Scope {
 	switch r {
-	case Admin:
+	case Admin, AdminReadOnly, GlobalAuditor:
 		return Platform
-	case OrgUser, OrgManager, OrgAuditor:
+	case OrgUser, OrgManager, OrgAuditor, OrgBillingManager:
 		return InOrg
 	case SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter:
 		return InSpace
@@ -53,7 +60,7 @@ func (r Role) Scope() Scope {
 // organisation too.
 type Grant struct {
 	Role  Role
-	Org   app.OrgID   // "" for Admin
+	Org   app.OrgID   // "" for a role on the platform
 	Space app.SpaceID // "" unless the role is one of a space
 }
 

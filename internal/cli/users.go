@@ -115,8 +115,8 @@ func (c *cmd) userPassword() *cobra.Command {
 func (c *cmd) role(use, text, said string, change func(*client.Client, context.Context, client.Grant) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: text, Args: exactly("USER", "ROLE"),
-		Long: text + `. Roles are Cloud Foundry's: admin holds on the whole platform; organization_manager, organization_auditor and
-organization_user in the organisation (-o); space_developer, space_manager, space_auditor and space_supporter in the
+		Long: text + `. Roles are Cloud Foundry's: admin, admin_read_only and global_auditor hold on the whole platform;
+organization_manager, organization_auditor, organization_billing_manager and organization_user in the organisation (-o); space_developer, space_manager, space_auditor and space_supporter in the
 space (-o, -s).`,
 		Example: "  naru users " + strings.Fields(use)[0] + " ann space_developer\n  naru users " + strings.Fields(use)[0] + " ann organization_manager -o acme",
 		RunE: func(cc *cobra.Command, args []string) error {

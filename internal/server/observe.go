@@ -161,7 +161,7 @@ func (o *observed) lost(ctx context.Context, l timeseries.Lost) {
 // Reader is what somebody may read: the spaces that exist for them, and everything
 // for who manages the platform.
 func (o *observed) Reader(ctx context.Context, who auth.Identity) (timeseries.Reader, error) {
-	if auth.Can(who, auth.PlatformManage, "", "") {
+	if auth.Can(who, auth.PlatformAudit, "", "") {
 		return timeseries.Reader{All: true}, nil
 	}
 	spaces, err := o.state.Spaces(ctx, "")

@@ -77,7 +77,7 @@ func (d *Door) getVariables(c *call) error {
 // changeVariables edits the draft; instances have the change when they are next
 // started, as in Cloud Foundry.
 func (d *Door) changeVariables(c *call) error {
-	a, err := d.app(c, c.guid(), auth.AppWrite)
+	a, err := d.app(c, c.guid(), auth.AppConfigure)
 	if err != nil {
 		return err
 	}

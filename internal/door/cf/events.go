@@ -107,7 +107,7 @@ const newest = 1000
 
 // listEvents tells what happened to an app, or in a space.
 func (d *Door) listEvents(c *call) error {
-	spaces, err := d.spaces(c, auth.SpaceRead)
+	spaces, err := d.spaces(c, auth.EventRead)
 	if err != nil {
 		return err
 	}

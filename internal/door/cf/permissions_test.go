@@ -52,9 +52,8 @@ func (w *world) bodies() map[string]string {
 // reason above it; NARU_UPDATE=1 writes the lines anew.
 func TestPermissions(t *testing.T) {
 	var got []string
-	roles := []auth.Grant{{Role: auth.Admin}, {Role: auth.OrgUser}, {Role: auth.OrgManager}, {Role: auth.OrgAuditor},
-		{Role: auth.SpaceDeveloper}, {Role: auth.SpaceManager}, {Role: auth.SpaceAuditor}, {Role: auth.SpaceSupporter}}
-	for _, g := range roles {
+	for _, role := range auth.Roles() {
+		g := auth.Grant{Role: role}
 		w := newWorld(t)
 		if g.Role.Scope() != auth.Platform {
 			g.Org = w.org.ID

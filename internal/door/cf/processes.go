@@ -250,7 +250,7 @@ type processInput struct {
 // changeProcess edits the draft; instances have the change when they are next
 // started.
 func (d *Door) changeProcess(c *call) error {
-	p, _, err := d.process(c, auth.AppWrite)
+	p, _, err := d.process(c, auth.AppConfigure)
 	if err != nil {
 		return err
 	}
@@ -311,7 +311,7 @@ func (d *Door) scale(c *call) error {
 		}
 	}
 	if in.MemoryMiB != nil || in.DiskMiB != nil {
-		if _, err := d.app(c, string(p.of.ID), auth.AppWrite); err != nil {
+		if _, err := d.app(c, string(p.of.ID), auth.AppConfigure); err != nil {
 			return err
 		}
 		o := p.of.Draft.Processes[p.Type]

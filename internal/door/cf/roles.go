@@ -154,9 +154,6 @@ func (d *Door) where(c *call, in roleInput) (p place, noun string, err error) {
 		p, err = d.space(c, in.Relationships.Space.guid(), auth.SpaceManage)
 		return p, "space '" + p.space.Name + "'", err
 	}
-	if in.Type == "organization_billing_manager" {
-		return p, "", unprocessable.saying("naru has no billing managers")
-	}
 	return p, "", unprocessable.saying("Type must be one of the allowed types")
 }
 

@@ -157,7 +157,7 @@ func (d *Door) routesIn(ctx context.Context, space app.SpaceID) ([]route.Route, 
 }
 
 func (d *Door) listRoutes(c *call) error {
-	spaces, err := d.spaces(c, auth.SpaceRead)
+	spaces, err := d.spaces(c, auth.RouteRead)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (d *Door) route(c *call) (shownRoute, error) {
 	if err != nil {
 		return shownRoute{}, gone(err, "Route")
 	}
-	spaces, err := d.spaces(c, auth.SpaceRead)
+	spaces, err := d.spaces(c, auth.RouteRead)
 	if err != nil {
 		return shownRoute{}, err
 	}

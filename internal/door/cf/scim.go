@@ -27,7 +27,7 @@ func scim(u auth.User) map[string]any {
 
 // findUsers looks users up by name, origin or id.
 func (d *Door) findUsers(c *call) error {
-	if err := auth.Check(c.who, auth.UserManage, "", "", "the platform"); err != nil {
+	if err := auth.Check(c.who, auth.PlatformAudit, "", "", "the platform"); err != nil {
 		return err
 	}
 	all, err := d.People.Users(c.ctx())

@@ -142,7 +142,7 @@ func (d *Door) getTask(c *call) error {
 }
 
 func (d *Door) cancelTask(c *call) error {
-	t, err := d.task(c, auth.AppExec)
+	t, err := d.task(c, auth.AppOperate)
 	if err != nil {
 		return err
 	}

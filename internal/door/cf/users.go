@@ -49,7 +49,7 @@ func (c *call) userResource(u auth.User) userResource {
 // organisation that they see, and they themselves.
 func (d *Door) users(c *call) ([]auth.User, error) {
 	all, err := d.People.Users(c.ctx())
-	if err != nil || c.can(auth.UserManage, place{}) {
+	if err != nil || c.can(auth.PlatformAudit, place{}) {
 		return all, err
 	}
 	held, err := d.People.Holdings(c.ctx(), "", "")
