@@ -3,14 +3,12 @@ package logs
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"naru/internal/app"
+	"naru/internal/observe/dayfile"
 )
 
 // A block is a run of lines of one app in the form in which they are kept:
@@ -52,32 +50,8 @@ type mark struct {
 	dropped int64
 }
 
-var errBlock = errors.New("the block is damaged")
-
-// press compresses and opens blocks. What comes in large amounts is compressed
-// quickly, and so is what is soon merged; what is merged, thoroughly.
-type press struct {
-	quick, thorough *zstd.Encoder
-	unzip           *zstd.Decoder
-}
-
-// maxBlock bounds what a block may take when it is open: the largest is one line
-// of the longest kind behind a nearly full block.
-const maxBlock = 64 << 20
-
-func newPress() (*press, error) {
-	quick, err1 := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	thorough, err2 := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1))
-	unzip, err3 := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxBlock))
-	return &press{quick, thorough, unzip}, errors.Join(err1, err2, err3)
-}
-
-func (p *press) close() {
-	p.unzip.Close() // the encoders have nothing to end: none is a stream
-}
-
 // pack writes lines down, and what tells of most words that they are not there.
-func pack(enc *zstd.Encoder, lines []*Line) (data []byte, f filter) {
+func pack(p *dayfile.Press, lines []*Line, merged bool) (data []byte, f dayfile.Filter) {
 	r := rooms.Get().(*room)
 	b := r.text[:0]
 	defer func() {
@@ -113,15 +87,7 @@ func pack(enc *zstd.Encoder, lines []*Line) (data []byte, f filter) {
 		}
 		b = append(b, lines[i].Text...)
 	}
-	return enc.EncodeAll(b, make([]byte, 0, len(b)/2)), filterOf(b[texts:])
-}
-
-// size is how many bytes the texts of lines take.
-func size(lines []*Line) (n int) {
-	for i := range lines {
-		n += len(lines[i].Text) + 1
-	}
-	return n
+	return p.Shut(b, merged), filterOf(b[texts:])
 }
 
 func appendOrigins(b []byte, lines []*Line) []byte {
@@ -173,36 +139,36 @@ func appendMarks(b []byte, lines []*Line) []byte {
 	return append(binary.AppendUvarint(b, n), marks...)
 }
 
-// open reads what pack wrote; memory is used for the texts when it is large
+// openBlock reads what pack wrote; memory is used for the texts when it is large
 // enough.
-func (p *press) open(data, memory []byte) (*block, error) {
-	raw, err := p.unzip.DecodeAll(data, memory[:0])
+func openBlock(p *dayfile.Press, data, memory []byte) (*block, error) {
+	raw, err := p.Open(data, memory)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBlock, err)
+		return nil, err
 	}
-	c := &columns{rest: raw}
-	if c.byte() != blockVersion {
-		return nil, fmt.Errorf("%w: its version is unknown", errBlock)
+	c := &columns{dayfile.Columns[[]byte]{Rest: raw}}
+	if c.Byte() != blockVersion {
+		return nil, fmt.Errorf("%w: its version is unknown", dayfile.ErrDamaged)
 	}
 	b := &block{}
-	n := c.count(len(raw))
+	n := c.Count(len(raw))
 	c.origins(b, n)
 	b.times = make([]int64, n)
 	at := int64(0)
 	for i := range b.times {
-		at += c.int()
+		at += c.Int()
 		b.times[i] = at
 	}
 	c.marks(b, n)
 	b.ends = make([]int, n)
-	if lengths := c.byte(); lengths == 0 {
-		b.text = c.rest
+	if lengths := c.Byte(); lengths == 0 {
+		b.text = c.Rest
 		from := 0
 		for i := range b.ends {
 			end := bytes.IndexByte(b.text[from:], '\n')
 			if end < 0 {
 				if i != n-1 {
-					c.bad = true
+					c.Bad = true
 					break
 				}
 				end = len(b.text) - from
@@ -210,102 +176,54 @@ func (p *press) open(data, memory []byte) (*block, error) {
 			b.ends[i] = from + end
 			from += end + 1
 		}
-		c.bad = c.bad || n > 0 && b.ends[n-1] != len(b.text)
+		c.Bad = c.Bad || n > 0 && b.ends[n-1] != len(b.text)
 	} else {
 		end := -1
 		for i := range b.ends {
-			end += c.count(len(raw)) + 1
+			end += c.Count(len(raw)) + 1
 			b.ends[i] = end
 		}
-		b.text = c.rest
-		c.bad = c.bad || n > 0 && b.ends[n-1] != len(b.text)
+		b.text = c.Rest
+		c.Bad = c.Bad || n > 0 && b.ends[n-1] != len(b.text)
 	}
-	if c.bad {
-		return nil, errBlock
+	if c.Bad {
+		return nil, dayfile.ErrDamaged
 	}
 	return b, nil
 }
 
-// columns reads numbers and texts; bad is set by what does not fit.
-type columns struct {
-	rest []byte
-	bad  bool
-}
+// columns are those of a block of lines.
+type columns struct{ dayfile.Columns[[]byte] }
 
-func (c *columns) byte() byte {
-	if len(c.rest) == 0 {
-		c.bad = true
-		return 0
-	}
-	v := c.rest[0]
-	c.rest = c.rest[1:]
-	return v
-}
-
-func (c *columns) uint() uint64 {
-	v, n := binary.Uvarint(c.rest)
-	if n <= 0 {
-		c.bad = true
-		return 0
-	}
-	c.rest = c.rest[n:]
-	return v
-}
-
-func (c *columns) int() int64 {
-	v, n := binary.Varint(c.rest)
-	if n <= 0 {
-		c.bad = true
-		return 0
-	}
-	c.rest = c.rest[n:]
-	return v
-}
-
-// count reads a number that cannot be larger than most.
-func (c *columns) count(most int) int {
-	v := c.uint()
-	if v > uint64(most) {
-		c.bad = true
-		return 0
-	}
-	return int(v)
-}
-
-func (c *columns) string() string {
-	n := c.count(len(c.rest))
-	s := string(c.rest[:n])
-	c.rest = c.rest[n:]
-	return s
-}
+func (c *columns) string() string { return string(c.Text(c.Count(len(c.Rest)))) }
 
 func (c *columns) origins(b *block, lines int) {
-	b.origins = make([]origin, c.count(lines))
+	b.origins = make([]origin, c.Count(lines))
 	for i := range b.origins {
 		o := &b.origins[i]
 		o.Source, o.Process, o.Instance, o.Stream = c.string(), c.string(), c.string(), c.string()
-		o.Index = int(c.int())
+		o.Index = int(c.Int())
 	}
 	if len(b.origins) == 0 && lines > 0 {
-		c.bad = true
+		c.Bad = true
 		b.origins = make([]origin, 1)
 	}
 	if len(b.origins) > 1 {
 		b.who = make([]uint32, lines)
 		for i := range b.who {
-			b.who[i] = uint32(c.count(len(b.origins) - 1))
+			b.who[i] = uint32(c.Count(len(b.origins) - 1))
 		}
 	}
 }
 
 func (c *columns) marks(b *block, lines int) {
-	n := c.count(lines)
+	n := c.Count(lines)
 	if n > 0 {
 		b.marks = make(map[int]mark, n)
 	}
 	for at := 0; n > 0; n-- {
-		at += c.count(lines)
-		b.marks[at] = mark{c.byte() == 1, int64(c.uint())}
+		at += c.Count(lines)
+		b.marks[at] = mark{c.Byte() == 1, int64(c.Uint())}
 	}
 }
 

@@ -7,32 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"naru/internal/app"
 	"naru/internal/disk"
+	"naru/internal/observe/dayfile"
 	"naru/internal/run/spool"
 )
 
 // Book is the row of day files. A day is dropped by removing its file.
 type Book struct {
 	dir    string
-	limits Limits
+	limits dayfile.Limits
 	clock  func() time.Time
-	press  *press
-	log    *slog.Logger
-
-	mu   sync.Mutex // guards open and pages; Append holds it across its write, so lines are in order
-	open map[int]*day
-	bell bell
-
-	newest int // the last day that is known to be there, or is written; 0: none
+	press  *dayfile.Press
+	row    *dayfile.Row
+	bell   bell
 }
 
 // Limits says how much is kept.
@@ -46,52 +37,24 @@ type Limits struct {
 
 // Open opens the book in a folder, which is made when missing.
 func Open(dir string, l Limits, clock func() time.Time, log *slog.Logger) (*Book, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open logs: %w", err)
+	row, err := dayfile.Open(dir, kind, clock, nil, log)
+	if err != nil {
+		return nil, err
 	}
-	p, err := newPress()
+	p, err := dayfile.NewPress()
 	if err != nil {
 		return nil, fmt.Errorf("open logs: %w", err)
 	}
-	l.Days = max(1, l.Days)
-	return &Book{dir: dir, limits: l, clock: clock, press: p, log: log, open: map[int]*day{}, bell: bell{rings: map[app.ID]map[chan struct{}]bool{}}}, nil
+	return &Book{
+		dir: dir, limits: dayfile.Limits{Days: l.Days, Bytes: l.Bytes, Full: l.Full}, clock: clock, press: p, row: row,
+		bell: bell{rings: map[app.ID]map[chan struct{}]bool{}},
+	}, nil
 }
 
 // Close closes all day files.
 func (b *Book) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var errs []error
-	for _, d := range b.open {
-		errs = append(errs, d.close())
-	}
-	clear(b.open)
-	b.press.close()
-	return errors.Join(errs...)
-}
-
-const suffix = ".logs"
-
-func (b *Book) path(day int) string { return filepath.Join(b.dir, strconv.Itoa(day)+suffix) }
-
-// day returns the file of a day; nil when it does not exist and make is false.
-// b.mu is held.
-func (b *Book) day(ctx context.Context, number int, make bool) (*day, error) {
-	if d, ok := b.open[number]; ok {
-		return d, nil
-	}
-	if _, err := os.Stat(b.path(number)); errors.Is(err, os.ErrNotExist) && !make {
-		return nil, nil
-	}
-	d, err := openDay(ctx, b.path(number), number)
-	if damaged(err) {
-		d, err = b.rescue(ctx, number)
-	}
-	if err != nil {
-		return nil, err
-	}
-	b.open[number] = d
-	return d, nil
+	defer b.press.Close()
+	return b.row.Close()
 }
 
 // Append keeps lines, and with them how far their spools were read, in one
@@ -103,22 +66,9 @@ func (b *Book) Append(ctx context.Context, lines []Line, offsets map[string]spoo
 	if disk.Tight(b.dir) { // what is not taken waits in its spool
 		return disk.Error(b.dir)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	today, err := b.today()
-	if err != nil {
-		return err
-	}
-	d, err := b.day(ctx, today, true)
-	if err != nil {
-		return err
-	}
-	err = d.append(ctx, b.press, lines, offsets)
-	if damaged(err) {
-		if d, err = b.replace(ctx, d); err == nil {
-			err = d.append(ctx, b.press, lines, offsets)
-		}
-	}
+	err := b.row.Append(ctx, func(f *dayfile.File, tx *sql.Tx) error {
+		return appendLines(ctx, f, tx, b.press, lines, offsets)
+	})
 	if err != nil {
 		return fmt.Errorf("append to log: %w", err)
 	}
@@ -130,67 +80,50 @@ func (b *Book) Append(ctx context.Context, lines []Line, offsets map[string]spoo
 	return nil
 }
 
-// today is the day that is written: lines are in the order in which they come,
-// also where a clock is set back. b.mu is held.
-func (b *Book) today() (int, error) {
-	today := dayOf(b.clock())
-	if b.newest >= today {
-		return b.newest, nil
-	}
-	days, err := b.list()
-	if err != nil {
-		return 0, err
-	}
-	if len(days) > 0 {
-		b.newest = days[len(days)-1]
-	}
-	b.newest = max(b.newest, today)
-	return b.newest, nil
-}
-
 // Offset returns how far a spool was imported; zero when it is new.
 func (b *Book) Offset(ctx context.Context, name string) (at spool.Offset, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	days, err := b.list()
+	days, err := b.row.Days(0)
 	if err != nil {
 		return at, err
 	}
-	for _, number := range slices.Backward(days) {
-		d, err := b.day(ctx, number, false)
-		if err != nil {
-			return at, err
-		}
-		var text string
-		err = d.read.QueryRowContext(ctx, `SELECT offset FROM spools WHERE name = ?`, name).Scan(&text)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
-		if err == nil {
+	for _, day := range slices.Backward(days) {
+		text := ""
+		err := b.row.Read(ctx, day, func(f *dayfile.File) error {
+			err := f.Reader.QueryRowContext(ctx, `SELECT offset FROM spools WHERE name = ?`, name).Scan(&text)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil
+			}
+			return err
+		})
+		if err == nil && text != "" {
 			err = json.Unmarshal([]byte(text), &at)
 		}
 		if err != nil {
 			return at, fmt.Errorf("read offset of spool %s: %w", name, err)
 		}
-		return at, nil
+		if text != "" {
+			break
+		}
 	}
 	return at, nil
 }
 
-// list returns the days there are, rising.
-func (b *Book) list() ([]int, error) {
-	entries, err := os.ReadDir(b.dir)
+// Prune removes lines that are too old, and then the oldest while there is too
+// much. It returns how many lines it removed for the second reason.
+func (b *Book) Prune(ctx context.Context) (lost int64, err error) { return b.row.Prune(ctx, b.limits) }
+
+// Shed removes the oldest lines while there is too much, whatever their age.
+func (b *Book) Shed(ctx context.Context) (lost int64, err error) { return b.row.Shed(ctx, b.limits) }
+
+// Forget removes all lines of an app.
+func (b *Book) Forget(ctx context.Context, a app.ID) error {
+	err := b.row.Change(ctx, func(f *dayfile.File, tx *sql.Tx) error {
+		f.Memory = nil // its numbers begin again
+		_, err := tx.ExecContext(ctx, `DELETE FROM blocks WHERE app = ?`, string(a))
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("list logs: %w", err)
+		return fmt.Errorf("forget log: %w", err)
 	}
-	var days []int
-	for _, e := range entries {
-		if base, ok := strings.CutSuffix(e.Name(), suffix); ok {
-			if day, err := strconv.Atoi(base); err == nil {
-				days = append(days, day)
-			}
-		}
-	}
-	slices.Sort(days)
-	return days, nil
+	return nil
 }

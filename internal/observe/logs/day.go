@@ -4,14 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/url"
-
-	"github.com/klauspost/compress/zstd"
-	_ "modernc.org/sqlite" // the engine of the day files
+	"strings"
 
 	"naru/internal/app"
+	"naru/internal/observe/dayfile"
 	"naru/internal/run/spool"
 )
 
@@ -21,9 +18,9 @@ CREATE TABLE IF NOT EXISTS blocks (
 	app    TEXT NOT NULL,
 	first  INTEGER NOT NULL, -- number of its first line among the app's, from 1
 	lines  INTEGER NOT NULL,
-	rank   INTEGER NOT NULL, -- how often it was merged; 9: it is not merged any more
+	rank   INTEGER NOT NULL,
 	bytes  INTEGER NOT NULL, -- of text
-	oldest INTEGER NOT NULL, -- microseconds since 1970
+	oldest INTEGER NOT NULL,
 	newest INTEGER NOT NULL,
 	filter BLOB,             -- of the words in it
 	data   BLOB NOT NULL
@@ -34,75 +31,39 @@ CREATE TABLE IF NOT EXISTS spools ( -- how far each spool was imported
 	offset TEXT NOT NULL
 ) STRICT;`
 
-// Blocks grow by being merged: fanIn of a rank become one of the next, and what
-// has sealAt bytes of text is left as it is. So a quiet app's lines, which come
-// one by one, are written three times at most.
-const (
-	fanIn  = 16
-	ranks  = 4
-	sealed = 9
-	sealAt = 512 << 10
-	cutAt  = 1 << 20 // no block is begun anew before a line that fits into this
-)
+// cutAt is how many bytes of lines one block has at most, if it is not one line.
+const cutAt = 1 << 20
 
-// day is the file of one day.
-type day struct {
-	number int
-	write  *sql.DB
-	read   *sql.DB
-	apps   map[app.ID]*stack // as far as they were asked for; only while Book.mu is held
+var kind = dayfile.Kind{
+	Name: "logs", Items: "lines", Owner: []string{"app"}, Order: "first", Schema: schema,
+	Seal: 512 << 10, Cut: cutAt,
+	Synced: true,                                                            // the spool is freed behind it
+	Stays:  "first = (SELECT max(first) FROM blocks c WHERE c.app = b.app)", // so that the numbers go on
+	Copy:   copyBlock,
+	Carry:  carrySpools,
 }
 
-// stack is what an app has that is not sealed yet.
-type stack struct {
-	next   int64 // number of the next line
-	blocks [ranks]int
-	bytes  int64
-}
-
-func openDay(ctx context.Context, path string, number int) (*day, error) {
-	d := &day{number: number, apps: map[app.ID]*stack{}}
-	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)"
-	var err error
-	// Committed means synced: the spool is freed behind it.
-	if d.write, err = sql.Open("sqlite", name+"&_pragma=auto_vacuum(2)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"); err != nil {
-		return nil, fmt.Errorf("open log of day %d: %w", number, err)
+// appendLines keeps lines and the offsets of the spools they are from, and numbers
+// the lines.
+func appendLines(ctx context.Context, f *dayfile.File, tx *sql.Tx, p *dayfile.Press, lines []Line, offsets map[string]spool.Offset) error {
+	next, _ := f.Memory.(map[app.ID]int64)
+	if next == nil {
+		next = map[app.ID]int64{}
+		f.Memory = next
 	}
-	d.write.SetMaxOpenConns(1)
-	if _, err := d.write.ExecContext(ctx, schema); err != nil {
-		return nil, errors.Join(fmt.Errorf("open log of day %d: %w", number, err), d.write.Close())
-	}
-	if d.read, err = sql.Open("sqlite", name+"&_pragma=query_only(1)"); err != nil {
-		return nil, errors.Join(fmt.Errorf("open log of day %d: %w", number, err), d.write.Close())
-	}
-	d.read.SetMaxOpenConns(8)
-	return d, nil
-}
-
-func (d *day) close() error { return errors.Join(d.write.Close(), d.read.Close()) }
-
-// append keeps lines and the offsets of the spools they are from.
-func (d *day) append(ctx context.Context, p *press, lines []Line, offsets map[string]spool.Offset) (err error) {
-	tx, err := d.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			clear(d.apps) // they ran ahead of what is stored
-			err = errors.Join(err, tx.Rollback())
-		}
-	}()
 	for a, of := range byApp(lines) {
-		s, err := d.stack(ctx, tx, a)
-		if err != nil {
-			return err
+		if next[a] == 0 {
+			var n int64
+			if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(first + lines), 1) FROM blocks WHERE app = ?`, string(a)).Scan(&n); err != nil {
+				return err
+			}
+			next[a] = n
 		}
 		for _, l := range of {
-			s.next++
-			l.Cursor = Cursor{d.number, s.next - 1}
+			l.Cursor = Cursor{f.Day, next[a]}
+			next[a]++
 		}
-		if err := d.add(ctx, tx, p, a, s, of); err != nil {
+		if err := dayfile.Add(ctx, f, tx, packer{p, a}, of); err != nil {
 			return err
 		}
 	}
@@ -115,7 +76,7 @@ func (d *day) append(ctx context.Context, p *press, lines []Line, offsets map[st
 			return err
 		}
 	}
-	return tx.Commit()
+	return nil
 }
 
 // byApp sorts lines by their app, in their order.
@@ -127,145 +88,88 @@ func byApp(lines []Line) map[app.ID][]*Line {
 	return out
 }
 
-func (d *day) stack(ctx context.Context, tx *sql.Tx, a app.ID) (*stack, error) {
-	if s, ok := d.apps[a]; ok {
-		return s, nil
+// packer makes blocks of an app's lines.
+type packer struct {
+	*dayfile.Press
+	app app.ID
+}
+
+func (p packer) Owner() []any { return []any{string(p.app)} }
+
+func (p packer) Size(l *Line) int { return len(l.Text) + 1 }
+
+func (p packer) Insert(ctx context.Context, tx *sql.Tx, lines []*Line, rank int, merged bool) error {
+	b := dayfile.Block{
+		Owner: []string{string(p.app)}, At: lines[0].Cursor.ID, Items: int64(len(lines)), Rank: int64(rank),
+		Oldest: lines[0].Time.UnixMicro(), Newest: lines[0].Time.UnixMicro(),
 	}
-	s := &stack{}
-	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(first + lines), 1) FROM blocks WHERE app = ?`, string(a)).Scan(&s.next); err != nil {
-		return nil, err
+	for _, l := range lines {
+		at := l.Time.UnixMicro()
+		b.Oldest, b.Newest, b.Bytes = min(b.Oldest, at), max(b.Newest, at), b.Bytes+int64(p.Size(l))
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT rank, count(*), sum(bytes) FROM blocks WHERE app = ? AND rank < ? GROUP BY rank`, string(a), ranks)
+	b.Data, b.Filter = pack(p.Press, lines, merged)
+	return insert(ctx, tx, b)
+}
+
+func (p packer) Open(first int64, data []byte) ([]*Line, error) {
+	b, err := openBlock(p.Press, data, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var rank, count int
-		var bytes int64
-		if err := rows.Scan(&rank, &count, &bytes); err != nil {
-			return nil, err
-		}
-		s.blocks[rank] = count
-		s.bytes += bytes
+	lines := make([]*Line, b.len())
+	for i := range lines {
+		l := b.line(p.app, Cursor{ID: first + int64(i)}, i)
+		lines[i] = &l
 	}
-	d.apps[a] = s
-	return s, rows.Err()
+	return lines, nil
 }
 
-// add writes an app's lines as blocks and merges what has become many.
-func (d *day) add(ctx context.Context, tx *sql.Tx, p *press, a app.ID, s *stack, lines []*Line) error {
-	empty := s.bytes == 0
-	for part := range parts(lines) {
-		bytes := size(part)
-		rank := 0
-		if empty && bytes >= sealAt {
-			rank = sealed
-		} else {
-			empty = false
-			s.blocks[0]++
-			s.bytes += int64(bytes)
-		}
-		if err := insert(ctx, tx, p.quick, a, part, rank); err != nil {
-			return err
-		}
-	}
-	if s.bytes >= sealAt {
-		s.blocks, s.bytes = [ranks]int{}, 0
-		return merge(ctx, tx, p, a, ranks-1, sealed)
-	}
-	for rank := range ranks - 1 {
-		if s.blocks[rank] < fanIn {
-			break
-		}
-		s.blocks[rank] = 0
-		s.blocks[rank+1]++
-		if err := merge(ctx, tx, p, a, rank, rank+1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// parts cuts lines into blocks.
-func parts(lines []*Line) func(func([]*Line) bool) {
-	return func(yield func([]*Line) bool) {
-		from, bytes := 0, 0
-		for i, l := range lines {
-			if bytes += len(l.Text) + 1; bytes > cutAt && i > from {
-				if !yield(lines[from:i]) {
-					return
-				}
-				from, bytes = i, len(l.Text)+1
-			}
-		}
-		if from < len(lines) {
-			yield(lines[from:])
-		}
-	}
-}
-
-// insert writes one block.
-func insert(ctx context.Context, tx *sql.Tx, enc *zstd.Encoder, a app.ID, lines []*Line, rank int) error {
-	oldest, newest := lines[0].Time, lines[0].Time
-	for _, l := range lines {
-		if l.Time.Before(oldest) {
-			oldest = l.Time
-		}
-		if l.Time.After(newest) {
-			newest = l.Time
-		}
-	}
-	data, filter := pack(enc, lines)
-	_, err := tx.ExecContext(ctx, `INSERT INTO blocks (app, first, lines, rank, bytes, oldest, newest, filter, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(a), lines[0].Cursor.ID, len(lines), rank, size(lines), oldest.UnixMicro(), newest.UnixMicro(), []byte(filter), data)
+// insert writes one block. to is a transaction, or a file.
+func insert(ctx context.Context, to interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}, b dayfile.Block) error {
+	_, err := to.ExecContext(ctx, `INSERT INTO blocks (app, first, lines, rank, bytes, oldest, newest, filter, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		b.Owner[0], b.At, b.Items, b.Rank, b.Bytes, b.Oldest, b.Newest, b.Filter, b.Data)
 	return err
 }
 
-// merge makes blocks of a higher rank out of all of an app up to a rank: they
-// are its newest. One that cannot be read stays where it is.
-func merge(ctx context.Context, tx *sql.Tx, p *press, a app.ID, from, to int) error {
-	rows, err := tx.QueryContext(ctx, `SELECT id, first, data FROM blocks WHERE app = ? AND rank <= ? ORDER BY first`, string(a), from)
+// copyBlock keeps a block of a damaged file as it is: one that cannot be opened is
+// told to who reads it.
+func copyBlock(ctx context.Context, to *dayfile.File, b dayfile.Block) (lines int64, err error) {
+	err = insert(ctx, to.Writer, b)
+	if err != nil && strings.Contains(err.Error(), "constraint") { // a page that is not what it was may say anything
+		return 0, nil
+	}
+	return b.Items, err
+}
+
+// carrySpools copies how far spools were imported, for those that are not
+// mentioned in the next file: an instance may have been silent since. Spools that
+// were read to their end matter only where they may not be freed yet.
+func carrySpools(ctx context.Context, from *sql.DB, to *dayfile.File, damaged bool) error {
+	rows, err := from.QueryContext(ctx, `SELECT name, offset FROM spools`)
+	if damaged && err != nil {
+		return nil //nolint:nilerr // nothing to be had; the spools are read from where they begin
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("read spools: %w", err)
 	}
 	defer rows.Close()
-	var damaged []int64
-	runs := [][]*Line{nil}
 	for rows.Next() {
-		var id, first int64
-		var data []byte
-		if err := rows.Scan(&id, &first, &data); err != nil {
-			return err
+		var name, offset string
+		if err := rows.Scan(&name, &offset); err != nil {
+			return fmt.Errorf("read spools: %w", err)
 		}
-		b, err := p.open(data, nil)
-		if err != nil {
-			damaged, runs = append(damaged, id), append(runs, nil)
+		var at spool.Offset
+		if json.Unmarshal([]byte(offset), &at) != nil || at.End && !damaged {
 			continue
 		}
-		run := &runs[len(runs)-1]
-		for i := range b.len() {
-			l := b.line(a, Cursor{ID: first + int64(i)}, i)
-			*run = append(*run, &l)
+		if _, err := to.Writer.ExecContext(ctx, `INSERT OR IGNORE INTO spools (name, offset) VALUES (?, ?)`, name, offset); err != nil {
+			return fmt.Errorf("carry spools over: %w", err)
 		}
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
+	if damaged {
+		return nil // what could be read
 	}
-	for _, id := range damaged {
-		if _, err := tx.ExecContext(ctx, `UPDATE blocks SET rank = ? WHERE id = ?`, sealed, id); err != nil {
-			return err
-		}
-	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM blocks WHERE app = ? AND rank <= ?`, string(a), from); err != nil {
-		return err
-	}
-	for _, run := range runs {
-		for part := range parts(run) {
-			if err := insert(ctx, tx, p.thorough, a, part, to); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return rows.Err()
 }

@@ -1,43 +1,32 @@
 package logs
 
 import (
-	"math/bits"
 	"sync"
 	"unicode"
 	"unicode/utf8"
 
+	"naru/internal/observe/dayfile"
 	"naru/internal/observe/logs/search"
 )
 
-// A filter tells of most words that they are not in a block (B. Bloom, Space/time
-// trade-offs in hash coding with allowable errors, 1970). It takes a byte for
-// each different word and is wrong about one word in fifty.
-type filter []byte
+// filterLeast is how long a text is of which a filter is made.
+const filterLeast = 64 << 10
 
-const (
-	filterBits  = 8 // for a word
-	filterHash  = 5 // bits that a word sets
-	filterLeast = 64 << 10
-)
-
-func newFilter(folded []byte) filter {
+func newFilter(folded []byte) dayfile.Filter {
 	seen := sets.Get().(*set)
 	defer sets.Put(seen)
 	seen.reset()
 	hashes(folded, seen)
-	f := make(filter, max(8, len(seen.all)*filterBits/8))
+	f := dayfile.NewFilter(len(seen.all))
 	for _, h := range seen.all {
-		f.each(h, func(at int, bit byte) bool {
-			f[at] |= bit
-			return true
-		})
+		f.Add(h)
 	}
 	return f
 }
 
 // filterOf is the filter of a text, in which lines are apart; nil where looking
 // through it costs less.
-func filterOf(text []byte) filter {
+func filterOf(text []byte) dayfile.Filter {
 	if len(text) < filterLeast {
 		return nil
 	}
@@ -48,15 +37,15 @@ func filterOf(text []byte) filter {
 }
 
 // hashes adds the hash of each word of a folded text to a set: search.Words and
-// hash in one pass.
+// dayfile.Hash in one pass.
 func hashes(folded []byte, to *set) {
-	h, within := uint64(fnvOffset), false
+	h, within := uint64(dayfile.HashStart), false
 	for i := 0; i < len(folded); {
 		c := folded[i]
 		if c < utf8.RuneSelf {
 			i++
 			if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' {
-				h, within = (h^uint64(c))*fnvPrime, true
+				h, within = (h^uint64(c))*dayfile.HashPrime, true
 				continue
 			}
 		} else {
@@ -64,19 +53,19 @@ func hashes(folded []byte, to *set) {
 			i += n
 			if unicode.IsLetter(r) || unicode.IsNumber(r) {
 				for _, c := range folded[i-n : i] {
-					h = (h ^ uint64(c)) * fnvPrime
+					h = (h ^ uint64(c)) * dayfile.HashPrime
 				}
 				within = true
 				continue
 			}
 		}
 		if within {
-			to.add(spread(h))
-			h, within = fnvOffset, false
+			to.add(dayfile.Spread(h))
+			h, within = dayfile.HashStart, false
 		}
 	}
 	if within {
-		to.add(spread(h))
+		to.add(dayfile.Spread(h))
 	}
 }
 
@@ -130,56 +119,10 @@ func (s *set) grow() {
 	}
 }
 
-// each goes through the bits of a hash (Kirsch and Mitzenmacher, Less hashing,
-// same performance, 2006).
-func (f filter) each(h uint64, do func(at int, bit byte) bool) {
-	step := bits.RotateLeft64(h, 32) | 1
-	for range filterHash {
-		bit, _ := bits.Mul64(h, uint64(len(f))*8)
-		if !do(int(bit/8), 1<<(bit%8)) {
-			return
-		}
-		h += step
-	}
-}
-
-// may reports whether a block can hold all of the words.
-func (f filter) may(words [][]byte) bool {
-	if len(f) == 0 {
-		return true
-	}
+// hashesOf are those of words as a search asks for them.
+func hashesOf(words [][]byte) (out []uint64) {
 	for _, w := range words {
-		there := true
-		f.each(hash(w), func(at int, bit byte) bool {
-			there = f[at]&bit != 0
-			return there
-		})
-		if !there {
-			return false
-		}
+		out = append(out, dayfile.Hash(w))
 	}
-	return true
-}
-
-const (
-	fnvOffset = 14695981039346656037
-	fnvPrime  = 1099511628211
-)
-
-// hash is FNV-1a with the last step of MurmurHash3, which spreads it: it is
-// written down, so it must stay what it is.
-func hash(word []byte) uint64 {
-	h := uint64(fnvOffset)
-	for _, c := range word {
-		h = (h ^ uint64(c)) * fnvPrime
-	}
-	return spread(h)
-}
-
-func spread(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	return h ^ h>>33
+	return out
 }

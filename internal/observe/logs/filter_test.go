@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"naru/internal/observe/dayfile"
 	"naru/internal/observe/logs/search"
 )
 
@@ -18,7 +19,7 @@ func TestHashesAreThoseOfWords(t *testing.T) {
 	text = append(text, "last"...)
 	want := map[uint64]bool{}
 	for _, w := range search.Words(text) {
-		want[hash(w)] = true
+		want[dayfile.Hash(w)] = true
 	}
 	s := sets.Get().(*set)
 	s.reset()
@@ -38,12 +39,12 @@ func TestHashesAreThoseOfWords(t *testing.T) {
 	sets.Put(s)
 
 	f := filterOf(text)
-	if !f.may([][]byte{[]byte("w99999"), []byte("über"), []byte("last")}) {
+	if !f.May(hashesOf([][]byte{[]byte("w99999"), []byte("über"), []byte("last")})) {
 		t.Error("a word that is there")
 	}
 	wrong := 0
 	for i := range 1000 {
-		if f.may([][]byte{fmt.Appendf(nil, "nowhere%d", i)}) {
+		if f.May([]uint64{dayfile.Hash(fmt.Sprintf("nowhere%d", i))}) {
 			wrong++
 		}
 	}

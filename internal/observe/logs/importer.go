@@ -26,8 +26,6 @@ type Importer struct {
 
 	readers map[string]*reader
 	lines   []Line // memory for one turn
-	clock   steady
-	began   time.Time
 }
 
 type reader struct {
@@ -46,7 +44,7 @@ const pruneEvery = time.Minute
 // instances of an app may write so many bytes a second together, on an average of
 // ten seconds; 0: any. What is over is dropped, and the app's log says so.
 func NewImporter(root string, book *Book, every time.Duration, rate int64, log *slog.Logger) *Importer {
-	return &Importer{root: root, book: book, every: every, log: log, quota: newQuota(rate), readers: map[string]*reader{}, began: time.Now()}
+	return &Importer{root: root, book: book, every: every, log: log, quota: newQuota(rate), readers: map[string]*reader{}}
 }
 
 // Run imports until ctx ends.
@@ -82,19 +80,7 @@ func (im *Importer) Run(ctx context.Context) error {
 }
 
 func (im *Importer) prune(ctx context.Context) {
-	now := im.book.clock()
-	prune := im.book.Prune
-	if !im.clock.look(now.Round(0), time.Since(im.began)) {
-		im.log.WarnContext(ctx, "the clock was set ahead: no log goes for its age before an hour has passed", "now", now)
-		prune = im.book.Shed
-	}
-	lost, err := prune(ctx)
-	if err != nil {
-		im.log.WarnContext(ctx, "remove old logs", "error", err)
-	}
-	if lost > 0 {
-		im.log.WarnContext(ctx, "logs are at their limit: the oldest lines were removed", "lines", lost, "setting", "logs.bytes, reserve.disk_percent")
-	}
+	im.book.row.Tend(ctx, im.book.limits, "logs.bytes, reserve.disk_percent")
 }
 
 // sameTrouble reports that an error was told already: on a full disk it comes

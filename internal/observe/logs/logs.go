@@ -92,8 +92,3 @@ type Page struct {
 	Gap   int64     // lines after After that are not kept any more, as far as they can be counted
 	Back  time.Time // of a Tail that Bytes ended: how far back it looked
 }
-
-func dayOf(t time.Time) int {
-	t = t.UTC()
-	return t.Year()*10000 + int(t.Month())*100 + t.Day()
-}

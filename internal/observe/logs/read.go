@@ -3,10 +3,10 @@ package logs
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 
 	"naru/internal/app"
+	"naru/internal/observe/dayfile"
 )
 
 const usualLimit = 1000
@@ -14,7 +14,7 @@ const usualLimit = 1000
 // Read returns lines after a cursor, oldest first.
 func (b *Book) Read(ctx context.Context, q Query) (Page, error) {
 	p := Page{Next: q.After}
-	days, err := b.days(q.After.Day)
+	days, err := b.row.Days(q.After.Day)
 	if err != nil {
 		return p, err
 	}
@@ -44,7 +44,7 @@ func (b *Book) Tail(ctx context.Context, q Query) (Page, error) {
 		return Page{}, err
 	}
 	p := Page{Next: end}
-	days, err := b.days(0)
+	days, err := b.row.Days(0)
 	if err != nil {
 		return p, err
 	}
@@ -67,69 +67,29 @@ func (b *Book) Tail(ctx context.Context, q Query) (Page, error) {
 
 // End is the cursor after the newest line of an app.
 func (b *Book) End(ctx context.Context, a app.ID) (Cursor, error) {
-	days, err := b.days(0)
+	days, err := b.row.Days(0)
 	if err != nil || len(days) == 0 {
 		return Cursor{}, err
 	}
 	c := Cursor{Day: days[len(days)-1]}
-	d, err := b.opened(ctx, c.Day)
-	if err != nil || d == nil {
-		return c, err
-	}
-	if err := d.read.QueryRowContext(ctx, `SELECT coalesce(max(first + lines) - 1, 0) FROM blocks WHERE app = ?`, string(a)).Scan(&c.ID); err != nil {
-		return c, fmt.Errorf("read end of log: %w", err)
-	}
-	return c, nil
-}
-
-// days returns the days there are from one on, rising.
-func (b *Book) days(from int) ([]int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	days, err := b.list()
-	if err != nil {
-		return nil, err
-	}
-	i, _ := slices.BinarySearch(days, from)
-	return days[i:], nil
-}
-
-func (b *Book) opened(ctx context.Context, number int) (*day, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.day(ctx, number, false)
+	err = b.row.Read(ctx, c.Day, func(f *dayfile.File) error {
+		return f.Reader.QueryRowContext(ctx, `SELECT coalesce(max(first + lines) - 1, 0) FROM blocks WHERE app = ?`, string(a)).Scan(&c.ID)
+	})
+	return c, err
 }
 
 // seek takes a seeker through the blocks of one day, all as they are now.
-func (b *Book) seek(ctx context.Context, number int, s *seeker, backward bool) error {
-	d, err := b.opened(ctx, number)
-	if err != nil || d == nil {
-		return err
-	}
+func (b *Book) seek(ctx context.Context, day int, s *seeker, backward bool) error {
 	before := *s
-	if err = d.seek(ctx, s, backward); !damaged(err) {
-		return err
-	}
-	b.mu.Lock()
-	d, err = b.replace(ctx, d)
-	b.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	*s = before
-	return d.seek(ctx, s, backward)
-}
-
-func (d *day) seek(ctx context.Context, s *seeker, backward bool) error {
-	tx, err := d.read.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("read log of day %d: %w", d.number, err)
-	}
-	defer tx.Rollback() //nolint:errcheck // it only read
-	if err := s.day(ctx, tx, d.number, backward); err != nil {
-		return fmt.Errorf("read log of day %d: %w", d.number, err)
-	}
-	return nil
+	return b.row.Read(ctx, day, func(f *dayfile.File) error {
+		*s = before
+		tx, err := f.Reader.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() //nolint:errcheck // it only read
+		return s.day(ctx, tx, day, backward)
+	})
 }
 
 // place is where a block is and what is known of it unopened.
@@ -138,7 +98,7 @@ type place struct {
 	first, lines   int64
 	bytes          int64
 	oldest, newest int64
-	filter         filter
+	filter         dayfile.Filter
 	gap            int64 // lines before it that are not there
 }
 

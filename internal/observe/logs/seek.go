@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"naru/internal/observe/dayfile"
 	"naru/internal/observe/logs/search"
 )
 
@@ -21,7 +22,8 @@ import (
 // processors.
 type seeker struct {
 	q     Query
-	press *press
+	press *dayfile.Press
+	needs [][]uint64 // hashes of words: a block must have all of one of these
 	limit int
 	lines []Line
 	seen  Cursor    // forward: behind all that was looked at
@@ -33,18 +35,20 @@ type seeker struct {
 
 const widest = 16
 
-func newSeeker(p *press, q Query) *seeker {
+func newSeeker(p *dayfile.Press, q Query) *seeker {
 	s := &seeker{q: q, press: p, limit: q.Limit, wave: 1, back: time.Time{}}
 	if s.limit <= 0 {
 		s.limit = usualLimit
+	}
+	if q.Search != nil {
+		s.needs = [][]uint64{hashesOf(q.Search.Needs(search.Text)), hashesOf(q.Search.Needs(search.Router))}
 	}
 	return s
 }
 
 // may reports whether a block with a filter can hold what is searched.
-func (s *seeker) may(f filter) bool {
-	e := s.q.Search
-	return e == nil || f.may(e.Needs(search.Text)) || f.may(e.Needs(search.Router))
+func (s *seeker) may(f dayfile.Filter) bool {
+	return s.needs == nil || slices.ContainsFunc(s.needs, f.May)
 }
 
 func (s *seeker) done() bool { return len(s.lines) >= s.limit || s.spent() }
@@ -150,7 +154,7 @@ var rooms = sync.Pool{New: func() any { return &room{make([]byte, 0, cutAt+cutAt
 func (s *seeker) block(number int, p place, data []byte, backward bool) []Line {
 	r := rooms.Get().(*room)
 	defer rooms.Put(r)
-	b, err := s.press.open(data, r.text)
+	b, err := openBlock(s.press, data, r.text)
 	if err != nil || int64(b.len()) != p.lines {
 		return []Line{{
 			Cursor: Cursor{number, p.first + p.lines - 1}, Time: time.UnixMicro(p.newest).UTC(), App: s.q.App, Source: Platform, Stream: "stderr",

@@ -84,7 +84,7 @@ func BenchmarkSearch(b *testing.B) {
 		dir = b.TempDir()
 	}
 	s := benchStore(b, dir)
-	days, err := s.list()
+	days, err := s.row.Days(0)
 	must(b, err)
 	if len(days) == 0 {
 		r := rand.New(rand.NewPCG(1, 2))

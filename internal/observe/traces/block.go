@@ -2,14 +2,12 @@ package traces
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"naru/internal/app"
+	"naru/internal/observe/dayfile"
 )
 
 // A block is a run of spans of one owner in the form in which they are kept:
@@ -52,29 +50,6 @@ type block struct {
 	rest    string
 }
 
-var errBlock = errors.New("the block is damaged")
-
-// press compresses and opens blocks. One that is soon merged with others is
-// compressed quickly.
-type press struct {
-	quick, thorough *zstd.Encoder
-	unzip           *zstd.Decoder
-}
-
-// maxBlock bounds what a block may take when it is open.
-const maxBlock = 64 << 20
-
-func newPress() (*press, error) {
-	quick, err1 := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	thorough, err2 := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1))
-	unzip, err3 := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxBlock))
-	return &press{quick, thorough, unzip}, errors.Join(err1, err2, err3)
-}
-
-func (p *press) close() {
-	p.unzip.Close() // the encoders have nothing to end: none is a stream
-}
-
 // words numbers texts.
 type words struct {
 	number map[string]uint32
@@ -95,7 +70,7 @@ func (w *words) of(s string) uint32 {
 // packed is a block as it is written, and what is known of it unopened.
 type packed struct {
 	data           []byte
-	filter         filter
+	filter         dayfile.Filter
 	oldest, newest int64 // microseconds: of starts
 	longest        int64 // nanoseconds
 	errors         int
@@ -103,8 +78,8 @@ type packed struct {
 }
 
 // pack writes spans down. The filter knows the traces too where they are in no
-// index.
-func pack(enc *zstd.Encoder, spans []*Span, index bool) packed {
+// index: of sealed blocks there is one.
+func pack(press *dayfile.Press, spans []*Span, rank int) packed {
 	p := packed{oldest: 1<<63 - 1, newest: -1 << 63}
 	w := words{number: make(map[string]uint32, 4*len(spans))}
 	n := len(spans)
@@ -133,7 +108,7 @@ func pack(enc *zstd.Encoder, spans []*Span, index bool) packed {
 		if s.Shared {
 			flags[i] |= flagShared
 		}
-		if !index {
+		if rank != dayfile.Sealed {
 			things[thing(ofTrace, s.Trace.low())] = struct{}{}
 		}
 		one = appendTags(one[:0], &w, s.Tags, tags)
@@ -182,7 +157,7 @@ func pack(enc *zstd.Encoder, spans []*Span, index bool) packed {
 		b = binary.AppendUvarint(b, uint64(max(0, s.Took)))
 	}
 	b = append(append(append(append(b, texts...), flags...), lengths...), rest...)
-	p.data = enc.EncodeAll(b, nil)
+	p.data = press.Shut(b, rank > 0)
 	return p
 }
 
@@ -199,10 +174,10 @@ func appendTags(b []byte, w *words, tags []Tag, seen map[uint64]struct{}) []byte
 }
 
 // filterOf knows services, names, remotes, keys and tags of spans.
-func filterOf(spans []*Span, w *words, tags, things map[uint64]struct{}) filter {
+func filterOf(spans []*Span, w *words, tags, things map[uint64]struct{}) dayfile.Filter {
 	hashes := make([]uint64, len(w.all))
 	for i, s := range w.all {
-		hashes[i] = hash(s)
+		hashes[i] = dayfile.Hash(s)
 	}
 	of := func(kind byte, s string) { things[thing(kind, hashes[w.number[s]])] = struct{}{} }
 	var last *Span
@@ -223,111 +198,67 @@ func filterOf(spans []*Span, w *words, tags, things map[uint64]struct{}) filter 
 		things[thing(ofKey, hashes[k])] = struct{}{}
 		things[pair(hashes[k], hashes[v])] = struct{}{}
 	}
-	return newFilter(things)
+	f := dayfile.NewFilter(len(things))
+	for h := range things {
+		f.Add(h)
+	}
+	return f
 }
 
-// open reads what pack wrote.
-func (p *press) open(data []byte) (*block, error) {
-	raw, err := p.unzip.DecodeAll(data, nil)
+// openBlock reads what pack wrote.
+func openBlock(p *dayfile.Press, data []byte) (*block, error) {
+	raw, err := p.Open(data, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBlock, err)
+		return nil, err
 	}
-	c := &columns{rest: string(raw)}
-	if c.byte() != blockVersion {
-		return nil, fmt.Errorf("%w: its version is unknown", errBlock)
+	c := columnsOf(string(raw))
+	if c.Byte() != blockVersion {
+		return nil, fmt.Errorf("%w: its version is unknown", dayfile.ErrDamaged)
 	}
 	b := &block{}
-	n := c.count(len(raw) / 32)
-	b.words = make([]string, c.count(len(raw)))
+	n := c.Count(len(raw) / 32)
+	b.words = make([]string, c.Count(len(raw)))
 	lengths := make([]int, len(b.words))
 	for i := range lengths {
-		lengths[i] = c.count(len(raw))
+		lengths[i] = c.Count(len(raw))
 	}
 	for i, l := range lengths {
-		b.words[i] = c.bytes(l)
+		b.words[i] = c.Text(l)
 	}
-	b.ids = c.bytes(32 * n)
+	b.ids = c.Text(32 * n)
 	b.starts, b.took = make([]int64, n), make([]int64, n)
 	at := int64(0)
 	for i := range b.starts {
-		at += c.int()
+		at += c.Int()
 		b.starts[i] = at
 	}
 	for i := range b.took {
-		b.took[i] = int64(c.uint() & (1<<63 - 1))
+		b.took[i] = int64(c.Uint() & (1<<63 - 1))
 	}
 	for _, column := range []*[]uint32{&b.service, &b.name, &b.remote, &b.who, &b.message} {
 		*column = make([]uint32, n)
 		for i := range *column {
-			(*column)[i] = uint32(c.count(len(b.words) - 1))
+			(*column)[i] = uint32(c.Count(len(b.words) - 1))
 		}
 	}
-	b.flags = c.bytes(n)
+	b.flags = c.Text(n)
 	b.ends = make([]int, n)
 	end := 0
 	for i := range b.ends {
-		end += c.count(len(raw))
+		end += c.Count(len(raw))
 		b.ends[i] = end
 	}
-	b.rest = c.rest
-	if c.bad || end != len(b.rest) || n > 0 && len(b.words) == 0 {
-		return nil, errBlock
+	b.rest = c.Rest
+	if c.Bad || end != len(b.rest) || n > 0 && len(b.words) == 0 {
+		return nil, dayfile.ErrDamaged
 	}
 	return b, nil
 }
 
-// columns reads numbers and texts; bad is set by what does not fit.
-type columns struct {
-	rest string
-	bad  bool
-}
+// columns are those of a block of spans, or of the rest of one.
+type columns struct{ dayfile.Columns[string] }
 
-func (c *columns) byte() byte {
-	if len(c.rest) == 0 {
-		c.bad = true
-		return 0
-	}
-	v := c.rest[0]
-	c.rest = c.rest[1:]
-	return v
-}
-
-func (c *columns) uint() (v uint64) {
-	for shift := 0; shift < 64; shift += 7 {
-		b := c.byte()
-		v |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			return v
-		}
-	}
-	c.bad = true
-	return 0
-}
-
-func (c *columns) int() int64 {
-	u := c.uint()
-	return int64(u>>1) ^ -int64(u&1)
-}
-
-// count reads a number that cannot be larger than most.
-func (c *columns) count(most int) int {
-	v := c.uint()
-	if most < 0 || v > uint64(most) {
-		c.bad = true
-		return 0
-	}
-	return int(v)
-}
-
-func (c *columns) bytes(n int) string {
-	if n < 0 || n > len(c.rest) {
-		c.bad = true
-		return ""
-	}
-	s := c.rest[:n]
-	c.rest = c.rest[n:]
-	return s
-}
+func columnsOf(text string) *columns { return &columns{dayfile.Columns[string]{Rest: text}} }
 
 func (b *block) len() int { return len(b.starts) }
 
@@ -367,36 +298,36 @@ func (b *block) span(space app.SpaceID, a app.ID, i int) Span {
 		Service: word(b.service[i]), Name: word(b.name[i]), Kind: b.kind(i), Remote: word(b.remote[i]),
 		Start: start, Took: time.Duration(b.took[i]), Error: b.failed(i), Message: word(b.message[i]), Shared: b.flags[i]&flagShared != 0,
 	}
-	c := &columns{rest: b.restOf(i)}
+	c := columnsOf(b.restOf(i))
 	s.Tags = c.tags(b)
-	if n := c.count(len(c.rest)); n > 0 {
+	if n := c.Count(len(c.Rest)); n > 0 {
 		s.Events = make([]Event, n)
 		for j := range s.Events {
-			s.Events[j].Time = start.Add(time.Duration(c.int()))
+			s.Events[j].Time = start.Add(time.Duration(c.Int()))
 			s.Events[j].Name = c.word(b)
 			s.Events[j].Tags = c.tags(b)
 		}
 	}
-	if n := c.count(len(c.rest) / 24); n > 0 {
+	if n := c.Count(len(c.Rest) / 24); n > 0 {
 		s.Links = make([]Link, n)
 		for j := range s.Links {
-			copy(s.Links[j].Trace[:], c.bytes(16))
-			copy(s.Links[j].Span[:], c.bytes(8))
+			copy(s.Links[j].Trace[:], c.Text(16))
+			copy(s.Links[j].Span[:], c.Text(8))
 		}
 	}
 	return s
 }
 
 func (c *columns) word(b *block) string {
-	n := c.count(len(b.words) - 1)
-	if c.bad {
+	n := c.Count(len(b.words) - 1)
+	if c.Bad {
 		return ""
 	}
 	return strings.Clone(b.words[n])
 }
 
 func (c *columns) tags(b *block) []Tag {
-	n := c.count(len(c.rest) / 2)
+	n := c.Count(len(c.Rest) / 2)
 	if n == 0 {
 		return nil
 	}

@@ -3,14 +3,10 @@ package traces
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
-	"net/url"
 	"strings"
 
-	_ "modernc.org/sqlite" // the engine of the day files
-
 	"naru/internal/app"
+	"naru/internal/observe/dayfile"
 )
 
 const schema = `
@@ -19,9 +15,9 @@ CREATE TABLE IF NOT EXISTS blocks (
 	space   TEXT NOT NULL,
 	app     TEXT NOT NULL,    -- '': of the space
 	spans   INTEGER NOT NULL,
-	rank    INTEGER NOT NULL, -- how often it was merged; 9: it is not merged any more
-	bytes   INTEGER NOT NULL, -- of its spans, unpacked
-	oldest  INTEGER NOT NULL, -- start of a span, in microseconds since 1970
+	rank    INTEGER NOT NULL,
+	bytes   INTEGER NOT NULL,
+	oldest  INTEGER NOT NULL, -- start of a span
 	newest  INTEGER NOT NULL,
 	longest INTEGER NOT NULL, -- duration of a span, in nanoseconds
 	errors  INTEGER NOT NULL, -- spans that failed
@@ -43,28 +39,20 @@ CREATE TABLE IF NOT EXISTS names ( -- what there is to choose from
 	PRIMARY KEY (space, app, service, name, remote)
 ) STRICT, WITHOUT ROWID;`
 
-// Blocks grow by being merged: fanIn of a rank become one of the next, and what
-// has sealAt bytes of spans is left as it is. So a quiet app's spans, which come
-// one by one, are written three times at most.
-const (
-	fanIn  = 16
-	ranks  = 4
-	sealed = 9
-	sealAt = 1 << 20
-	cutAt  = 2 << 20 // no block is begun anew before a span that fits into this
-)
+func (s *Store) kind() dayfile.Kind {
+	return dayfile.Kind{
+		Name: "traces", Items: "spans", Owner: []string{"space", "app"}, Order: "id", Schema: schema,
+		Seal: 1 << 20, Cut: 2 << 20,
+		// A machine that loses its power loses the last seconds' spans: they are not
+		// worth a sync each.
+		Synced: false,
+		Swept:  `DELETE FROM ids WHERE block NOT IN (SELECT id FROM blocks)`,
+		Copy:   s.copyBlock,
+	}
+}
 
 // maxNames bounds what is chosen from, of one day.
 const maxNames = 50_000
-
-// day is the file of one day.
-type day struct {
-	number int
-	write  *sql.DB
-	read   *sql.DB
-	stacks map[Owner]*stack // by space and app, as far as they were asked for; only while Store.mu is held
-	names  map[name]bool    // that are written
-}
 
 // name is a row of names.
 type name struct {
@@ -73,173 +61,51 @@ type name struct {
 	service, name, remote string
 }
 
-// stack is what an owner has that is not sealed yet.
-type stack struct {
-	blocks [ranks]int
-	bytes  int64
-}
-
-func openDay(ctx context.Context, path string, number int) (*day, error) {
-	d := &day{number: number, stacks: map[Owner]*stack{}, names: map[name]bool{}}
-	file := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)"
-	var err error
-	// A machine that loses its power loses the last seconds' spans: they are not
-	// worth a sync each.
-	if d.write, err = sql.Open("sqlite", file+"&_pragma=auto_vacuum(incremental)&_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_txlock=immediate"); err != nil {
-		return nil, fmt.Errorf("open traces of day %d: %w", number, err)
-	}
-	d.write.SetMaxOpenConns(1)
-	if _, err := d.write.ExecContext(ctx, schema); err != nil {
-		return nil, errors.Join(fmt.Errorf("open traces of day %d: %w", number, err), d.write.Close())
-	}
-	if d.read, err = sql.Open("sqlite", file+"&_pragma=query_only(1)"); err != nil {
-		return nil, errors.Join(fmt.Errorf("open traces of day %d: %w", number, err), d.write.Close())
-	}
-	d.read.SetMaxOpenConns(8)
-	return d, nil
-}
-
-func (d *day) close() error { return errors.Join(d.write.Close(), d.read.Close()) }
-
-// append keeps spans of one owner.
-func (d *day) append(ctx context.Context, p *press, from Owner, spans []*Span) (err error) {
+// appendSpans keeps spans of one owner.
+func appendSpans(ctx context.Context, f *dayfile.File, tx *sql.Tx, p *dayfile.Press, from Owner, spans []*Span) error {
 	from.Instance = ""
-	tx, err := d.write.BeginTx(ctx, nil)
-	if err != nil {
+	if err := nameSpans(ctx, f, tx, from, spans); err != nil {
 		return err
 	}
-	var named []name
-	defer func() {
-		if err != nil {
-			clear(d.stacks) // they ran ahead of what is stored
-			for _, n := range named {
-				delete(d.names, n)
-			}
-			err = errors.Join(err, tx.Rollback())
-		}
-	}()
-	s, err := d.stack(ctx, tx, from)
-	if err != nil {
-		return err
-	}
-	if named, err = d.name(ctx, tx, from, spans); err != nil {
-		return err
-	}
-	if err := d.add(ctx, tx, p, from, s, spans); err != nil {
-		return err
-	}
-	return tx.Commit()
+	return dayfile.Add(ctx, f, tx, packer{p, from}, spans)
 }
 
-func (d *day) stack(ctx context.Context, tx *sql.Tx, of Owner) (*stack, error) {
-	if s, ok := d.stacks[of]; ok {
-		return s, nil
+// nameSpans writes down names that are new.
+func nameSpans(ctx context.Context, f *dayfile.File, tx *sql.Tx, of Owner, spans []*Span) error {
+	known, _ := f.Memory.(map[name]bool)
+	if known == nil {
+		known = map[name]bool{}
+		f.Memory = known
 	}
-	s := &stack{}
-	rows, err := tx.QueryContext(ctx, `SELECT rank, count(*), sum(bytes) FROM blocks WHERE space = ? AND app = ? AND rank < ? GROUP BY rank`, string(of.Space), string(of.App), ranks)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var rank, count int
-		var bytes int64
-		if err := rows.Scan(&rank, &count, &bytes); err != nil {
-			return nil, err
-		}
-		s.blocks[rank] = count
-		s.bytes += bytes
-	}
-	d.stacks[of] = s
-	return s, rows.Err()
-}
-
-// name writes down names that are new.
-func (d *day) name(ctx context.Context, tx *sql.Tx, of Owner, spans []*Span) (added []name, err error) {
 	for _, s := range spans {
 		n := name{of.Space, of.App, s.Service, s.Name, s.Remote}
-		if d.names[n] || len(d.names) >= maxNames {
+		if known[n] || len(known) >= maxNames {
 			continue
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO names (space, app, service, name, remote) VALUES (?, ?, ?, ?, ?)`,
 			string(n.space), string(n.app), n.service, n.name, n.remote); err != nil {
-			return added, err
-		}
-		d.names[n] = true
-		added = append(added, n)
-	}
-	return added, nil
-}
-
-// add writes an owner's spans as blocks and merges what has become many.
-func (d *day) add(ctx context.Context, tx *sql.Tx, p *press, of Owner, s *stack, spans []*Span) error {
-	empty := s.bytes == 0
-	for part := range parts(spans) {
-		bytes := sizes(part)
-		rank := 0
-		if empty && bytes >= sealAt {
-			rank = sealed
-		} else {
-			empty = false
-			s.blocks[0]++
-			s.bytes += int64(bytes)
-		}
-		if err := insert(ctx, tx, p, of, part, rank); err != nil {
 			return err
 		}
-	}
-	if s.bytes >= sealAt {
-		s.blocks, s.bytes = [ranks]int{}, 0
-		return merge(ctx, tx, p, of, ranks-1, sealed)
-	}
-	for rank := range ranks - 1 {
-		if s.blocks[rank] < fanIn {
-			break
-		}
-		s.blocks[rank] = 0
-		s.blocks[rank+1]++
-		if err := merge(ctx, tx, p, of, rank, rank+1); err != nil {
-			return err
-		}
+		known[n] = true
 	}
 	return nil
 }
 
-func sizes(spans []*Span) (n int) {
-	for _, s := range spans {
-		n += s.size()
-	}
-	return n
+// packer makes blocks of an owner's spans.
+type packer struct {
+	*dayfile.Press
+	of Owner
 }
 
-// parts cuts spans into blocks.
-func parts(spans []*Span) func(func([]*Span) bool) {
-	return func(yield func([]*Span) bool) {
-		from, bytes := 0, 0
-		for i, s := range spans {
-			if bytes += s.size(); bytes > cutAt && i > from {
-				if !yield(spans[from:i]) {
-					return
-				}
-				from, bytes = i, s.size()
-			}
-		}
-		if from < len(spans) {
-			yield(spans[from:])
-		}
-	}
-}
+func (p packer) Owner() []any { return []any{string(p.of.Space), string(p.of.App)} }
 
-// insert writes one block.
-func insert(ctx context.Context, tx *sql.Tx, p *press, of Owner, spans []*Span, rank int) error {
-	enc := p.quick
-	if rank > 0 {
-		enc = p.thorough
-	}
-	b := pack(enc, spans, rank == sealed)
+func (p packer) Size(s *Span) int { return s.size() }
+
+func (p packer) Insert(ctx context.Context, tx *sql.Tx, spans []*Span, rank int, _ bool) error {
+	b := pack(p.Press, spans, rank)
 	res, err := tx.ExecContext(ctx, `INSERT INTO blocks (space, app, spans, rank, bytes, oldest, newest, longest, errors, filter, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(of.Space), string(of.App), len(spans), rank, b.bytes, b.oldest, b.newest, b.longest, b.errors, []byte(b.filter), b.data)
-	if err != nil || rank != sealed {
+		string(p.of.Space), string(p.of.App), len(spans), rank, b.bytes, b.oldest, b.newest, b.longest, b.errors, []byte(b.filter), b.data)
+	if err != nil || rank != dayfile.Sealed {
 		return err
 	}
 	id, err := res.LastInsertId()
@@ -270,47 +136,27 @@ func index(ctx context.Context, tx *sql.Tx, pairs []any) error {
 	return nil
 }
 
-// merge makes blocks of a higher rank out of all of an owner up to a rank. One
-// that cannot be read stays where it is.
-func merge(ctx context.Context, tx *sql.Tx, p *press, of Owner, from, to int) error {
-	rows, err := tx.QueryContext(ctx, `SELECT id, data FROM blocks WHERE space = ? AND app = ? AND rank <= ? ORDER BY id`, string(of.Space), string(of.App), from)
+func (p packer) Open(_ int64, data []byte) ([]*Span, error) {
+	b, err := openBlock(p.Press, data)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer rows.Close()
-	var damaged []int64
-	var all []*Span
-	for rows.Next() {
-		var id int64
-		var data []byte
-		if err := rows.Scan(&id, &data); err != nil {
-			return err
-		}
-		b, err := p.open(data)
-		if err != nil {
-			damaged = append(damaged, id)
-			continue
-		}
-		for i := range b.len() {
-			s := b.span(of.Space, of.App, i)
-			all = append(all, &s)
-		}
+	spans := make([]*Span, b.len())
+	for i := range spans {
+		s := b.span(p.of.Space, p.of.App, i)
+		spans[i] = &s
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
+	return spans, nil
+}
+
+// copyBlock keeps the spans of a block of a damaged file once more, which makes
+// the index too. One that cannot be opened is left out.
+func (s *Store) copyBlock(ctx context.Context, to *dayfile.File, b dayfile.Block) (int64, error) {
+	p := packer{s.press, Owner{Space: app.SpaceID(b.Owner[0]), App: app.ID(b.Owner[1])}}
+	spans, err := p.Open(b.At, b.Data)
+	if err != nil || strings.ContainsRune(b.Owner[0], 0) {
+		return 0, nil //nolint:nilerr // a page that is not what it was may say anything
 	}
-	for _, id := range damaged {
-		if _, err := tx.ExecContext(ctx, `UPDATE blocks SET rank = ? WHERE id = ?`, sealed, id); err != nil {
-			return err
-		}
-	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM blocks WHERE space = ? AND app = ? AND rank <= ?`, string(of.Space), string(of.App), from); err != nil {
-		return err
-	}
-	for part := range parts(all) {
-		if err := insert(ctx, tx, p, of, part, to); err != nil {
-			return err
-		}
-	}
-	return nil
+	err = to.Write(ctx, func(tx *sql.Tx) error { return appendSpans(ctx, to, tx, s.press, p.of, spans) })
+	return int64(len(spans)), err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/observe/dayfile"
 )
 
 // Call is how one service called another.
@@ -75,9 +76,9 @@ func (s *Store) Graph(ctx context.Context, r Reader, q GraphQuery) (Graph, error
 	w := words{number: map[string]uint32{"": 0}, all: []string{""}}
 	var nodes []node
 	own := map[uint32]bool{} // services that are asked for
-	err := s.eachDay(ctx, func(d *day) (bool, error) {
+	err := s.eachDay(ctx, func(d *dayfile.File) (bool, error) {
 		before := len(nodes)
-		err := d.nodes(ctx, s.press, r, q, &w, own, &nodes)
+		err := nodesOf(ctx, d, s.press, r, q, &w, own, &nodes)
 		if err != nil {
 			nodes = nodes[:before]
 		}
@@ -102,10 +103,10 @@ func (s *Store) Graph(ctx context.Context, r Reader, q GraphQuery) (Graph, error
 	return g, nil
 }
 
-// nodes reads the spans of a day, newest first.
-func (d *day) nodes(ctx context.Context, p *press, r Reader, q GraphQuery, w *words, own map[uint32]bool, into *[]node) error {
+// nodesOf reads the spans of a day, newest first.
+func nodesOf(ctx context.Context, d *dayfile.File, p *dayfile.Press, r Reader, q GraphQuery, w *words, own map[uint32]bool, into *[]node) error {
 	where, args := blocksOf(r, "", q.Since, q.Until)
-	rows, err := d.read.QueryContext(ctx, `SELECT space, app, data FROM blocks WHERE `+where+` ORDER BY id DESC`, args...)
+	rows, err := d.Reader.QueryContext(ctx, `SELECT space, app, data FROM blocks WHERE `+where+` ORDER BY id DESC`, args...)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (d *day) nodes(ctx context.Context, p *press, r Reader, q GraphQuery, w *wo
 		if err := rows.Scan(&of.Space, &of.App, &data); err != nil {
 			return err
 		}
-		b, err := p.open(data)
+		b, err := openBlock(p, data)
 		if err != nil {
 			continue
 		}
@@ -156,7 +157,7 @@ func (d *day) nodes(ctx context.Context, p *press, r Reader, q GraphQuery, w *wo
 }
 
 func keyOf(t ID, s SpanID) uint64 {
-	return spread(t.low()*0x9e3779b97f4a7c15 ^ binary.BigEndian.Uint64(s[:]))
+	return dayfile.Spread(t.low()*0x9e3779b97f4a7c15 ^ binary.BigEndian.Uint64(s[:]))
 }
 
 type edge struct{ from, to uint32 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/observe/dayfile"
 )
 
 // Traces returns what a reader sees of traces, in the order they are asked for;
@@ -24,9 +25,9 @@ func (s *Store) Traces(ctx context.Context, r Reader, ids ...ID) ([]Trace, error
 		at[id] = &Trace{ID: id}
 		lows[id.low()] = id
 	}
-	err := s.eachDay(ctx, func(d *day) (bool, error) {
+	err := s.eachDay(ctx, func(d *dayfile.File) (bool, error) {
 		part := map[ID][]Span{}
-		if err := d.traces(ctx, s.press, r, lows, part); err != nil {
+		if err := tracesOf(ctx, d, s.press, r, lows, part); err != nil {
 			return false, err
 		}
 		for id, spans := range part {
@@ -60,9 +61,9 @@ func (s *Store) Traces(ctx context.Context, r Reader, ids ...ID) ([]Trace, error
 	return out, nil
 }
 
-// traces collects the spans of traces, by the low halves of their ids.
-func (d *day) traces(ctx context.Context, p *press, r Reader, lows map[uint64]ID, into map[ID][]Span) error {
-	tx, err := d.read.BeginTx(ctx, nil)
+// tracesOf collects the spans of traces, by the low halves of their ids.
+func tracesOf(ctx context.Context, d *dayfile.File, p *dayfile.Press, r Reader, lows map[uint64]ID, into map[ID][]Span) error {
+	tx, err := d.Reader.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func (d *day) traces(ctx context.Context, p *press, r Reader, lows map[uint64]ID
 		if err != nil {
 			return err
 		}
-		b, err := p.open(data)
+		b, err := openBlock(p, data)
 		if err != nil {
 			continue // it was told when it was looked for; the others are whole
 		}
@@ -121,18 +122,18 @@ func blocksWith(ctx context.Context, tx *sql.Tx, r Reader, lows map[uint64]ID) (
 		return nil, err
 	}
 	where, args := blocksOf(r, "", time.Time{}, time.Time{})
-	young, err := tx.QueryContext(ctx, `SELECT id, filter FROM blocks WHERE rank < ? AND `+where, append([]any{sealed}, args...)...)
+	young, err := tx.QueryContext(ctx, `SELECT id, filter FROM blocks WHERE rank < ? AND `+where, append([]any{dayfile.Sealed}, args...)...)
 	if err != nil {
 		return nil, err
 	}
 	defer young.Close()
 	for young.Next() {
 		var id int64
-		var f filter
+		var f dayfile.Filter
 		if err := young.Scan(&id, (*[]byte)(&f)); err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(things, f.may) {
+		if slices.ContainsFunc(things, f.May) {
 			out = append(out, id)
 		}
 	}
@@ -151,9 +152,9 @@ type Names struct {
 // operations and the services it speaks with.
 func (s *Store) Names(ctx context.Context, r Reader, service string) (Names, error) {
 	services, names, remotes := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	err := s.eachDay(ctx, func(d *day) (bool, error) {
+	err := s.eachDay(ctx, func(d *dayfile.File) (bool, error) {
 		where, args := blocksOf(r, "", time.Time{}, time.Time{})
-		rows, err := d.read.QueryContext(ctx, `SELECT DISTINCT service, '', '' FROM names WHERE `+where+` AND ? = '' UNION ALL
+		rows, err := d.Reader.QueryContext(ctx, `SELECT DISTINCT service, '', '' FROM names WHERE `+where+` AND ? = '' UNION ALL
 			SELECT service, name, remote FROM names WHERE `+where+` AND service = ?`, append(append(append(args, service), args...), service)...)
 		if err != nil {
 			return false, err
@@ -198,9 +199,9 @@ const (
 func (s *Store) Tags(ctx context.Context, r Reader) (map[string][]string, error) {
 	values := map[string]map[string]bool{}
 	left := fewBlocks
-	err := s.eachDay(ctx, func(d *day) (bool, error) {
+	err := s.eachDay(ctx, func(d *dayfile.File) (bool, error) {
 		where, args := blocksOf(r, "", time.Time{}, time.Time{})
-		rows, err := d.read.QueryContext(ctx, `SELECT data FROM blocks WHERE `+where+` ORDER BY id DESC LIMIT ?`, append(args, left)...)
+		rows, err := d.Reader.QueryContext(ctx, `SELECT data FROM blocks WHERE `+where+` ORDER BY id DESC LIMIT ?`, append(args, left)...)
 		if err != nil {
 			return false, err
 		}
@@ -211,7 +212,7 @@ func (s *Store) Tags(ctx context.Context, r Reader) (map[string][]string, error)
 				return false, err
 			}
 			left--
-			b, err := s.press.open(data)
+			b, err := openBlock(s.press, data)
 			if err != nil {
 				continue
 			}
@@ -235,10 +236,10 @@ func (s *Store) Tags(ctx context.Context, r Reader) (map[string][]string, error)
 func (b *block) tags(into map[string]map[string]bool) {
 	seen := map[uint64]bool{}
 	for i := range b.len() {
-		c := &columns{rest: b.restOf(i)}
-		for n := c.count(len(c.rest)); n > 0 && !c.bad; n-- {
-			k, v := c.count(len(b.words)-1), c.count(len(b.words)-1)
-			if at := uint64(k)<<32 | uint64(v); c.bad || seen[at] {
+		c := columnsOf(b.restOf(i))
+		for n := c.Count(len(c.Rest)); n > 0 && !c.Bad; n-- {
+			k, v := c.Count(len(b.words)-1), c.Count(len(b.words)-1)
+			if at := uint64(k)<<32 | uint64(v); c.Bad || seen[at] {
 				continue
 			} else {
 				seen[at] = true

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"naru/internal/app"
+	"naru/internal/observe/dayfile"
 )
 
 // Query says which traces are wanted: those that have a span for which all of
@@ -56,7 +57,7 @@ func (s *Store) Search(ctx context.Context, q Query) (Found, error) {
 	}
 	f := &finder{q: q, press: s.press, left: s.o.SearchBytes, starts: map[ID]int64{}}
 	f.things = f.q.things()
-	err := s.eachDay(ctx, func(d *day) (bool, error) {
+	err := s.eachDay(ctx, func(d *dayfile.File) (bool, error) {
 		if err := f.day(ctx, d); err != nil {
 			return false, err
 		}
@@ -87,12 +88,12 @@ func (s *Store) Search(ctx context.Context, q Query) (Found, error) {
 func (q *Query) things() (things []uint64) {
 	for kind, text := range map[byte]string{ofService: q.Service, ofName: q.Name, ofRemote: q.Remote} {
 		if text != "" {
-			things = append(things, thing(kind, hash(text)))
+			things = append(things, thing(kind, dayfile.Hash(text)))
 		}
 	}
 	for _, c := range q.Tags {
 		if !c.Any {
-			things = append(things, pair(hash(c.Key), hash(c.Value)))
+			things = append(things, pair(dayfile.Hash(c.Key), dayfile.Hash(c.Value)))
 		}
 	}
 	return things
@@ -102,7 +103,7 @@ func (q *Query) things() (things []uint64) {
 // so that a short answer costs little and a long search uses all processors.
 type finder struct {
 	q      Query
-	press  *press
+	press  *dayfile.Press
 	things []uint64
 	starts map[ID]int64 // of a span that is wanted, the newest of each trace
 	left   int64        // bytes that may still be looked through
@@ -123,7 +124,7 @@ type place struct {
 	space  app.SpaceID
 	app    app.ID
 	oldest int64
-	filter filter
+	filter dayfile.Filter
 	bytes  int64
 }
 
@@ -131,8 +132,8 @@ type place struct {
 const listed = 64
 
 // day goes through the blocks of one day, newest first.
-func (f *finder) day(ctx context.Context, d *day) error {
-	tx, err := d.read.BeginTx(ctx, nil)
+func (f *finder) day(ctx context.Context, d *dayfile.File) error {
+	tx, err := d.Reader.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,7 @@ func (f *finder) day(ctx context.Context, d *day) error {
 		before = all[len(all)-1].id
 		now := all[:0]
 		for _, p := range all {
-			if f.q.Reader.sees(p.space) && p.filter.may(f.things) {
+			if f.q.Reader.sees(p.space) && p.filter.May(f.things) {
 				now = append(now, p)
 			}
 		}
@@ -232,7 +233,7 @@ func (f *finder) some(ctx context.Context, tx *sql.Tx, all []place) error {
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range all {
 		g.Go(func() error {
-			b, err := f.press.open(data[i])
+			b, err := openBlock(f.press, data[i])
 			if err != nil {
 				return ctx.Err() // what is damaged is not found
 			}
@@ -305,11 +306,11 @@ type wanted struct {
 
 // has reports whether a span meets all conditions.
 func (b *block) has(i int, all []wanted) bool {
-	c := &columns{rest: b.restOf(i)}
+	c := columnsOf(b.restOf(i))
 	var met uint64
 	tags := func() {
-		for n := c.count(len(c.rest)); n > 0 && !c.bad; n-- {
-			k, v := uint32(c.uint()), uint32(c.uint())
+		for n := c.Count(len(c.Rest)); n > 0 && !c.Bad; n-- {
+			k, v := uint32(c.Uint()), uint32(c.Uint())
 			for j, w := range all {
 				if w.key == k && (w.any || w.value == v) {
 					met |= 1 << j
@@ -318,9 +319,9 @@ func (b *block) has(i int, all []wanted) bool {
 		}
 	}
 	tags()
-	for n := c.count(len(c.rest)); n > 0 && !c.bad; n-- {
-		c.int()
-		event := uint32(c.uint())
+	for n := c.Count(len(c.Rest)); n > 0 && !c.Bad; n-- {
+		c.Int()
+		event := uint32(c.Uint())
 		for j, w := range all {
 			if w.any && w.key == event {
 				met |= 1 << j

@@ -2,19 +2,15 @@ package traces
 
 import (
 	"context"
-	"errors"
+	"database/sql"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"naru/internal/app"
 	"naru/internal/disk"
+	"naru/internal/observe/dayfile"
 )
 
 // Options of a store. Zero numbers take the defaults named beside them.
@@ -71,69 +67,38 @@ func fill[T comparable](v *T, otherwise T) {
 // at the same time.
 type Store struct {
 	o     Options
-	press *press
+	press *dayfile.Press
 	gate  *gate
-	log   *slog.Logger
-
-	mu   sync.Mutex // guards open; Append holds it across its write
-	open map[int]*day
+	row   *dayfile.Row
 }
 
 // Open opens the store in its folder.
 func Open(o Options, log *slog.Logger) (*Store, error) {
 	o = o.filled()
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open traces: %w", err)
-	}
-	p, err := newPress()
+	p, err := dayfile.NewPress()
 	if err != nil {
 		return nil, fmt.Errorf("open traces: %w", err)
 	}
-	return &Store{o: o, press: p, gate: newGate(o), log: log, open: map[int]*day{}}, nil
+	s := &Store{o: o, press: p, gate: newGate(o)}
+	s.row, err = dayfile.Open(o.Dir, s.kind(), o.Now, o.Lost, log)
+	return s, err
 }
 
 // Close closes all day files.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var errs []error
-	for _, d := range s.open {
-		errs = append(errs, d.close())
-	}
-	clear(s.open)
-	s.press.close()
-	return errors.Join(errs...)
+	defer s.press.Close()
+	return s.row.Close()
 }
 
 // pruneEvery is short: a loud app fills a gigabyte in an hour.
 const pruneEvery = time.Minute
 
-// mistrust is how long nothing goes for its age after the clock was set ahead by
-// more than that: somebody may set it right.
-const mistrust = time.Hour
-
 // Run removes what is too old or too much, until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
-	last, until := time.Now(), time.Time{}
 	for {
-		now := time.Now()
-		if wall := now.Round(0).Sub(last.Round(0)); wall-now.Sub(last) > mistrust {
-			until = now.Add(mistrust)
-		}
-		last = now
-		prune := s.Prune
-		if now.Before(until) {
-			prune = s.Shed
-		}
-		lost, err := prune(ctx)
-		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "remove old spans", "error", err)
-		}
-		if lost > 0 {
-			s.log.WarnContext(ctx, "traces are at their limit: the oldest spans were removed", "spans", lost, "setting", "traces.bytes")
-		}
+		s.row.Tend(ctx, s.limits(), "traces.bytes")
 		select {
 		case <-ctx.Done():
 			return nil
@@ -141,6 +106,22 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 	}
 }
+
+func (s *Store) limits() dayfile.Limits {
+	return dayfile.Limits{Days: s.o.Days, Bytes: s.o.Bytes, Full: s.o.Full, Slowly: true}
+}
+
+// Prune removes days that are too old, and then the oldest spans while there is
+// too much. It returns how many spans it removed for the second reason.
+func (s *Store) Prune(ctx context.Context) (lost int64, err error) {
+	return s.row.Prune(ctx, s.limits())
+}
+
+// Shed removes the oldest spans while there is too much, whatever their age.
+func (s *Store) Shed(ctx context.Context) (lost int64, err error) { return s.row.Shed(ctx, s.limits()) }
+
+// Size is how much all traces take, in bytes.
+func (s *Store) Size(ctx context.Context) (int64, error) { return s.row.Size(ctx) }
 
 // Append keeps spans of one owner, as far as the limits let it. Spans of a trace
 // may come in any order and in several pieces. The spans are cut to their limits
@@ -169,100 +150,26 @@ func (s *Store) write(ctx context.Context, from Owner, spans []*Span) error {
 	if len(spans) == 0 {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d, err := s.day(ctx, dayOf(s.o.Now()), true)
+	return s.row.Append(ctx, func(f *dayfile.File, tx *sql.Tx) error {
+		return appendSpans(ctx, f, tx, s.press, from, spans)
+	})
+}
+
+// eachDay has days read, from the newest on; one whose file turns out to be
+// damaged once more, as far as it was rescued.
+func (s *Store) eachDay(ctx context.Context, read func(f *dayfile.File) (more bool, err error)) error {
+	days, err := s.row.Days(0)
 	if err != nil {
 		return err
 	}
-	err = d.append(ctx, s.press, from, spans)
-	if damaged(err) {
-		if d, err = s.replace(ctx, d); err == nil {
-			err = d.append(ctx, s.press, from, spans)
-		}
-	}
-	return err
-}
-
-const suffix = ".traces"
-
-func (s *Store) path(day int) string { return filepath.Join(s.o.Dir, strconv.Itoa(day)+suffix) }
-
-// day returns the file of a day; nil when it does not exist and make is false.
-// s.mu is held.
-func (s *Store) day(ctx context.Context, number int, make bool) (*day, error) {
-	if d, ok := s.open[number]; ok {
-		return d, nil
-	}
-	if _, err := os.Stat(s.path(number)); errors.Is(err, os.ErrNotExist) && !make {
-		return nil, nil
-	}
-	d, err := openDay(ctx, s.path(number), number)
-	if damaged(err) {
-		d, err = s.rescue(ctx, number)
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.open[number] = d
-	return d, nil
-}
-
-// opened is day for who does not hold s.mu.
-func (s *Store) opened(ctx context.Context, number int) (*day, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.day(ctx, number, false)
-}
-
-// list returns the days there are, rising.
-func (s *Store) list() ([]int, error) {
-	entries, err := os.ReadDir(s.o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("list traces: %w", err)
-	}
-	var days []int
-	for _, e := range entries {
-		if base, ok := strings.CutSuffix(e.Name(), suffix); ok {
-			if day, err := strconv.Atoi(base); err == nil {
-				days = append(days, day)
-			}
-		}
-	}
-	slices.Sort(days)
-	return days, nil
-}
-
-// eachDay has days read, from the newest or from the oldest; what was found of a
-// day whose file turned out to be damaged is thrown away by again, and looked for
-// once more in what was rescued.
-func (s *Store) eachDay(ctx context.Context, read func(d *day) (more bool, err error)) error {
-	days, err := s.list()
-	if err != nil {
-		return err
-	}
-	for _, number := range slices.Backward(days) {
-		d, err := s.opened(ctx, number)
-		if err != nil {
+	for _, day := range slices.Backward(days) {
+		more := true // it was removed meanwhile
+		err := s.row.Read(ctx, day, func(f *dayfile.File) (err error) {
+			more, err = read(f)
 			return err
-		}
-		if d == nil {
-			continue // it was removed meanwhile
-		}
-		more, err := read(d)
-		if damaged(err) {
-			s.mu.Lock()
-			d, err = s.replace(ctx, d)
-			s.mu.Unlock()
-			if err == nil {
-				more, err = read(d)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("read traces of day %d: %w", number, err)
-		}
-		if !more {
-			return nil
+		})
+		if err != nil || !more {
+			return err
 		}
 	}
 	return nil
@@ -270,26 +177,13 @@ func (s *Store) eachDay(ctx context.Context, read func(d *day) (more bool, err e
 
 // Forget removes all spans of an app.
 func (s *Store) Forget(ctx context.Context, a app.ID) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	days, err := s.list()
-	if err != nil {
-		return err
-	}
-	for _, number := range days {
-		d, err := s.day(ctx, number, false)
-		if err != nil {
-			return err
-		}
-		if d == nil {
-			continue
-		}
-		clear(d.stacks)
+	return s.row.Change(ctx, func(f *dayfile.File, tx *sql.Tx) error {
+		f.Memory = nil // its names may come again
 		for _, from := range []string{"blocks", "names"} {
-			if _, err := d.write.ExecContext(ctx, `DELETE FROM `+from+` WHERE app = ?`, string(a)); err != nil {
-				return fmt.Errorf("forget spans: %w", err)
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+from+` WHERE app = ?`, string(a)); err != nil {
+				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }

@@ -293,11 +293,6 @@ func half(s Span) int {
 	return 1
 }
 
-func dayOf(t time.Time) int {
-	t = t.UTC()
-	return t.Year()*10000 + int(t.Month())*100 + t.Day()
-}
-
 // clip shortens a text to at most n bytes, without half a character.
 func clip(s string, n int) string {
 	if len(s) <= n {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/observe/dayfile"
 )
 
 // noon is when the tests are.
@@ -340,7 +341,7 @@ func TestAFullDiskTakesTheOldest(t *testing.T) {
 	must(t, err)
 	after, err := w.Size(t.Context())
 	must(t, err)
-	file, err := os.Stat(w.path(dayOf(w.now)))
+	file, err := os.Stat(w.row.Path(dayfile.Of(w.now)))
 	must(t, err)
 	if lost == 0 || lost >= 20*900 || after > before*4/5 || file.Size() > before {
 		t.Errorf("of the last day %d spans went: %d bytes of %d are left, the file has %d", lost, after, before, file.Size())
@@ -372,7 +373,7 @@ func TestADamagedFileIsRescued(t *testing.T) {
 				w.spread(t, 450)
 			}
 			must(t, w.Close())
-			harm(t, w.path(dayOf(noon)))
+			harm(t, w.row.Path(dayfile.Of(noon)))
 			w = newWorld(t, Options{Dir: dir})
 			w.keep(t, shop, span(1000, 1, 0, "new", "op"))
 			if _, err := w.Search(t.Context(), Query{Reader: all, Service: "shop", Limit: 1000}); err != nil {
@@ -563,16 +564,16 @@ func TestParseID(t *testing.T) {
 }
 
 func FuzzBlock(f *testing.F) {
-	p, err := newPress()
+	p, err := dayfile.NewPress()
 	must(f, err)
 	s := span(1, 1, 0, "shop", "GET /")
 	s.Tags = []Tag{{"a", "b"}}
 	s.Events = []Event{{s.Start, "e", []Tag{{"c", "d"}}}}
-	raw, err := p.unzip.DecodeAll(pack(p.quick, []*Span{&s, &s}, false).data, nil)
+	raw, err := p.Open(pack(p, []*Span{&s, &s}, 0).data, nil)
 	must(f, err)
 	f.Add(raw)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		b, err := p.open(p.quick.EncodeAll(raw, nil))
+		b, err := openBlock(p, p.Shut(raw, false))
 		if err != nil {
 			return
 		}
