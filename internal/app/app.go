@@ -62,6 +62,7 @@ type App struct {
 	Draft    Config
 	Image    string         // id of the image that the next release is cut from, "" before the first push
 	Strategy Strategy       // how what runs is replaced, where a push does not say
+	Build    Build          // how its source becomes an image, where clients keep that with the app
 	Scale    map[string]int // wanted instances by process type; not part of a release
 	Created  time.Time
 	Updated  time.Time

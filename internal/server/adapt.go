@@ -139,12 +139,14 @@ func (i imports) mine(ctx context.Context, space app.SpaceID, reference string) 
 	return i.own, ok && owner.ID == space, err
 }
 
-func (i imports) Import(ctx context.Context, space app.SpaceID, reference, repository string) (artifact.Image, error) {
+func (i imports) Import(ctx context.Context, space app.SpaceID, reference, repository string, login artifact.Credentials) (artifact.Image, error) {
 	creds, ours, err := i.mine(ctx, space, reference)
 	if err != nil {
 		return artifact.Image{}, err
 	}
-	if host := registryHost(reference); host != "" && !ours {
+	if login.User != "" && !ours {
+		creds = login
+	} else if host := registryHost(reference); host != "" && !ours {
 		creds = artifact.Credentials{}
 		known, password, ok, err := i.vault.Credential(ctx, space, host, vault.Registry)
 		if err != nil {

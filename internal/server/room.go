@@ -186,9 +186,9 @@ type roomyImports struct {
 	reserve disk.Reserve
 }
 
-func (i roomyImports) Import(ctx context.Context, space app.SpaceID, reference, repository string) (artifact.Image, error) {
+func (i roomyImports) Import(ctx context.Context, space app.SpaceID, reference, repository string, login artifact.Credentials) (artifact.Image, error) {
 	return guarded(ctx, i.reserve, "images", "the copy of the image", func(ctx context.Context) (artifact.Image, error) {
-		return i.imports.Import(ctx, space, reference, repository)
+		return i.imports.Import(ctx, space, reference, repository, login)
 	})
 }
 

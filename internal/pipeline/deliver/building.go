@@ -24,8 +24,9 @@ type built struct {
 	Reused bool
 }
 
-// obtain makes or fetches the image of a push.
-func (s *Service) obtain(ctx context.Context, w *operation.Work, a app.App, in client.Push) (artifact.Image, bool, error) {
+// obtain makes or fetches the image of a push; login opens the registry of one that
+// is fetched, zero: as the space does.
+func (s *Service) obtain(ctx context.Context, w *operation.Work, a app.App, in client.Push, login artifact.Credentials) (artifact.Image, bool, error) {
 	repository, err := s.repository(ctx, a)
 	if err != nil {
 		return artifact.Image{}, false, err
@@ -36,7 +37,7 @@ func (s *Service) obtain(ctx context.Context, w *operation.Work, a app.App, in c
 	defer stop()
 	if in.Image != "" {
 		b, err := operation.Step(ctx, w, "source", func(ctx context.Context) (built, operation.Outcome, error) {
-			img, err := s.images.Import(ctx, a.Space, in.Image, repository)
+			img, err := s.images.Import(ctx, a.Space, in.Image, repository, login)
 			return built{Image: img}, operation.Outcome{Text: "image " + in.Image}, err
 		})
 		return b.Image, false, err

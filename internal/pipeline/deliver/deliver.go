@@ -25,6 +25,7 @@ import (
 	"naru/internal/route"
 	"naru/internal/run"
 	"naru/internal/run/spool"
+	"naru/internal/secret"
 	"naru/internal/source"
 )
 
@@ -61,6 +62,11 @@ type Store interface {
 	AddImage(ctx context.Context, img artifact.Image, evs ...event.Event) (artifact.Image, error)
 	Image(ctx context.Context, id artifact.ID) (artifact.Image, error)
 	ImageOf(ctx context.Context, a app.ID, ref artifact.Ref) (artifact.Image, error)
+
+	AddPackage(ctx context.Context, p source.Package, evs ...event.Event) (source.Package, error)
+	Package(ctx context.Context, id source.PackageID) (source.Package, error)
+	DeletePackage(ctx context.Context, id source.PackageID, evs ...event.Event) error
+	LinkImage(ctx context.Context, p source.PackageID, img artifact.ID) error
 
 	CutRelease(ctx context.Context, a app.ID, cut func(number int, now time.Time) (release.Release, error), evs ...event.Event) (release.Release, error)
 	Release(ctx context.Context, id release.ID) (release.Release, error)
@@ -106,8 +112,8 @@ type Cloner interface {
 
 // Images brings images of other registries into naru's.
 type Images interface {
-	// Import copies an image; the credentials are the space's.
-	Import(ctx context.Context, space app.SpaceID, reference, repository string) (artifact.Image, error)
+	// Import copies an image; zero credentials are the space's.
+	Import(ctx context.Context, space app.SpaceID, reference, repository string, login artifact.Credentials) (artifact.Image, error)
 }
 
 // Builds makes images; it adds what the platform knows (registry, mirrors,
@@ -120,6 +126,8 @@ type Builds interface {
 type Secrets interface {
 	// SetSecrets seals and stores values of an app, in the caller's transaction.
 	SetSecrets(ctx context.Context, a app.ID, values app.EnvChange) error
+	// Secrets opens values of an app by name.
+	Secrets(ctx context.Context, a app.ID, names []string) (map[string]secret.Secret, error)
 }
 
 // Router brings the gateways' table up to date with the store.
@@ -220,12 +228,18 @@ func (s *Service) Handlers() map[operation.Kind]operation.Handler {
 		KindSetEnv:   s.changed,
 		KindDelete:   s.delete,
 		KindGroup:    s.group,
+		KindStage:    s.stage,
 	}
 }
 
 // submit stores an operation on an app; the work begins when nothing else works
 // on the app. more runs in the same transaction before it and may be nil.
 func (s *Service) submit(ctx context.Context, by operation.Ask, kind operation.Kind, a app.App, request any, more func(ctx context.Context) error) (operation.Operation, error) {
+	return s.submitOn(ctx, by, kind, string(a.ID), a, request, more)
+}
+
+// submitOn is submit for work that waits only for other work on its subject.
+func (s *Service) submitOn(ctx context.Context, by operation.Ask, kind operation.Kind, subject string, a app.App, request any, more func(ctx context.Context) error) (operation.Operation, error) {
 	var op operation.Operation
 	err := s.store.Together(ctx, func(ctx context.Context) (err error) {
 		if more != nil {
@@ -233,7 +247,7 @@ func (s *Service) submit(ctx context.Context, by operation.Ask, kind operation.K
 				return err
 			}
 		}
-		op, err = s.queue(ctx, by, kind, a, request)
+		op, err = s.queueOn(ctx, by, kind, subject, a, request)
 		return err
 	})
 	if err == nil {
@@ -245,12 +259,16 @@ func (s *Service) submit(ctx context.Context, by operation.Ask, kind operation.K
 // queue stores an operation on an app in the caller's transaction; who commits
 // wakes the runner.
 func (s *Service) queue(ctx context.Context, by operation.Ask, kind operation.Kind, a app.App, request any) (operation.Operation, error) {
+	return s.queueOn(ctx, by, kind, string(a.ID), a, request)
+}
+
+func (s *Service) queueOn(ctx context.Context, by operation.Ask, kind operation.Kind, subject string, a app.App, request any) (operation.Operation, error) {
 	encoded, err := json.Marshal(request)
 	if err != nil {
 		return operation.Operation{}, err
 	}
 	return s.store.AddOperation(ctx, operation.Operation{
-		ID: operation.ID(id.New()), Kind: kind, Space: a.Space, App: a.ID, Subject: string(a.ID),
+		ID: operation.ID(id.New()), Kind: kind, Space: a.Space, App: a.ID, Subject: subject,
 		Actor: by.Actor, Key: by.Key, Request: encoded, State: operation.Queued,
 	})
 }

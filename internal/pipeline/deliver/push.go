@@ -200,7 +200,7 @@ func (s *Service) pushed(ctx context.Context, w *operation.Work) (any, error) {
 	if asked, err = s.admitted(ctx, w, a, pushKind(in.ReliabilityFix, in.NoStart), asked); err != nil {
 		return nil, err
 	}
-	img, reused, err := s.obtain(ctx, w, a, in)
+	img, reused, err := s.obtain(ctx, w, a, in, artifact.Credentials{})
 	if err != nil {
 		return nil, err
 	}
@@ -263,11 +263,13 @@ func (s *Service) keepImage(ctx context.Context, w *operation.Work, a app.App, i
 			}
 			return s.keepEdit(ctx, w, before)
 		})
-		return kept.ID, operation.Outcome{
-			Text: fmt.Sprintf("%s@%s, %s", img.Ref.Repository, img.Ref.Short(), size.Text(img.Bytes)), Data: img.Ref.String(),
-		}, err
+		return kept.ID, imageOutcome(img), err
 	})
 	return err
+}
+
+func imageOutcome(img artifact.Image) operation.Outcome {
+	return operation.Outcome{Text: fmt.Sprintf("%s@%s, %s", img.Ref.Repository, img.Ref.Short(), size.Text(img.Bytes)), Data: img.Ref.String()}
 }
 
 // applyPush brings what a push says into an app's draft.

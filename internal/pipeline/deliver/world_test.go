@@ -20,6 +20,7 @@ import (
 	"naru/internal/backoff"
 	"naru/internal/build"
 	"naru/internal/config"
+	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/observe/logs"
 	"naru/internal/operate"
@@ -220,7 +221,10 @@ func (o opener) Open(ctx context.Context, a app.ID, names []string) (map[string]
 // imported makes images that behave as their reference says: "exit 3".
 type imported struct{}
 
-func (imported) Import(_ context.Context, _ app.SpaceID, reference, repository string) (artifact.Image, error) {
+func (imported) Import(_ context.Context, _ app.SpaceID, reference, repository string, login artifact.Credentials) (artifact.Image, error) {
+	if reference == "private" && (login.User != "ada" || login.Password.Reveal() != "hush") {
+		return artifact.Image{}, fault.New(fault.Denied, "image", "the registry refuses %q", login.User)
+	}
 	digest := fmt.Sprintf("sha256:%064x", []byte(reference))
 	command := append([]string{runtest.TestApp}, strings.Fields(reference)...)
 	processes := []app.Process{{Type: app.Web, Command: command}, {Type: "worker", Command: []string{"/forever"}}}

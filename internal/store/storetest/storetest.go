@@ -50,6 +50,7 @@ func Suite(t *testing.T, open Opener) {
 		{"apps", apps},
 		{"secrets", secrets},
 		{"source to release", sourceToRelease},
+		{"packages", packages},
 		{"instances", instances},
 		{"rollouts", rollouts},
 		{"strategies", strategies},
