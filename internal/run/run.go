@@ -5,6 +5,7 @@ package run
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"time"
 
@@ -89,6 +90,11 @@ type Executor interface {
 	// Exec runs a command inside a running instance and returns its exit code
 	// when it has ended and all its output was delivered. An end of ctx kills it.
 	Exec(ctx context.Context, id InstanceID, x ExecSpec) (code int, err error)
+
+	// Dial connects to HOST:PORT from inside an instance, over TCP, with the
+	// instance's own network and rules; it is Unsupported where instances have no
+	// network of their own.
+	Dial(ctx context.Context, id InstanceID, addr string) (net.Conn, error)
 }
 
 // Images keeps images on the machine.

@@ -169,6 +169,7 @@ type IO struct {
 	Stdin          io.Reader // its end closes the command's input
 	Stdout, Stderr io.Writer
 	Resize         <-chan Size // with TTY: the first value should come at once
+	Signals        <-chan int  // numbers of signals for the command, of Exec
 }
 
 // ExecSpec is a further command inside an instance. It has the instance's user,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path"
 	"sync"
 	"time"
@@ -339,6 +340,15 @@ func (r *Runner) Exec(ctx context.Context, a app.ID, process string, index int, 
 		return 0, err
 	}
 	return r.driver.Exec(ctx, i.ID, x)
+}
+
+// Dial connects to HOST:PORT from inside an instance of a process type.
+func (r *Runner) Dial(ctx context.Context, a app.ID, process string, index int, addr string) (net.Conn, error) {
+	i, err := r.find(ctx, a, process, index)
+	if err != nil {
+		return nil, err
+	}
+	return r.driver.Dial(ctx, i.ID, addr)
 }
 
 // find returns the instance at an index that is furthest on.

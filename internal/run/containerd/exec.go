@@ -38,10 +38,10 @@ func (d *Driver) Exec(ctx context.Context, iid run.InstanceID, x run.ExecSpec) (
 	}
 	p := *spec.Process
 	p.Args, p.Terminal = x.Argv, x.TTY
-	p.Env = overlay(p.Env, x.Env.Reveal()...)
 	if x.TTY {
 		p.Env = overlay(p.Env, "TERM=xterm-256color")
 	}
+	p.Env = overlay(p.Env, x.Env.Reveal()...)
 	in := newInput(x.Stdin)
 	x.Stdin = in.reader()
 	process, err := task.Exec(ctx, id.New(), &p, d.attached(x.IO))
@@ -77,7 +77,7 @@ func (d *Driver) converse(ctx context.Context, p process, argv []string, x run.I
 	}
 	done := make(chan struct{})
 	defer close(done)
-	go carry(ctx, p, x.Resize, in, done)
+	go carry(ctx, p, x, in, done)
 	select {
 	case <-ctx.Done():
 		cleanup := context.WithoutCancel(ctx)
@@ -96,10 +96,10 @@ func (d *Driver) converse(ctx context.Context, p process, argv []string, x run.I
 	}
 }
 
-// carry tells a command of the end of its input and of its terminal's sizes,
-// until done.
-func carry(ctx context.Context, p process, sizes <-chan run.Size, in *input, done <-chan struct{}) {
-	end := in.ended()
+// carry tells a command of the end of its input, of its terminal's sizes and of
+// signals, until done.
+func carry(ctx context.Context, p process, x run.IO, in *input, done <-chan struct{}) {
+	end, sizes, signals := in.ended(), x.Resize, x.Signals
 	for {
 		select {
 		case <-done:
@@ -113,6 +113,12 @@ func carry(ctx context.Context, p process, sizes <-chan run.Size, in *input, don
 				continue
 			}
 			_ = p.Resize(ctx, uint32(s.Columns), uint32(s.Rows)) // likewise
+		case s, ok := <-signals:
+			if !ok {
+				signals = nil
+				continue
+			}
+			_ = p.Kill(ctx, syscall.Signal(s)) // likewise
 		}
 	}
 }
@@ -131,7 +137,7 @@ func (d *Driver) converseWithTask(ctx context.Context, iid run.InstanceID, p pro
 	delivered := make(chan struct{})
 	d.delivered.Store(iid, delivered)
 	done := make(chan struct{})
-	go carry(ctx, p, x.Resize, in, done)
+	go carry(ctx, p, x, in, done)
 	go func() {
 		<-ended
 		close(done)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -38,12 +39,13 @@ func (d *Driver) Exec(ctx context.Context, id run.InstanceID, x run.ExecSpec) (i
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = filepath.Join(root, "app")
-	cmd.Env = append(env, x.Env.Reveal()...)
+	cmd.Env = env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if x.TTY {
 		cmd.SysProcAttr.Setctty = true
 		cmd.Env = append(cmd.Env, "TERM=xterm-256color")
 	}
+	cmd.Env = append(cmd.Env, x.Env.Reveal()...)
 	deliver, err := connect(cmd, x.IO)
 	if err != nil {
 		return 0, err
@@ -53,7 +55,10 @@ func (d *Driver) Exec(ctx context.Context, id run.InstanceID, x run.ExecSpec) (i
 		return 0, fault.New(fault.Failed, "command", "cannot run %s: %v", strings.Join(x.Argv, " "), err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	ended := make(chan struct{})
+	go pass(x.Signals, cmd.Process.Pid, ended)
 	err = cmd.Wait()
+	close(ended)
 	stop()
 	deliver()
 	var exit *exec.ExitError
@@ -69,4 +74,25 @@ func (d *Driver) Exec(ctx context.Context, id run.InstanceID, x run.ExecSpec) (i
 		return 128 + int(ws.Signal()), nil
 	}
 	return exit.ExitCode(), nil
+}
+
+// pass hands signals on to a command and its children until it has ended.
+func pass(signals <-chan int, pid int, ended <-chan struct{}) {
+	for {
+		select {
+		case <-ended:
+			return
+		case s, ok := <-signals:
+			if !ok {
+				return
+			}
+			_ = syscall.Kill(-pid, syscall.Signal(s)) // it may have ended meanwhile
+		}
+	}
+}
+
+// Dial refuses: instances of this driver have the machine's own network.
+func (d *Driver) Dial(context.Context, run.InstanceID, string) (net.Conn, error) {
+	return nil, fault.New(fault.Unsupported, "", "instances of the driver process have no network of their own to connect to").
+		WithTry("use the driver containerd, or connect to the app's route")
 }

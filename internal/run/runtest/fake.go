@@ -365,7 +365,26 @@ func (f *Fake) Exec(ctx context.Context, id run.InstanceID, x run.ExecSpec) (int
 	if len(x.Argv) == 0 || x.Argv[0] != TestApp {
 		return 0, fault.New(fault.Failed, "command", "there is no %q in the image", x.Argv)
 	}
-	return behave.Run(i.proc(x.Argv[1:], x.IO)), nil
+	ended := make(chan int, 1)
+	go func() { ended <- behave.Run(i.proc(x.Argv[1:], x.IO)) }()
+	select {
+	case code := <-ended:
+		return code, nil
+	case signal := <-x.Signals:
+		return 128 + signal, nil // what still runs ends with its input
+	}
+}
+
+// Dial connects to the instance itself, whatever its address is called inside.
+func (f *Fake) Dial(ctx context.Context, id run.InstanceID, _ string) (net.Conn, error) {
+	if err := f.failing("dial"); err != nil {
+		return nil, err
+	}
+	i := f.find(id)
+	if i == nil || i.status.Exit != nil {
+		return nil, fault.New(fault.NotFound, "instance", "instance %s does not run", id)
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", i.status.Addr.String())
 }
 
 // Pull makes an image present.

@@ -9,10 +9,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -58,6 +61,8 @@ var rows = []row{
 	{"engine killed leaves instances running", engineKilled},
 	{"exec returns exit code and 10 MB unchanged", execBytes},
 	{"exec with a terminal that is resized", execTerminal},
+	{"exec whose command gets a signal", execSignal},
+	{"connections from inside", dial},
 	{"task with input and output", task},
 	{"unknown image and unknown command", cannotStart},
 	{"many starts at once", manyStarts},
@@ -301,6 +306,46 @@ func execTerminal(t *testing.T, d run.Driver, f Fixture) {
 	typed.Close()
 	if err != nil || code != 0 || len(out.want) > 0 {
 		t.Errorf("exit %d, %v; printed %q", code, err, out.text.String())
+	}
+}
+
+func execSignal(t *testing.T, d run.Driver, f Fixture) {
+	st := start(t, d, Spec(f))
+	signals := make(chan int, 1)
+	in, typed := io.Pipe() // it never ends by itself
+	defer typed.Close()
+	out := &seeker{want: map[string]func(){"here": func() { signals <- int(syscall.SIGKILL) }}}
+	go typed.Write([]byte("here"))
+	code, err := d.Exec(t.Context(), st.ID, run.ExecSpec{Argv: []string{TestApp, "echo"}, IO: run.IO{Stdin: in, Stdout: out, Signals: signals}})
+	if err != nil || code != 128+int(syscall.SIGKILL) {
+		t.Errorf("exit %d, %v, want the signal's", code, err)
+	}
+}
+
+// dial finds an instance at its own loopback, where it has one.
+func dial(t *testing.T, d run.Driver, f Fixture) {
+	st := start(t, d, Spec(f))
+	get(t, st, "/")
+	conn, err := d.Dial(t.Context(), st.ID, net.JoinHostPort("localhost", strconv.Itoa(int(st.Addr.Port()))))
+	if fault.Is(err, fault.Unsupported) {
+		return // its instances share the machine's
+	}
+	must(t, err)
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
+	if answer, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(answer), "hello") {
+		t.Errorf("answers %q, %v", answer, err)
+	}
+	if _, err := d.Dial(t.Context(), "unknown", "127.0.0.1:1"); !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Conflict) {
+		t.Errorf("an unknown instance: %v", err)
+	}
+	// Another port of the machine's loopback is not the instance's.
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer ln.Close()
+	if conn, err := d.Dial(t.Context(), st.ID, ln.Addr().String()); err == nil && f.Network {
+		conn.Close()
+		t.Error("the machine's loopback was reached")
 	}
 }
 
