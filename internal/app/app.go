@@ -38,6 +38,7 @@ type Space struct {
 	Org       OrgID
 	Name      string
 	AllowRoot bool // images without a numeric user may run as their root, with few capabilities
+	NoSSH     bool // nobody gets into instances of the space
 	Created   time.Time
 }
 
@@ -64,6 +65,7 @@ type App struct {
 	Strategy Strategy       // how what runs is replaced, where a push does not say
 	Build    Build          // how its source becomes an image, where clients keep that with the app
 	Scale    map[string]int // wanted instances by process type; not part of a release
+	NoSSH    bool           // nobody gets into its instances
 	Created  time.Time
 	Updated  time.Time
 }

@@ -92,7 +92,7 @@ func (c Config) tcpComplaints() (list []error) {
 		list = append(list, fmt.Errorf("listen.tcp: %w", err))
 	}
 	for _, other := range []struct{ key, addr string }{
-		{"listen.api", c.Listen.API}, {"listen.registry", c.Listen.Registry}, {"listen.apps", c.Listen.Apps}, {"listen.apps_tls", c.Listen.AppsTLS}, {"listen.prometheus", c.Listen.Metrics}, {"listen.otlp", c.Listen.OTLP}, {"listen.zipkin", c.Listen.Zipkin}, {"listen.cf", c.Listen.CF},
+		{"listen.api", c.Listen.API}, {"listen.registry", c.Listen.Registry}, {"listen.apps", c.Listen.Apps}, {"listen.apps_tls", c.Listen.AppsTLS}, {"listen.prometheus", c.Listen.Metrics}, {"listen.otlp", c.Listen.OTLP}, {"listen.zipkin", c.Listen.Zipkin}, {"listen.cf", c.Listen.CF}, {"listen.ssh", c.Listen.SSH},
 	} {
 		_, port, err := net.SplitHostPort(other.addr)
 		if n, nerr := strconv.Atoi(port); err == nil && nerr == nil && r.Contains(n) {

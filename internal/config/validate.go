@@ -31,6 +31,7 @@ func (c Config) complaints() []error {
 		subnet("subnet", c.Subnet),
 		unixAddress("containerd.address", c.Containerd.Address),
 		unixAddress("buildkit.address", c.Buildkit.Address),
+		c.SSH.complaint(),
 		webURL("mirrors.npm", c.Mirrors.NPM),
 		webURL("mirrors.pip", c.Mirrors.Pip),
 		webURL("mirrors.maven", c.Mirrors.Maven),
@@ -154,6 +155,7 @@ func (l Listen) complaints() []error {
 		{"listen.zipkin", l.Zipkin, true},
 		{"listen.cf", l.CF, true},
 	} {
+		{"listen.ssh", l.SSH, true},
 		if at.addr == "" && at.optional {
 			continue
 		}

@@ -275,6 +275,17 @@ func (t tasks) AttachTask(ctx context.Context, _ operation.Ask, id task.ID, io r
 }
 
 func (t tasks) Exec(ctx context.Context, by operation.Ask, a app.ID, process string, index int, x run.ExecSpec) (int, error) {
+	of, err := t.store.App(ctx, a)
+	if err != nil {
+		return 0, err
+	}
+	space, err := t.store.Space(ctx, of.Space)
+	if err != nil {
+		return 0, err
+	}
+	if err := app.CheckSSH(space, of); err != nil {
+		return 0, err
+	}
 	if err := t.store.AppendEvents(ctx, event.Event{
 		Kind: "app.exec", Actor: by.Actor, App: string(a), Subject: process, Detail: map[string]any{"index": index},
 	}); err != nil {

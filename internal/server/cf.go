@@ -23,9 +23,9 @@ type cloudFoundry struct {
 	ln   net.Listener // nil: none
 }
 
-func newCloudFoundry(ctx context.Context, cfg config.Config, svc cf.Services, key *auth.Key, via string, sockets *inherit.Sockets, log *slog.Logger) (cloudFoundry, error) {
+func newCloudFoundry(ctx context.Context, cfg config.Config, svc cf.Services, key *auth.Key, via string, ssh cf.SSH, sockets *inherit.Sockets, log *slog.Logger) (cloudFoundry, error) {
 	d := cloudFoundry{door: cf.New(svc, key, cf.Config{
-		Build: version.Version, Domain: cfg.PlatformDomain(), AppsDomain: cfg.AppsDomain, Via: via, ViaField: viaField,
+		Build: version.Version, Domain: cfg.PlatformDomain(), AppsDomain: cfg.AppsDomain, Via: via, ViaField: viaField, SSH: ssh,
 	}, log)}
 	if cfg.Listen.CF == "" {
 		return d, nil

@@ -244,10 +244,15 @@ func Run(ctx context.Context, o Options) (err error) {
 		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
+	inside, err := newShells(ctx, cfg, guard{st, users, log}, oneOff, o.Sockets, log)
+	if err != nil {
+		return err
+	}
 	clouds, err := newCloudFoundry(ctx, cfg, cf.Services{
+		Codes: inside.codes, Features: st,
 		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
 		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st}, Events: st, Bases: st, Platform: about,
-	}, key, via, o.Sockets, log)
+	}, key, via, inside.told, o.Sockets, log)
 	if err != nil {
 		return err
 	}
@@ -307,6 +312,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		serve.Part{Name: "prometheus", Run: served(metricsLn, asked)},
 		serve.Part{Name: "telemetry", Run: heard.Run},
 		clouds.part(),
+		inside.part(),
 		serve.Part{Name: "ready", Run: func(ctx context.Context) error { return sayReady(ctx, o.Notify, gateways, cfg) }},
 	)
 }

@@ -26,6 +26,7 @@ type appRow struct {
 	Image    string              `bun:"image_id"`
 	Scale    doc[map[string]int] `bun:"scale"`
 	Strategy doc[app.Strategy]   `bun:"strategy"`
+	NoSSH    bool                `bun:"no_ssh"`
 	Build    doc[app.Build]      `bun:"build"`
 	Created  stamp               `bun:"created"`
 	Updated  stamp               `bun:"updated"`
@@ -35,14 +36,14 @@ func appRowOf(a app.App) *appRow {
 	return &appRow{
 		ID: a.ID, Space: a.Space, Name: a.Name, Slug: a.Slug, State: a.State,
 		Draft: doc[app.Config]{a.Draft}, Image: a.Image, Scale: doc[map[string]int]{a.Scale}, Strategy: doc[app.Strategy]{a.Strategy},
-		Build: doc[app.Build]{a.Build}, Created: stamp{a.Created}, Updated: stamp{a.Updated},
+		Build: doc[app.Build]{a.Build}, NoSSH: a.NoSSH, Created: stamp{a.Created}, Updated: stamp{a.Updated},
 	}
 }
 
 func (r appRow) app() app.App {
 	return app.App{
 		ID: r.ID, Space: r.Space, Name: r.Name, Slug: r.Slug, State: r.State,
-		Draft: r.Draft.V, Image: r.Image, Scale: r.Scale.V, Strategy: r.Strategy.V, Build: r.Build.V, Created: r.Created.Time, Updated: r.Updated.Time,
+		Draft: r.Draft.V, Image: r.Image, Scale: r.Scale.V, Strategy: r.Strategy.V, Build: r.Build.V, NoSSH: r.NoSSH, Created: r.Created.Time, Updated: r.Updated.Time,
 	}
 }
 

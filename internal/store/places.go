@@ -30,15 +30,16 @@ type spaceRow struct {
 	Org       app.OrgID   `bun:"org_id"`
 	Name      string      `bun:"name"`
 	AllowRoot bool        `bun:"allow_root"`
+	NoSSH     bool        `bun:"no_ssh"`
 	Created   stamp       `bun:"created"`
 }
 
 func spaceRowOf(s app.Space) *spaceRow {
-	return &spaceRow{ID: s.ID, Org: s.Org, Name: s.Name, AllowRoot: s.AllowRoot, Created: stamp{s.Created}}
+	return &spaceRow{ID: s.ID, Org: s.Org, Name: s.Name, AllowRoot: s.AllowRoot, NoSSH: s.NoSSH, Created: stamp{s.Created}}
 }
 
 func (r spaceRow) space() app.Space {
-	return app.Space{ID: r.ID, Org: r.Org, Name: r.Name, AllowRoot: r.AllowRoot, Created: r.Created.Time}
+	return app.Space{ID: r.ID, Org: r.Org, Name: r.Name, AllowRoot: r.AllowRoot, NoSSH: r.NoSSH, Created: r.Created.Time}
 }
 
 // Bootstrap makes the organisation and the space that exist from the first

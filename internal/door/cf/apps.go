@@ -23,8 +23,6 @@ func appRoutes() []endpoint {
 		{pattern: "POST /v3/apps/{guid}/actions/start", do: (*Door).startApp},
 		{pattern: "POST /v3/apps/{guid}/actions/stop", do: (*Door).stopApp},
 		{pattern: "POST /v3/apps/{guid}/actions/restart", do: (*Door).restartApp},
-		{pattern: "GET /v3/apps/{guid}/ssh_enabled", do: (*Door).appSSH},
-		{pattern: "GET /v3/apps/{guid}/features/{name}", do: (*Door).appFeature},
 	}
 }
 
@@ -349,26 +347,4 @@ func (d *Door) acted(c *call, id app.ID, op operation.Operation, err error, step
 		return err
 	}
 	return d.sendApp(c, 200, id)
-}
-
-func (d *Door) appSSH(c *call) error {
-	if _, err := d.app(c, c.guid(), auth.SpaceRead); err != nil {
-		return err
-	}
-	return c.ok(map[string]any{"enabled": false, "reason": "Disabled globally"})
-}
-
-func (d *Door) appFeature(c *call) error {
-	if _, err := d.app(c, c.guid(), auth.SpaceRead); err != nil {
-		return err
-	}
-	about, known := map[string]string{
-		"ssh": "Enable SSHing into the app.", "revisions": "Enable versioning of an application",
-		"service-binding-k8s":      "Enable k8s service bindings for the app",
-		"file-based-vcap-services": "Enable file-based VCAP service bindings for the app",
-	}[c.r.PathValue("name")]
-	if !known {
-		return missing("Feature")
-	}
-	return c.ok(map[string]any{"name": c.r.PathValue("name"), "description": about, "enabled": c.r.PathValue("name") == "revisions"})
 }

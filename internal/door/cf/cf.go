@@ -80,6 +80,7 @@ type Config struct {
 	Domain     string // below which the door's names are: api., login., uaa., log-cache.
 	AppsDomain string // that apps get their hosts below
 	BodyBytes  int64  // of a request that is not an upload; 1 MiB
+	SSH        SSH    // how people get into instances
 	Via        string // the word by which requests of the platform's own gateway are known; "": none
 	ViaField   string // header field that carries it
 }
@@ -107,6 +108,8 @@ type Services struct {
 	Events     Events
 	Bases      Bases
 	Platform   Platform
+	Codes      Codes
+	Features   Features
 }
 
 // Door answers requests; it is an http.Handler where everything is at one
@@ -156,6 +159,7 @@ func (d *Door) apiRoutes() []endpoint {
 	for _, some := range [][]endpoint{
 		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
+		sshRoutes(),
 	} {
 		all = append(all, some...)
 	}

@@ -19,6 +19,7 @@ import (
 	"naru/internal/auth"
 	"naru/internal/client"
 	"naru/internal/door/cf"
+	"naru/internal/door/ssh"
 	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/observe/logs"
@@ -72,7 +73,8 @@ func newWorld(t testing.TB) *world {
 	w.door = cf.New(cf.Services{
 		Sessions: w.auth, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
 		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Tasks: st, Runner: pipe, Events: st, Bases: st, Platform: pipe,
-	}, key, cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost"}, log)
+		Codes: ssh.NewCodes(time.Minute, time.Now), Features: st,
+	}, key, cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}, log)
 	srv := httptest.NewServer(w.door)
 	t.Cleanup(srv.Close)
 	w.url = srv.URL

@@ -29,7 +29,7 @@ func (d *Door) root(c *call) error {
 		"logging":             nil,
 		"log_cache":           {Href: c.at.logCache},
 		"log_stream":          nil,
-		"app_ssh":             nil,
+		"app_ssh":             d.ssh(c),
 	}})
 }
 

@@ -20,7 +20,6 @@ func spaceRoutes() []endpoint {
 		{pattern: "GET /v3/spaces/{guid}/relationships/isolation_segment", do: (*Door).noSpaceSegment},
 		{pattern: "GET /v3/spaces/{guid}/running_security_groups", do: (*Door).noSecurityGroups},
 		{pattern: "GET /v3/spaces/{guid}/staging_security_groups", do: (*Door).noSecurityGroups},
-		{pattern: "GET /v3/spaces/{guid}/features/ssh", do: (*Door).spaceSSH},
 	}
 }
 
@@ -188,11 +187,4 @@ func (d *Door) noSecurityGroups(c *call) error {
 		return err
 	}
 	return d.nothing(c)
-}
-
-func (d *Door) spaceSSH(c *call) error {
-	if _, err := d.space(c, c.guid(), auth.SpaceRead); err != nil {
-		return err
-	}
-	return c.ok(map[string]any{"name": "ssh", "description": "Enable SSHing into apps in the space.", "enabled": false})
 }

@@ -21,6 +21,7 @@ func (d *Door) uaaRoutes() []endpoint {
 		{pattern: "GET /token_key", open: true, do: (*Door).tokenKey},
 		{pattern: "GET /token_keys", open: true, do: (*Door).tokenKeys},
 		{pattern: "GET /userinfo", do: (*Door).userInfo},
+		{pattern: "GET /oauth/authorize", do: (*Door).authorize},
 		{pattern: "GET /oauth/clients/{client}", do: func(*Door, *call) error {
 			return oauthError{http.StatusNotFound, "not_found", "naru has no clients; programs use the API tokens of users"}
 		}},

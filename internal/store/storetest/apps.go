@@ -23,7 +23,7 @@ func apps(t *testing.T, open Opener) {
 
 	t.Run("what was written is read", func(t *testing.T) {
 		a, err := w.UpdateApp(ctx, w.app.ID, func(a *app.App) error {
-			a.State, a.Image, a.Scale = app.Stopped, "an image", map[string]int{"web": 3, "worker": 0}
+			a.State, a.NoSSH, a.Image, a.Scale = app.Stopped, true, "an image", map[string]int{"web": 3, "worker": 0}
 			a.Draft = a.Draft.WithEnv(map[string]string{"GREETING": "it's \"ünï\"\n\x00?"}).WithSecrets("PASSWORD").
 				WithProcess("web", app.Overrides{Command: "node .", MemoryMiB: 64})
 			return nil

@@ -37,9 +37,9 @@ func places(t *testing.T, open Opener) {
 	if name, err := st.SpaceName(ctx, space.ID); err != nil || name != "default/dev" {
 		t.Errorf("SpaceName = %q, %v", name, err)
 	}
-	open2, err := st.UpdateSpace(ctx, space.ID, func(s *app.Space) error { s.AllowRoot = true; return nil })
+	open2, err := st.UpdateSpace(ctx, space.ID, func(s *app.Space) error { s.AllowRoot, s.NoSSH = true, true; return nil })
 	must(t, err)
-	if got, err := st.Space(ctx, space.ID); err != nil || got != open2 || !got.AllowRoot {
+	if got, err := st.Space(ctx, space.ID); err != nil || got != open2 || !got.AllowRoot || !got.NoSSH {
 		t.Errorf("space = %+v, %v", got, err)
 	}
 

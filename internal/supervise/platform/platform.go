@@ -96,6 +96,9 @@ func sockets(c config.Config) []supervise.Socket {
 	if c.Listen.CF != "" {
 		all = append(all, supervise.Socket{Name: "cf", Addr: c.Listen.CF})
 	}
+	if c.Listen.SSH != "" {
+		all = append(all, supervise.Socket{Name: "ssh", Addr: c.Listen.SSH})
+	}
 	return append(all, tcpSockets(c)...)
 }
 

@@ -45,7 +45,7 @@ func (p Parts) Spec() (supervise.Spec, error) {
 func (p Parts) server(after []string) supervise.Child {
 	return supervise.Child{
 		Name: "server", Argv: []string{p.Naru, "server"}, Env: p.Config.Environ(),
-		Sockets: []string{"api", "registry", "prometheus", "otlp", "zipkin", "cf"}, After: after,
+		Sockets: []string{"api", "registry", "prometheus", "otlp", "zipkin", "cf", "ssh"}, After: after,
 		StartTimeout: serverStart, StopTimeout: p.Config.Gateway.DrainTimeout + engineStop,
 	}
 }
