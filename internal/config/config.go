@@ -46,8 +46,8 @@ type Config struct {
 	Domains     Domains    `key:"domains"`
 	Alerts      Alerts     `key:"alerts"`
 	Mail        Mail       `key:"mail"`
-}
 	SSH         SSH        `key:"ssh"`
+}
 
 // Domains says how a space comes to have a host outside the apps domain.
 type Domains struct {
@@ -88,8 +88,8 @@ type Listen struct {
 	OTLP     string `key:"otlp" doc:"spans and metrics in OpenTelemetry's protocol, over HTTP and over gRPC without TLS; empty serves them only to instances and at the name otlp.PLATFORM_DOMAIN"`
 	Zipkin   string `key:"zipkin" doc:"spans in Zipkin's form and its query API; empty serves them only at the name zipkin.PLATFORM_DOMAIN"`
 	CF       string `key:"cf" doc:"API of Cloud Foundry for the cf client, with its login and logs at one address; empty serves it only at the names api, login, uaa and log-cache below PLATFORM_DOMAIN"`
-	TCPPorts string `key:"tcp" doc:"gateway, TCP routes: ports that routes may have, as HOST:FIRST-LAST, at most 200; empty offers none"`
 	SSH      string `key:"ssh" doc:"SSH into running instances, for cf ssh and any other client, such as 127.0.0.1:2222; empty serves none"`
+	TCPPorts string `key:"tcp" doc:"gateway, TCP routes: ports that routes may have, as HOST:FIRST-LAST, at most 200; empty offers none"`
 }
 
 // Engine is a daemon that naru starts for itself, or one that is there already.

@@ -75,8 +75,8 @@ func Default(uid int, getenv func(string) string) Config {
 		Mail:       Mail{Security: "starttls"},
 		ACME:       ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", DNS: ACMEDNS{Algorithm: "hmac-sha256"}},
 		Domains:    Domains{Check: "auto", Timeout: 5 * time.Second},
-		Rollout:    Rollout{Strategy: "rolling", Watch: 5 * time.Minute, Second: "queue", Patience: 10 * time.Minute, Unsure: "promote", Longest: 10 * time.Minute, FalseAlarms: 0.01},
 		SSH:        defaultSSH(),
+		Rollout:    Rollout{Strategy: "rolling", Watch: 5 * time.Minute, Second: "queue", Patience: 10 * time.Minute, Unsure: "promote", Longest: 10 * time.Minute, FalseAlarms: 0.01},
 		Reserve:    Reserve{MemoryPercent: 10, MemoryOvercommit: 1, DiskPercent: 10},
 		Tokens:     Tokens{Access: 10 * time.Minute, Refresh: 30 * 24 * time.Hour},
 		Proxy: Proxy{

@@ -154,8 +154,8 @@ func (l Listen) complaints() []error {
 		{"listen.otlp", l.OTLP, true},
 		{"listen.zipkin", l.Zipkin, true},
 		{"listen.cf", l.CF, true},
-	} {
 		{"listen.ssh", l.SSH, true},
+	} {
 		if at.addr == "" && at.optional {
 			continue
 		}
