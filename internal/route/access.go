@@ -1,9 +1,10 @@
 package route
 
 import (
-	"fmt"
-	"strings"
+	"strconv"
 	"time"
+
+	"naru/internal/route/encode"
 )
 
 // Access is what the gateway records about one request, once it has ended.
@@ -44,33 +45,58 @@ const maxField = 1024
 // Line is the record as one line of an app's log, in the order people know
 // from Cloud Foundry's router. It never holds a line break or a control
 // character.
-func (a Access) Line() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s - [%s] %s %d %d %d %s %s %q %q", quoteless(a.Host), a.Time.UTC().Format(time.RFC3339Nano),
-		clip(a.Method+" "+a.URI+" "+a.Proto), a.Status, a.Received, a.Sent, clip(dash(a.Referer)), clip(dash(a.Agent)),
-		a.Client, dash(a.Upstream))
-	fmt.Fprintf(&b, " request_id:%q response_time:%.6f gateway_time:%.6f app_id:%q app_index:%q",
-		a.RequestID, a.Took.Seconds(), a.Header.Seconds(), a.App.ID, fmt.Sprint(a.Index))
+func (a *Access) Line() string { return string(a.AppendLine(nil, &encode.Clock{})) }
+
+// AppendLine appends what Line returns, with a clock that many lines may share.
+func (a *Access) AppendLine(b []byte, c *encode.Clock) []byte {
+	from := len(b)
+	b = clip(b, a.Host)
+	b = append(b[:from], b[from+1:len(b)-1]...) // without its quotes
+	b = append(c.Append(append(b, " - ["...), a.Time), "] "...)
+	if len(a.Method)+len(a.URI)+len(a.Proto)+2 <= maxField {
+		b = quoted(b, a.Method, a.URI, a.Proto)
+	} else {
+		b = clip(b, a.Method+" "+a.URI+" "+a.Proto)
+	}
+	b = strconv.AppendInt(append(b, ' '), int64(a.Status), 10)
+	b = strconv.AppendInt(append(b, ' '), a.Received, 10)
+	b = strconv.AppendInt(append(b, ' '), a.Sent, 10)
+	b = clip(append(b, ' '), dash(a.Referer))
+	b = clip(append(b, ' '), dash(a.Agent))
+	b = encode.Quoted(append(b, ' '), a.Client)
+	b = encode.Quoted(append(b, ' '), dash(a.Upstream))
+	b = encode.Quoted(append(b, " request_id:"...), a.RequestID)
+	b = encode.Micros(append(b, " response_time:"...), a.Took)
+	b = encode.Micros(append(b, " gateway_time:"...), a.Header)
+	b = encode.Quoted(append(b, " app_id:"...), a.App.ID)
+	b = append(strconv.AppendInt(append(b, ` app_index:"`...), int64(a.Index), 10), '"')
 	if a.Trace != "" {
-		fmt.Fprintf(&b, " trace_id:%q", a.Trace)
+		b = encode.Quoted(append(b, " trace_id:"...), a.Trace)
 	}
 	if a.Problem != "" {
-		fmt.Fprintf(&b, " problem:%s", clip(a.Problem))
+		b = clip(append(b, " problem:"...), a.Problem)
 	}
-	return b.String()
+	return b
 }
 
-func clip(s string) string {
+// quoted appends texts with spaces between them, in quotes.
+func quoted(b []byte, texts ...string) []byte {
+	for i, s := range texts {
+		at := len(b)
+		if b = encode.Quoted(b, s); i > 0 {
+			b[at-1] = ' '
+			b = append(b[:at], b[at+1:]...)
+		}
+	}
+	return b
+}
+
+// clip appends a text in quotes, as far as it is not too long.
+func clip(b []byte, s string) []byte {
 	if len(s) > maxField {
 		s = s[:maxField] + "…"
 	}
-	return fmt.Sprintf("%q", s)
-}
-
-// quoteless is a client's host without characters that need quotes.
-func quoteless(s string) string {
-	q := clip(s)
-	return q[1 : len(q)-1]
+	return encode.Quoted(b, s)
 }
 
 func dash(s string) string {

@@ -9,6 +9,7 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	"naru/internal/route"
+	"naru/internal/route/encode"
 )
 
 // accessLog writes the gateways' records into the logs of the apps they are
@@ -21,15 +22,7 @@ type accessLog struct {
 
 // Access keeps one line for each request that reached a route.
 func (a *accessLog) Access(gateway string, records []route.Access, dropped uint64) {
-	var lines []logs.Line
-	for _, r := range records {
-		if r.App.ID == "" {
-			continue
-		}
-		lines = append(lines, logs.Line{
-			Time: r.Time.UTC(), App: app.ID(r.App.ID), Source: logs.Router, Index: r.Index, Instance: r.Instance, Stream: "stdout", Text: r.Line(),
-		})
-	}
+	lines := linesOf(records)
 	// A deadline of its own: the gateway's acknowledgements wait behind this.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -41,6 +34,30 @@ func (a *accessLog) Access(gateway string, records []route.Access, dropped uint6
 		a.log.Warn("access records dropped", "gateway", gateway, "count", dropped)
 	}
 }
+
+// linesOf are the lines of the records of apps. Their texts share memory.
+func linesOf(records []route.Access) []logs.Line {
+	lines := make([]logs.Line, 0, len(records))
+	text, ends := make([]byte, 0, lineBytes*len(records)), make([]int, 0, len(records))
+	var clock encode.Clock
+	for i := range records {
+		r := &records[i]
+		if r.App.ID == "" {
+			continue
+		}
+		text = r.AppendLine(text, &clock)
+		ends = append(ends, len(text))
+		lines = append(lines, logs.Line{Time: r.Time.UTC(), App: app.ID(r.App.ID), Source: logs.Router, Index: r.Index, Instance: r.Instance, Stream: "stdout"})
+	}
+	all, from := string(text), 0
+	for i, end := range ends {
+		lines[i].Text, from = all[from:end], end
+	}
+	return lines
+}
+
+// lineBytes is what most lines take.
+const lineBytes = 512
 
 // Ejected notes which instances a gateway stopped sending to.
 func (a *accessLog) Ejected(gateway string, ejections []route.Ejection) {

@@ -3,10 +3,11 @@
 package accesslog
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,12 +34,17 @@ type Options struct {
 
 // Log is an access log. It is a gateway's Recorder.
 type Log struct {
-	o     Options
-	out   sink
-	log   *slog.Logger
-	queue chan route.Access
-	many  chan struct{} // one token: many lines wait
-	lost  atomic.Uint64
+	o    Options
+	out  sink
+	log  *slog.Logger
+	pens sync.Pool
+	some chan struct{} // one token: lines begin to wait
+	many chan struct{} // one token: many do
+	lost atomic.Uint64
+
+	mu      sync.Mutex // guards what follows
+	text    []byte     // lines that wait
+	waiting int        // their number
 }
 
 // sink is where lines go. Write gets whole lines.
@@ -61,7 +67,9 @@ func New(o Options, log *slog.Logger) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{o: o, out: out, log: log, queue: make(chan route.Access, o.Queue), many: make(chan struct{}, 1)}, nil
+	l := &Log{o: o, out: out, log: log, some: make(chan struct{}, 1), many: make(chan struct{}, 1)}
+	l.pens.New = func() any { return new(pen) }
+	return l, nil
 }
 
 // Wants draws whether a request with a status is written: then it is to be given
@@ -71,17 +79,43 @@ func (l *Log) Wants(status int) bool {
 }
 
 // Record has a request written, or dropped where too many wait.
-func (l *Log) Record(a route.Access) {
-	select {
-	case l.queue <- a:
-		if len(l.queue)%min(together, l.o.Queue) == 0 {
-			select {
-			case l.many <- struct{}{}:
-			default:
-			}
-		}
-	default:
+func (l *Log) Record(a *route.Access) {
+	p, _ := l.pens.Get().(*pen)
+	if l.o.Format == CF {
+		p.line = p.cf(p.line[:0], a)
+	} else {
+		p.line = p.json(p.line[:0], a)
+	}
+	p.line = append(p.line, '\n')
+	l.keep(p.line)
+	l.pens.Put(p)
+}
+
+// keep has a line wait.
+func (l *Log) keep(line []byte) {
+	l.mu.Lock()
+	if l.waiting >= l.o.Queue || len(l.text) > mostText {
+		l.mu.Unlock()
 		l.lost.Add(1)
+		return
+	}
+	before := len(l.text)
+	l.text = append(l.text, line...)
+	l.waiting++
+	now, full := len(l.text), l.waiting == l.o.Queue
+	l.mu.Unlock()
+	switch {
+	case before < together && now >= together, full:
+		token(l.many)
+	case before == 0:
+		token(l.some)
+	}
+}
+
+func token(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -89,29 +123,33 @@ func (l *Log) Record(a route.Access) {
 // fast or could not be written.
 func (l *Log) Lost() uint64 { return l.lost.Load() }
 
-// Lines are written so many at once, or those there are after a time: each by
-// itself would be a system call for each request.
+// Lines are written when there are so many bytes of them, or a time after the first
+// one: each by itself would be a system call for each request.
 const (
-	together = 256
+	together = 64 << 10
 	pause    = 100 * time.Millisecond
 )
+
+// mostText bounds what waits whatever the queue is: lines may be long.
+const mostText = 32 << 20
 
 // Run writes until ctx ends, then what waits, and closes the file.
 func (l *Log) Run(ctx context.Context) error {
 	defer func() { _ = l.out.Close() }()
-	w := &writer{log: l, buffer: bufio.NewWriterSize(nil, 64<<10)}
-	w.buffer.Reset(l.out)
-	tick, look := time.NewTicker(pause), time.NewTicker(time.Second)
-	defer tick.Stop()
+	w := &writer{log: l}
+	late, look := time.NewTimer(pause), time.NewTicker(time.Second)
+	defer late.Stop()
 	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			w.rest()
 			return nil
+		case <-l.some:
+			late.Reset(pause)
 		case <-l.many:
 			w.rest()
-		case <-tick.C:
+		case <-late.C:
 			w.rest()
 		case <-look.C:
 			if err := l.out.look(); err != nil {
@@ -121,53 +159,42 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 }
 
-// writer puts lines together.
+// writer puts lines into the file.
 type writer struct {
-	log    *Log
-	buffer *bufio.Writer
-	text   []byte
-	lines  uint64 // in the buffer
-	told   time.Time
+	log  *Log
+	text []byte // memory to be used again
+	told time.Time
 }
 
 // rest writes what waits.
 func (w *writer) rest() {
-	for {
-		select {
-		case a := <-w.log.queue:
-			w.line(a)
-			continue
-		default:
+	l := w.log
+	l.mu.Lock()
+	text := l.text
+	l.text, l.waiting = w.text[:0], 0
+	l.mu.Unlock()
+	for rest := text; len(rest) > 0; {
+		some := whole(rest)
+		if _, err := l.out.Write(some); err != nil {
+			l.lost.Add(uint64(bytes.Count(some, []byte{'\n'})))
+			w.failed(err)
 		}
-		w.flush()
-		return
+		rest = rest[len(some):]
+	}
+	if w.text = text; cap(text) > 16*together {
+		w.text = nil
 	}
 }
 
-func (w *writer) line(a route.Access) {
-	if w.log.o.Format == CF {
-		w.text = AppendCF(w.text[:0], a)
-	} else {
-		w.text = AppendJSON(w.text[:0], a)
+// whole is what is written at once: whole lines.
+func whole(text []byte) []byte {
+	if len(text) <= together {
+		return text
 	}
-	w.text = append(w.text, '\n')
-	if w.buffer.Available() < len(w.text) {
-		w.flush() // so that what is written are whole lines
+	if end := bytes.LastIndexByte(text[:together], '\n'); end >= 0 {
+		return text[:end+1]
 	}
-	w.lines++
-	_, _ = w.buffer.Write(w.text) // flush says what went wrong
-}
-
-func (w *writer) flush() {
-	if w.lines == 0 {
-		return
-	}
-	if err := w.buffer.Flush(); err != nil {
-		w.log.lost.Add(w.lines)
-		w.buffer.Reset(w.log.out) // it would refuse everything from now on
-		w.failed(err)
-	}
-	w.lines = 0
+	return text[:bytes.IndexByte(text, '\n')+1]
 }
 
 // failed tells once a minute.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestAllThatWasRecordedIsWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
 	l := written(t, accesslog.Options{Format: accesslog.CF, Path: path, Sample: 1}, func(l *accesslog.Log) {
 		for range 5000 {
-			l.Record(ordinary(func(*route.Access) {}))
+			l.Record(new(ordinary(func(*route.Access) {})))
 		}
 	})
 	if n := len(linesOf(t, path)); n != 5000 || l.Lost() != 0 {
@@ -136,7 +137,7 @@ func TestWhatIsTooMuchIsCounted(t *testing.T) {
 	l, err := accesslog.New(accesslog.Options{Format: accesslog.JSON, Path: path, Sample: 1, Queue: 10}, slog.New(slog.DiscardHandler))
 	must(t, err)
 	for range 25 {
-		l.Record(route.Access{})
+		l.Record(&route.Access{})
 	}
 	if l.Lost() != 15 {
 		t.Errorf("%d lost, want 15", l.Lost())
@@ -155,7 +156,7 @@ func TestWhatCannotBeWrittenIsCounted(t *testing.T) {
 	}
 	l := written(t, accesslog.Options{Format: accesslog.JSON, Path: "/dev/full", Sample: 1}, func(l *accesslog.Log) {
 		for range 3 {
-			l.Record(route.Access{})
+			l.Record(&route.Access{})
 		}
 	})
 	if l.Lost() != 3 {
@@ -190,8 +191,8 @@ func TestALargeFileIsTurnedOver(t *testing.T) {
 	written(t, o, func(one *accesslog.Log) {
 		written(t, o, func(two *accesslog.Log) {
 			for range 1000 {
-				one.Record(ordinary(func(a *route.Access) { a.Agent = "one" }))
-				two.Record(ordinary(func(a *route.Access) { a.Agent = "two" }))
+				one.Record(new(ordinary(func(a *route.Access) { a.Agent = "one" })))
+				two.Record(new(ordinary(func(a *route.Access) { a.Agent = "two" })))
 			}
 		})
 	})
@@ -216,11 +217,40 @@ func TestAPathThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-func BenchmarkCF(b *testing.B) {
-	a := ordinary(func(*route.Access) {})
-	var text []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		text = accesslog.AppendCF(text[:0], a)
+// TestRecordsAllocateNothing: a line costs its request no garbage.
+func TestRecordsAllocateNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("under the race detector pools drop what they are given")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would empty the pool
+	for _, format := range []accesslog.Format{accesslog.JSON, accesslog.CF} {
+		a := ordinary(func(*route.Access) {})
+		l, err := accesslog.New(accesslog.Options{Format: format, Path: filepath.Join(t.TempDir(), "log"), Sample: 1, Queue: 1}, slog.New(slog.DiscardHandler))
+		must(t, err)
+		l.Record(&a)
+		if n := testing.AllocsPerRun(1000, func() { l.Record(&a) }); n > 0 {
+			t.Errorf("%s: %v allocations", format, n)
+		}
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	for _, format := range []accesslog.Format{accesslog.JSON, accesslog.CF} {
+		b.Run(string(format), func(b *testing.B) {
+			l, err := accesslog.New(accesslog.Options{Format: format, Path: filepath.Join(b.TempDir(), "log"), Sample: 1}, slog.New(slog.DiscardHandler))
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(b.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- l.Run(ctx) }()
+			a := ordinary(func(a *route.Access) { a.Agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36" })
+			b.ReportAllocs()
+			for b.Loop() {
+				l.Record(&a)
+			}
+			stop()
+			<-ended
+		})
 	}
 }

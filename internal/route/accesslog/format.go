@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 
 	"naru/internal/route"
 	"naru/internal/route/encode"
@@ -13,45 +14,70 @@ import (
 
 // AppendJSON appends a request as an object of JSON, without a line break. Times
 // are in seconds.
-func AppendJSON(b []byte, a route.Access) []byte {
-	o := encode.Object{B: b}
-	o.Begin()
-	o.Time("time", a.Time.UTC())
-	o.String("request_id", a.RequestID)
-	o.String("client", a.Client)
-	o.StringIf("forwarded_for", a.ForwardedFor)
-	o.String("scheme", a.ForwardedProto)
-	o.String("method", a.Method)
-	o.String("host", a.Host)
-	o.String("uri", a.URI)
-	o.String("proto", a.Proto)
-	o.StringIf("agent", a.Agent)
-	o.StringIf("referer", a.Referer)
-	o.Int("status", int64(a.Status))
-	o.Int("received", a.Received)
-	o.Int("sent", a.Sent)
-	o.Float("took", a.Took.Seconds())
-	o.Float("header", a.Header.Seconds())
-	o.StringIf("route", a.Route)
-	o.StringIf("app", a.App.Name)
-	o.StringIf("app_id", a.App.ID)
-	o.StringIf("group", a.Group)
-	o.StringIf("instance", a.Instance)
-	if a.Instance != "" {
-		o.Int("index", int64(a.Index))
-	}
-	o.StringIf("upstream", a.Upstream)
-	o.Int("attempts", int64(a.Attempts))
+func AppendJSON(b []byte, a route.Access) []byte { return new(pen).json(b, &a) }
+
+// AppendCF appends a request as gorouter writes it, without a line break:
+// whatever reads those reads these.
+func AppendCF(b []byte, a route.Access) []byte { return new(pen).cf(b, &a) }
+
+func (p *pen) json(b []byte, a *route.Access) []byte {
+	b = append(p.clock.Append(append(b, `{"time":"`...), a.Time), '"')
+	b = text(b, `,"request_id":`, a.RequestID)
+	b = text(b, `,"client":`, a.Client)
+	b = textIf(b, `,"forwarded_for":`, a.ForwardedFor)
+	b = text(b, `,"scheme":`, a.ForwardedProto)
+	b = text(b, `,"method":`, a.Method)
+	b = text(b, `,"host":`, a.Host)
+	b = text(b, `,"uri":`, a.URI)
+	b = text(b, `,"proto":`, a.Proto)
+	b = textIf(b, `,"agent":`, a.Agent)
+	b = textIf(b, `,"referer":`, a.Referer)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(a.Status), 10)
+	b = strconv.AppendInt(append(b, `,"received":`...), a.Received, 10)
+	b = strconv.AppendInt(append(b, `,"sent":`...), a.Sent, 10)
+	b = encode.Seconds(append(b, `,"took":`...), a.Took)
+	b = encode.Seconds(append(b, `,"header":`...), a.Header)
+	b = p.common(b, a, jsonPlace)
+	b = strconv.AppendInt(append(b, `,"attempts":`...), int64(a.Attempts), 10)
 	if a.Upgrade {
-		o.True("upgrade")
+		b = append(b, `,"upgrade":true`...)
 	}
-	o.StringIf("problem", a.Problem)
-	o.StringIf("trace", a.Trace)
-	o.End()
-	if !slices.ContainsFunc(o.B[len(b):], func(c byte) bool { return c >= 0x7f }) {
-		return o.B
+	b = textIf(b, `,"problem":`, a.Problem)
+	return append(textIf(b, `,"trace":`, a.Trace), '}')
+}
+
+// jsonPlace says where a request went.
+func jsonPlace(b []byte, a *route.Access) []byte {
+	b = textIf(b, `,"route":`, a.Route)
+	b = textIf(b, `,"app":`, a.App.Name)
+	b = textIf(b, `,"app_id":`, a.App.ID)
+	b = textIf(b, `,"group":`, a.Group)
+	b = textIf(b, `,"instance":`, a.Instance)
+	if a.Instance != "" {
+		b = strconv.AppendInt(append(b, `,"index":`...), int64(a.Index), 10)
 	}
-	return printable(b, bytes.Clone(o.B[len(b):]))
+	return textIf(b, `,"upstream":`, a.Upstream)
+}
+
+func textIf(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	return text(b, name, value)
+}
+
+// text appends a field.
+func text(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	if encode.Ordinary(value) {
+		return append(append(append(b, '"'), value...), '"')
+	}
+	from := len(b)
+	b = encode.JSON(b, value)
+	if !slices.ContainsFunc(b[from:], func(c byte) bool { return c >= 0x7f }) {
+		return b
+	}
+	return printable(b[:from], bytes.Clone(b[from:]))
 }
 
 // printable appends JSON with what is not printable in it escaped: terminals take
@@ -82,13 +108,13 @@ func printable(b, text []byte) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// AppendCF appends a request as gorouter writes it, without a line break:
-// whatever reads those reads these.
-func AppendCF(b []byte, a route.Access) []byte {
-	host := strconv.Quote(a.Host)
-	b = append(append(b, host[1:len(host)-1]...), " - ["...)
-	b = append(a.Time.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000000Z"), "] "...)
-	b = strconv.AppendQuote(b, a.Method+" "+a.URI+" "+a.Proto)
+func (p *pen) cf(b []byte, a *route.Access) []byte {
+	from := len(b)
+	b = encode.Quoted(b, a.Host)
+	b = append(b[:from], b[from+1:len(b)-1]...) // without its quotes
+	b = append(p.clock.AppendNanos(append(b, " - ["...), a.Time), "] "...)
+	p.text = append(append(append(append(append(p.text[:0], a.Method...), ' '), a.URI...), ' '), a.Proto...)
+	b = encode.Quoted(b, unsafe.String(unsafe.SliceData(p.text), len(p.text)))
 	if a.Status == 0 {
 		b = append(b, ` "-"`...)
 	} else {
@@ -96,42 +122,48 @@ func AppendCF(b []byte, a route.Access) []byte {
 	}
 	b = strconv.AppendInt(append(b, ' '), a.Received, 10)
 	b = strconv.AppendInt(append(b, ' '), a.Sent, 10)
+	b = quoted(b, " ", a.Referer)
+	b = quoted(b, " ", a.Agent)
+	b = quoted(b, " ", a.Client)
+	b = quoted(b, " ", a.Upstream)
+	b = quoted(b, " x_forwarded_for:", a.ForwardedFor)
+	b = quoted(b, " x_forwarded_proto:", a.ForwardedProto)
+	b = quoted(b, " vcap_request_id:", a.RequestID)
+	b = encode.Micros(append(b, " response_time:"...), a.Took)
+	b = append(b, " gorouter_time:"...)
+	switch {
+	case a.Attempts == 0: // no instance was asked
+		b = encode.Micros(b, a.Took)
+	case a.Header == 0: // none has answered
+		b = append(b, `"-"`...)
+	default:
+		b = encode.Micros(b, a.Took-a.Header)
+	}
+	b = p.common(b, a, cfPlace)
+	return quoted(b, " x_cf_routererror:", routerError(a))
+}
+
+// cfPlace says where a request went.
+func cfPlace(b []byte, a *route.Access) []byte {
 	index := ""
 	if a.Instance != "" {
 		index = strconv.Itoa(a.Index)
 	}
-	for _, f := range [...]struct{ name, value string }{
-		{" ", a.Referer}, {" ", a.Agent}, {" ", a.Client}, {" ", a.Upstream},
-		{" x_forwarded_for:", a.ForwardedFor}, {" x_forwarded_proto:", a.ForwardedProto}, {" vcap_request_id:", a.RequestID},
-	} {
-		b = quoted(b, f.name, f.value)
-	}
-	b = strconv.AppendFloat(append(b, " response_time:"...), a.Took.Seconds(), 'f', 6, 64)
-	b = append(b, " gorouter_time:"...)
-	switch {
-	case a.Attempts == 0: // no instance was asked
-		b = strconv.AppendFloat(b, a.Took.Seconds(), 'f', 6, 64)
-	case a.Header == 0: // none has answered
-		b = append(b, `"-"`...)
-	default:
-		b = strconv.AppendFloat(b, (a.Took - a.Header).Seconds(), 'f', 6, 64)
-	}
 	b = quoted(b, " app_id:", a.App.ID)
 	b = quoted(b, " app_index:", index)
 	b = quoted(b, " instance_id:", a.Instance)
-	b = quoted(b, " route_service_url:", "") // there are none
-	return quoted(b, " x_cf_routererror:", routerError(a))
+	return quoted(b, " route_service_url:", "") // there are none
 }
 
 func quoted(b []byte, name, value string) []byte {
 	if value == "" {
 		value = "-"
 	}
-	return strconv.AppendQuote(append(b, name...), value)
+	return encode.Quoted(append(b, name...), value)
 }
 
 // routerError is what gorouter calls the reason why it answered itself.
-func routerError(a route.Access) string {
+func routerError(a *route.Access) string {
 	switch {
 	case a.Route == "" && a.Status == 404:
 		return "unknown_route"

@@ -1,114 +1,76 @@
-// Package encode writes objects of JSON field by field, as encoding/json would, for
-// what is written once for each request.
+// Package encode writes texts, times and durations, for what is written once for
+// each request: as encoding/json, strconv and time would, and quickly where a text
+// is ordinary.
 package encode
 
 import (
 	"encoding/json"
 	"strconv"
 	"time"
+	"unsafe"
 )
 
-// Object is an object that is being written behind what B holds. Begin and End
-// stand around its fields.
-type Object struct {
-	B     []byte
-	first bool
-}
-
-// Begin opens an object, or one inside another one as the field of a name.
-func (o *Object) Begin() { o.B, o.first = append(o.B, '{'), true }
-
-// Inside opens an object as a field of this one.
-func (o *Object) Inside(name string) {
-	o.name(name)
-	o.Begin()
-}
-
-// End closes the object that was opened last.
-func (o *Object) End() { o.B, o.first = append(o.B, '}'), false }
-
-func (o *Object) name(name string) {
-	if !o.first {
-		o.B = append(o.B, ',')
-	}
-	o.first = false
-	o.B = append(append(append(o.B, '"'), name...), '"', ':')
-}
-
-// String writes a field.
-func (o *Object) String(name, value string) {
-	o.name(name)
-	o.B = text(o.B, value)
-}
-
-// StringIf writes a field unless it is empty.
-func (o *Object) StringIf(name, value string) {
-	if value != "" {
-		o.String(name, value)
-	}
-}
-
-// Int writes a field.
-func (o *Object) Int(name string, value int64) {
-	o.name(name)
-	o.B = strconv.AppendInt(o.B, value, 10)
-}
-
-// Float writes a field; the value must be a number.
-func (o *Object) Float(name string, value float64) {
-	o.name(name)
-	if value != 0 && value < 1e-6 || value >= 1e21 { // with an exponent
-		b, _ := json.Marshal(value)
-		o.B = append(o.B, b...)
-		return
-	}
-	o.B = strconv.AppendFloat(o.B, value, 'f', -1, 64)
-}
-
-// True writes a field that is true.
-func (o *Object) True(name string) {
-	o.name(name)
-	o.B = append(o.B, "true"...)
-}
-
-// Time writes a field.
-func (o *Object) Time(name string, value time.Time) {
-	o.name(name)
-	o.B = append(value.AppendFormat(append(o.B, '"'), time.RFC3339Nano), '"')
-}
-
-const hexDigits = "0123456789abcdef"
-
-// kinds of bytes in a string.
 const (
-	asIs = iota
-	escaped
-	strange // control characters, and what is not ASCII
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
 )
 
-// kind of each byte.
-var kind = func() (out [256]uint8) {
-	for c := range out {
-		if c < ' ' || c >= 0x7f {
-			out[c] = strange
+// unusual marks bytes of eight that are no printable ASCII, or stand behind a
+// backslash in quotes.
+func unusual(x uint64) uint64 {
+	return (x | (x + ones) | (x-0x20*ones)&^x | is(x^'"'*ones) | is(x^'\\'*ones)) & highs
+}
+
+// html marks bytes that encoding/json escapes besides, for who puts JSON into HTML.
+func html(x uint64) uint64 {
+	return (is((x|0x02*ones)^'>'*ones) | is(x^'&'*ones)) & highs
+}
+
+// is marks bytes that are nought. It may mark one behind such a byte, too.
+func is(x uint64) uint64 { return (x - ones) &^ x }
+
+// Ordinary reports whether a text is printable ASCII that no form of quotes escapes.
+func Ordinary(s string) bool { return ordinary(s, true) }
+
+// ordinary reports whether a text needs no escape.
+func ordinary(s string, inHTML bool) bool {
+	for ; len(s) >= 8; s = s[8:] {
+		x := eight(s)
+		marked := unusual(x)
+		if inHTML {
+			marked |= html(x)
+		}
+		if marked != 0 {
+			return false
 		}
 	}
-	for _, c := range []byte("\"\\<>&") {
-		out[c] = escaped
+	if len(s) == 0 {
+		return true
 	}
-	return out
-}()
+	x := uint64('x' * ones) // behind the end there are ordinary ones
+	for i := len(s) - 1; i >= 0; i-- {
+		x = x<<8 | uint64(s[i])
+	}
+	return unusual(x) == 0 && (!inHTML || html(x) == 0)
+}
 
-// text appends a string as encoding/json writes it.
-func text(b []byte, s string) []byte {
+func eight(s string) uint64 {
+	b := unsafe.Slice(unsafe.StringData(s), 8)
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// JSON appends a text as encoding/json writes it.
+func JSON(b []byte, s string) []byte {
+	if ordinary(s, true) {
+		return append(append(append(b, '"'), s...), '"')
+	}
 	begin := len(b)
 	b = append(b, '"')
 	from := 0
 	for i := range len(s) {
 		switch c := s[i]; {
-		case kind[c] == asIs:
-			continue
-		case kind[c] == strange:
+		case c < ' ' || c >= 0x7f:
 			long, err := json.Marshal(s)
 			if err != nil { // a string always can
 				long = []byte(`""`)
@@ -116,10 +78,114 @@ func text(b []byte, s string) []byte {
 			return append(b[:begin], long...)
 		case c == '"' || c == '\\':
 			b = append(append(b, s[from:i]...), '\\', c)
+		case c == '<' || c == '>' || c == '&':
+			b = append(append(b, s[from:i]...), '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 		default:
-			b = append(append(b, s[from:i]...), '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			continue
 		}
 		from = i + 1
 	}
 	return append(append(b, s[from:]...), '"')
+}
+
+const digits = "0123456789abcdef"
+
+// Quoted appends a text as strconv.Quote writes it.
+func Quoted(b []byte, s string) []byte {
+	if ordinary(s, false) {
+		return append(append(append(b, '"'), s...), '"')
+	}
+	return strconv.AppendQuote(b, s)
+}
+
+// Hex writes a number as sixteen hexadecimal digits, the last ones first.
+func Hex(dst []byte, n uint64) {
+	_ = dst[15]
+	hex8(dst, uint32(n))
+	hex8(dst[8:], uint32(n>>32))
+}
+
+// hex8 writes eight digits.
+func hex8(dst []byte, n uint32) {
+	x := uint64(n)
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	x = (x | x<<4) & 0x0f0f0f0f0f0f0f0f // a digit in each byte
+	letters := (x + 6*ones) >> 4 & ones // in which it is above 9
+	x += '0'*ones + letters*('a'-'0'-10)
+	_ = dst[7]
+	for i := range 8 {
+		dst[i] = byte(x >> (8 * i))
+	}
+}
+
+// Seconds appends a duration in seconds, to the nanosecond and without zeros at
+// the end.
+func Seconds(b []byte, d time.Duration) []byte {
+	if d < 0 {
+		return strconv.AppendFloat(b, d.Seconds(), 'f', -1, 64)
+	}
+	b = strconv.AppendUint(b, uint64(d/time.Second), 10)
+	return fraction(b, uint64(d%time.Second), 9, true)
+}
+
+// Micros appends a duration in seconds with six digits behind the point.
+func Micros(b []byte, d time.Duration) []byte {
+	if d < 0 {
+		return strconv.AppendFloat(b, d.Seconds(), 'f', 6, 64)
+	}
+	n := uint64(d+time.Microsecond/2) / uint64(time.Microsecond)
+	return fraction(strconv.AppendUint(b, n/1e6, 10), n%1e6, 6, false)
+}
+
+// fraction appends so many digits behind a point; with trim without zeros at the
+// end, and nothing for nought.
+func fraction(b []byte, n uint64, size int, trim bool) []byte {
+	if trim {
+		if n == 0 {
+			return b
+		}
+		for n%10 == 0 {
+			n /= 10
+			size--
+		}
+	}
+	b = append(b, ".000000000"[:size+1]...)
+	for i := len(b) - 1; n > 0; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return b
+}
+
+// Clock writes times in UTC. It is quick where they lie near each other. The zero
+// Clock is ready; it is not for use by several at once.
+type Clock struct {
+	second int64
+	text   [len("2006-01-02T15:04:05")]byte
+	known  bool
+}
+
+// Append appends a time as time.RFC3339Nano has it.
+func (c *Clock) Append(b []byte, t time.Time) []byte {
+	return append(fraction(c.whole(b, t), uint64(t.Nanosecond()), 9, true), 'Z')
+}
+
+// AppendNanos is Append with nine digits behind the point, whatever they are.
+func (c *Clock) AppendNanos(b []byte, t time.Time) []byte {
+	return append(fraction(c.whole(b, t), uint64(t.Nanosecond()), 9, false), 'Z')
+}
+
+func (c *Clock) whole(b []byte, t time.Time) []byte {
+	if s := t.Unix(); s != c.second || !c.known {
+		at := t.UTC()
+		text := at.AppendFormat(nil, "2006-01-02T15:04:05")
+		if len(text) != len(c.text) { // of a year with more digits
+			c.known = false
+			return append(b, text...)
+		}
+		copy(c.text[:], text)
+		c.second, c.known = s, true
+	}
+	return append(b, c.text[:]...)
 }

@@ -210,12 +210,16 @@ func TestRecordsAreBounded(t *testing.T) {
 		x.status = 404
 		x.ended()
 	}
-	var b wire.Batch
-	if n, dropped := r.batch(&b, 100); n != 10 || dropped != 15 {
-		t.Errorf("%d records, %d dropped", n, dropped)
+	var n int
+	var dropped uint64
+	count := func(b *wire.Batch, lost uint64) error {
+		n, dropped = n+b.Len(), dropped+lost
+		return nil
 	}
-	b.AccessFrame(15)
-	if n, dropped := r.batch(&b, 100); n > 0 || dropped > 0 {
+	if err := r.records.send(count); err != nil || n != 10 || dropped != 15 {
+		t.Errorf("%d records, %d dropped, %v", n, dropped, err)
+	}
+	if err := r.records.send(count); err != nil || n != 10 || dropped != 15 {
 		t.Error("said twice")
 	}
 	seen := map[counterKey]route.Counter{}

@@ -159,7 +159,9 @@ type Recorder interface {
 	// Wants reports whether it is to be given a request that ended with a status; it
 	// is asked once for each.
 	Wants(status int) bool
-	Record(a route.Access)
+	// Record takes a record. It is used again afterwards, and so are the texts that
+	// are not of the table.
+	Record(a *route.Access)
 	// Lost is how many records it had no place for.
 	Lost() uint64
 }

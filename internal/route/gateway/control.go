@@ -16,9 +16,6 @@ import (
 	"naru/internal/route/wire"
 )
 
-// maxBatch bounds the records of one message.
-const maxBatch = 1000
-
 // sendLimit cuts a control plane off that does not read.
 const sendLimit = 10 * time.Second
 
@@ -112,8 +109,7 @@ type stream struct {
 	load route.Load                   // and this
 
 	walked map[tourKey]uint64
-	left   bool       // it was told that we are draining
-	batch  wire.Batch // of records or of spans, while it is put together
+	left   bool // it was told that we are draining
 }
 
 // frame sends a message that is encoded already.
@@ -215,31 +211,9 @@ func (s *stream) batches() error {
 
 // waiting says what records and spans there are.
 func (s *stream) waiting() error {
-	if err := s.spans(); err != nil {
+	err := s.g.reports.spans.send(func(b *wire.Batch, lost uint64) error { return s.frame(b.SpansFrame(lost)) })
+	if err != nil {
 		return err
 	}
-	for {
-		n, dropped := s.g.reports.batch(&s.batch, maxBatch)
-		if n == 0 && dropped == 0 {
-			return nil
-		}
-		if err := s.frame(s.batch.AccessFrame(dropped)); err != nil {
-			s.g.reports.dropped.Add(dropped + uint64(n))
-			return err
-		}
-	}
-}
-
-// spans says what spans there are.
-func (s *stream) spans() error {
-	for {
-		n, dropped := s.g.reports.spanned(&s.batch, maxBatch)
-		if n == 0 && dropped == 0 {
-			return nil
-		}
-		if err := s.frame(s.batch.SpansFrame(dropped)); err != nil {
-			s.g.reports.spansLost.Add(dropped + uint64(n))
-			return err
-		}
-	}
+	return s.g.reports.records.send(func(b *wire.Batch, lost uint64) error { return s.frame(b.AccessFrame(lost)) })
 }

@@ -62,9 +62,11 @@ type exchange struct {
 	host    string
 	path    string // decoded; both alive as long as req
 	upload  upload
-	out     []byte // the head for the instance
-	low     []byte // scratch for host and path
-	text    []byte // the head of a request of HTTP/2, written down
+	out     []byte       // the head for the instance
+	low     []byte       // scratch for host and path
+	text    []byte       // the head of a request of HTTP/2, written down
+	said    route.Access // about it, once it has ended
+	chain   []byte       // scratch for on whose behalf it came
 	id      []byte
 	ids     [36]byte
 	trace   trace.Trace
@@ -181,17 +183,17 @@ func (x *exchange) ended() {
 	}
 }
 
-// describe fills a record. Its strings are made of text's memory.
-func (x *exchange) describe(a *route.Access, text *texts, took time.Duration) {
+// describe fills a record. Its strings live as long as the request.
+func (x *exchange) describe(a *route.Access, took time.Duration) {
 	*a = route.Access{
-		Time: x.start, Client: x.origin.addr, Proto: x.proto, RequestID: text.of(x.id),
+		Time: x.start, Client: x.origin.addr, Proto: x.proto, RequestID: clip(x.id),
 		Status: x.status, Received: x.upload.received.Load(), Sent: x.sent, Took: took, Header: x.header,
 		Attempts: x.attempts, Upgrade: x.switched, Problem: x.problem, Method: "-", Host: "-", URI: "-",
 	}
 	if x.req != nil {
-		a.Method, a.Host, a.URI = text.of(x.req.Method), text.of(x.req.Host()), text.of(x.req.Target)
-		a.Agent, a.Referer = text.of(x.req.Get(h1.UserAgent)), text.of(x.req.Get(h1.Referer))
-		a.Trace = text.of(x.trace.ID(x.req))
+		a.Method, a.Host, a.URI = clip(x.req.Method), clip(x.req.Host()), clip(x.req.Target)
+		a.Agent, a.Referer = clip(x.req.Get(h1.UserAgent)), clip(x.req.Get(h1.Referer))
+		a.Trace = stringOf(x.trace.ID(x.req))
 	}
 	if x.entry != nil {
 		a.Route, a.App = x.entry.spec.ID, x.entry.spec.App

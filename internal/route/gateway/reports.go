@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"naru/internal/route"
@@ -12,15 +11,12 @@ import (
 // reports collects what the control plane is to hear, bounded, whether one
 // listens or not.
 type reports struct {
-	wake      chan struct{} // one token: something is to be said at once
-	full      chan struct{} // one token: many records or spans wait
-	records   chan *note
-	dropped   atomic.Uint64
-	spans     chan *stint // nil: nobody takes any
-	spansLost atomic.Uint64
-	recorder  Recorder
-	stray     *counter // requests for hosts nobody mapped, and refused ones
-	keep      bool     // records are wanted by a control plane
+	wake     chan struct{} // one token: something is to be said at once
+	full     chan struct{} // one token: many records or spans wait
+	records  outbox
+	spans    outbox
+	recorder Recorder
+	stray    *counter // requests for hosts nobody mapped, and refused ones
 
 	mu        sync.Mutex // guards what follows
 	round     uint64     // tables put in use
@@ -46,11 +42,12 @@ const maxEjections = 1024
 func newReports(cfg Config) *reports {
 	stray := &counter{}
 	r := &reports{
-		wake: make(chan struct{}, 1), full: make(chan struct{}, 1), records: make(chan *note, cfg.Records), stray: stray,
-		recorder: cfg.Recorder, keep: cfg.Control != "", counters: map[counterKey]*counter{{}: stray}, toured: map[tourKey]*tour{}, left: map[string]wire.Left{}, broken: map[counterKey]route.Breaking{}, said: map[string]wire.Left{},
+		wake: make(chan struct{}, 1), full: make(chan struct{}, 1), stray: stray,
+		recorder: cfg.Recorder, counters: map[counterKey]*counter{{}: stray}, toured: map[tourKey]*tour{}, left: map[string]wire.Left{}, broken: map[counterKey]route.Breaking{}, said: map[string]wire.Left{},
 	}
-	if r.keep {
-		r.spans = make(chan *stint, cfg.Spans)
+	r.records.full, r.spans.full = r.full, r.full
+	if cfg.Control != "" {
+		r.records.most, r.spans.most = cfg.Records, cfg.Spans
 	}
 	return r
 }
@@ -151,20 +148,6 @@ func (r *reports) nudge() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
-	}
-}
-
-// many is how many records or spans are enough to be sent: what waits is read again
-// while it is still near the processor.
-const many = 256
-
-// filled has what waits sent, where it has just become many.
-func (r *reports) filled(waiting int) {
-	if waiting%many == 0 {
-		select {
-		case r.full <- struct{}{}:
-		default:
-		}
 	}
 }
 

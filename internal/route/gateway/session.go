@@ -224,26 +224,17 @@ func (c *session) ended() {
 		in := &c.back.instance
 		a.App, a.Group, a.Instance, a.Index, a.Upstream = c.group.app, c.group.id, in.ID, in.Index, in.Address
 	}
-	c.g.reports.note(a)
+	c.g.reports.note(&a)
 }
 
-// note passes a record on that was made of memory of its own.
-func (r *reports) note(a route.Access) {
+// note passes on a record that was made of memory of its own.
+func (r *reports) note(a *route.Access) {
+	if r.records.most > 0 {
+		r.records.record(a)
+	}
 	if r.recorder != nil && r.recorder.Wants(a.Status) {
-		own := a
-		own.ForwardedProto = strings.ToLower(a.Proto)
-		own.ForwardedFor, _, _ = net.SplitHostPort(a.Client)
-		r.recorder.Record(own)
-	}
-	if !r.keep {
-		return
-	}
-	n, _ := notes.Get().(*note)
-	n.access = a
-	select {
-	case r.records <- n:
-	default:
-		r.dropped.Add(1)
-		notes.Put(n)
+		a.ForwardedProto = strings.ToLower(a.Proto)
+		a.ForwardedFor, _, _ = net.SplitHostPort(a.Client)
+		r.recorder.Record(a)
 	}
 }

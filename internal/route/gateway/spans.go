@@ -3,13 +3,11 @@ package gateway
 import (
 	"math"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"naru/internal/route"
 	"naru/internal/route/trace"
-	"naru/internal/route/wire"
 )
 
 // sampler decides which requests have a span, where clients leave that to us. A
@@ -71,7 +69,7 @@ func (s *sampler) take(now int64) bool {
 // traced decides whether the request has a span of ours, of which what comes behind
 // us is then a part.
 func (x *exchange) traced() {
-	if x.g.reports.spans == nil {
+	if x.g.reports.spans.most == 0 {
 		return // nobody takes spans: clients' parents go on
 	}
 	switch x.trace.Decision() {
@@ -86,62 +84,17 @@ func (x *exchange) traced() {
 	}
 }
 
-// stint is a span on its way to the control plane. Its strings are in its own
-// memory, and it is used again once it was sent.
-type stint struct {
-	span route.Span
-	text texts
-}
-
-var stints = sync.Pool{New: func() any { return new(stint) }}
-
-// span makes a span of an exchange that has ended; too many are dropped.
+// span makes a span of an exchange that has ended.
 func (r *reports) span(x *exchange, took time.Duration) {
-	if len(r.spans) == cap(r.spans) {
-		r.spansLost.Add(1)
-		return
-	}
-	s, _ := stints.Get().(*stint)
-	s.text.buf = s.text.buf[:0]
-	x.describeSpan(&s.span, &s.text, took)
-	select {
-	case r.spans <- s:
-		r.filled(len(r.spans))
-	default:
-		r.spansLost.Add(1)
-		stints.Put(s)
-	}
-}
-
-// describeSpan fills a span. Its strings are made of text's memory.
-func (x *exchange) describeSpan(s *route.Span, text *texts, took time.Duration) {
-	*s = route.Span{
-		Trace: text.of(x.trace.ID(x.req)), ID: text.of(x.trace.Span()), Start: x.start, Took: took,
+	s := route.Span{
+		Trace: stringOf(x.trace.ID(x.req)), ID: stringOf(x.trace.Span()), Parent: stringOf(x.trace.Parent()), Start: x.start, Took: took,
 		App: x.entry.spec.App, Route: x.entry.spec.ID,
-		Method: text.of(x.req.Method), Host: text.of([]byte(x.host)), Path: text.of(x.req.Path),
+		Method: clip(x.req.Method), Host: x.host[:min(len(x.host), maxText)], Path: clip(x.req.Path),
 		Status: x.status, Error: x.problem, Retries: max(0, x.attempts-1),
-	}
-	if parent := x.trace.Parent(); parent != nil {
-		s.Parent = text.of(parent)
 	}
 	if x.group != nil {
 		in := &x.back.instance
 		s.App, s.Group, s.Instance, s.Index = x.group.app, x.group.id, in.ID, in.Index
 	}
-}
-
-// spanned puts up to most waiting spans into a message, and returns how many, and
-// how many were lost before.
-func (r *reports) spanned(b *wire.Batch, most int) (n int, dropped uint64) {
-	for b.Len() < most {
-		select {
-		case one := <-r.spans:
-			b.Span(&one.span)
-			stints.Put(one)
-			continue
-		default:
-		}
-		break
-	}
-	return b.Len(), r.spansLost.Swap(0)
+	r.spans.span(&s)
 }

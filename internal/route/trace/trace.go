@@ -5,6 +5,7 @@ package trace
 import (
 	"math/rand/v2"
 
+	"naru/internal/route/encode"
 	"naru/internal/route/h1"
 )
 
@@ -237,13 +238,9 @@ func zeros(b []byte) bool {
 	return true
 }
 
-// random fills dst with hexadecimal digits, not all of them zero.
+// random fills dst with hexadecimal digits, a multiple of sixteen, not all of them zero.
 func random(dst []byte) {
-	for len(dst) > 0 {
-		n := rand.Uint64() | 1
-		for i := 0; i < 16 && len(dst) > 0; i++ {
-			dst[0], dst = hexDigits[n&15], dst[1:]
-			n >>= 4
-		}
+	for ; len(dst) >= 16; dst = dst[16:] {
+		encode.Hex(dst, rand.Uint64()|1)
 	}
 }

@@ -1,5 +1,6 @@
 // Package wire is the language between the control plane and the gateway:
-// length-prefixed JSON messages on a stream.
+// length-prefixed messages on a stream, of JSON, or packed where there is one for
+// each request.
 package wire
 
 import (
@@ -25,8 +26,8 @@ type Message struct {
 	Load     *route.Load     `json:"load,omitempty"`     // gateway: when it changed
 
 	Journeys []route.JourneyCounter `json:"journeys,omitempty"` // gateway: those that changed
-	Access   *Access                `json:"access,omitempty"`   // gateway
-	Spans    *Spans                 `json:"spans,omitempty"`    // gateway
+	Access   *Access                `json:"access,omitempty"`   // gateway, as a Batch
+	Spans    *Spans                 `json:"spans,omitempty"`    // gateway, as a Batch
 	Ejected  []route.Ejection       `json:"ejected,omitempty"`  // gateway
 	Trips    []route.Trip           `json:"trips,omitempty"`    // gateway: guards that took a weight away
 	Breakers []route.Breaking       `json:"breakers,omitempty"` // gateway: breakers that changed
@@ -123,6 +124,13 @@ func Read(r io.Reader, limit int) (*Message, error) {
 	body, err := readAll(r, int(size))
 	if err != nil {
 		return nil, err
+	}
+	if len(body) > 0 && body[0] < ' ' && body[0] != '\n' && body[0] != '\t' && body[0] != '\r' { // no JSON begins so
+		m, err := unpack(body)
+		if err != nil {
+			return nil, fmt.Errorf("decode message: %w", err)
+		}
+		return m, nil
 	}
 	var m Message
 	if err := json.Unmarshal(body, &m); err != nil {
