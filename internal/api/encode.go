@@ -87,14 +87,14 @@ func processOf(p app.Process) client.Process {
 func settingsOf(o app.Overrides) client.ProcessSettings {
 	return client.ProcessSettings{
 		Command: o.Command, MemoryMiB: o.MemoryMiB, DiskMiB: o.DiskMiB, CPUMilli: o.CPUMilli, Check: string(o.Check), Path: o.Path,
-		StartTimeout: client.Duration(o.StartTimeout), StopGrace: client.Duration(o.StopGrace), Metrics: client.MetricsOf(o.Metrics.Path, o.Metrics.Port, o.Metrics.Interval.Std()),
+		StartTimeout: client.Duration(o.StartTimeout), StopGrace: client.Duration(o.StopGrace), Interval: client.Duration(o.Interval), Timeout: client.Duration(o.Timeout), Metrics: client.MetricsOf(o.Metrics.Path, o.Metrics.Port, o.Metrics.Interval.Std()),
 	}
 }
 
 func overridesOf(p client.ProcessSettings) app.Overrides {
 	return app.Overrides{
 		Command: p.Command, MemoryMiB: p.MemoryMiB, DiskMiB: p.DiskMiB, CPUMilli: p.CPUMilli, Check: app.CheckType(p.Check), Path: p.Path,
-		StartTimeout: app.Duration(p.StartTimeout), StopGrace: app.Duration(p.StopGrace), Metrics: metricsOf(p.Metrics),
+		StartTimeout: app.Duration(p.StartTimeout), StopGrace: app.Duration(p.StopGrace), Interval: app.Duration(p.Interval), Timeout: app.Duration(p.Timeout), Metrics: metricsOf(p.Metrics),
 	}
 }
 

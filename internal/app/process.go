@@ -102,7 +102,19 @@ type Overrides struct {
 	Path         string    `json:"path,omitempty"`
 	StartTimeout Duration  `json:"start_timeout,omitempty"`
 	StopGrace    Duration  `json:"stop_grace,omitempty"`
-	Metrics      Metrics   `json:"metrics,omitzero"` // as one: none, or all of it
+	Interval     Duration  `json:"interval,omitempty"` // between checks once healthy
+	Timeout      Duration  `json:"timeout,omitempty"`  // of one check
+	Metrics      Metrics   `json:"metrics,omitzero"`   // as one: none, or all of it
+}
+
+// With returns the overrides with those of b that are set laid over them.
+func (o Overrides) With(b Overrides) Overrides {
+	return Overrides{
+		Command: first(b.Command, o.Command), MemoryMiB: first(b.MemoryMiB, o.MemoryMiB), DiskMiB: first(b.DiskMiB, o.DiskMiB),
+		CPUMilli: first(b.CPUMilli, o.CPUMilli), Check: first(b.Check, o.Check), Path: first(b.Path, o.Path),
+		StartTimeout: first(b.StartTimeout, o.StartTimeout), StopGrace: first(b.StopGrace, o.StopGrace),
+		Interval: first(b.Interval, o.Interval), Timeout: first(b.Timeout, o.Timeout), Metrics: first(b.Metrics, o.Metrics),
+	}
 }
 
 // Resolve fills a process with the overrides and the defaults.
@@ -133,8 +145,8 @@ func (p Process) Resolve(o Overrides) Process {
 		h.Path = first(h.Path, "/")
 	}
 	h.StartTimeout = first(o.StartTimeout, h.StartTimeout, Duration(DefaultStartTimeout))
-	h.Interval = first(h.Interval, Duration(10*time.Second))
-	h.Timeout = first(h.Timeout, Duration(2*time.Second))
+	h.Interval = first(o.Interval, h.Interval, Duration(10*time.Second))
+	h.Timeout = first(o.Timeout, h.Timeout, Duration(2*time.Second))
 	h.Failures = first(h.Failures, 3)
 	p.Metrics = first(o.Metrics, p.Metrics)
 	return p

@@ -142,7 +142,7 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 		p.Strategy = strategyOf(*a.Strategy)
 		p.Strategy.Keep = true
 	}
-	p.Promises = promisesOf(a)
+	p.Promises = a.Promises()
 	for _, process := range a.Processes {
 		if p.Processes == nil {
 			p.Processes = map[string]client.PushedProcess{}
@@ -150,20 +150,16 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 		o := process.Overrides
 		p.Processes[process.Type] = client.PushedProcess{Instances: process.Instances, ProcessSettings: client.ProcessSettings{
 			Command: o.Command, MemoryMiB: o.MemoryMiB, DiskMiB: o.DiskMiB, CPUMilli: o.CPUMilli,
-			Check: string(o.Check), Path: o.Path, StartTimeout: client.Duration(o.StartTimeout), StopGrace: client.Duration(o.StopGrace),
+			Check: string(o.Check), Path: o.Path, StartTimeout: client.Duration(o.StartTimeout), StopGrace: client.Duration(o.StopGrace), Interval: client.Duration(o.Interval), Timeout: client.Duration(o.Timeout),
 			Metrics: client.MetricsOf(o.Metrics.Path, o.Metrics.Port, o.Metrics.Interval.Std()),
 		}}
 	}
 	for _, r := range a.Routes {
-		if t := r.TCP; t != nil {
-			p.Routes = append(p.Routes, client.NewRoute{Host: t.Host, TCP: &client.TCP{
-				Port: t.Port, Proxy: t.Proxy, Connect: client.Duration(t.Connect), Idle: client.Duration(t.Idle), Connections: t.Connections,
-			}})
-		} else if err := addRoutes(&p.Routes, []string{r.Name}); err != nil {
+		one, err := r.New()
+		if err != nil {
 			return declaredApp{}, err
 		}
-		last := &p.Routes[len(p.Routes)-1]
-		last.When, last.TermsChange, last.Protocol, last.Process, last.Port = r.When, r.Terms, r.Protocol, r.Process, r.Port
+		p.Routes = append(p.Routes, one)
 	}
 	return declaredApp{Push: p, random: a.RandomRoute && len(a.Routes) == 0 && !a.NoRoute}, nil
 }

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"naru/internal/app/manifest"
 	"naru/internal/client"
 	"naru/internal/client/rule"
-	"naru/internal/fault"
 )
 
 func (c *cmd) routes() *cobra.Command {
@@ -143,21 +143,7 @@ func (c *cmd) unmapRoute() *cobra.Command {
 }
 
 // hostAndPath reads HOST/PATH, also where it was copied from a browser.
-func hostAndPath(text string) (host, path string, err error) {
-	bare := text
-	if _, rest, ok := strings.Cut(text, "://"); ok {
-		bare = rest
-	}
-	host, path, _ = strings.Cut(bare, "/")
-	name, port, hasPort := strings.Cut(host, ":")
-	if host == "" || hasPort && name == "" {
-		return "", "", fault.New(fault.Invalid, "route", "%q has no host", text).WithTry("write it as shop.example.com or shop.example.com/path")
-	}
-	if hasPort {
-		return "", "", fault.New(fault.Invalid, "route", "%q names port %s; a route is a host and a path", text, port).WithTry("write it as %s/%s", name, path)
-	}
-	return name, "/" + path, nil
-}
+func hostAndPath(text string) (host, path string, err error) { return manifest.HostAndPath(text) }
 
 // wholeHost puts a host of one word below the apps domain.
 func wholeHost(ctx context.Context, cl *client.Client, host string) (string, error) {

@@ -72,6 +72,8 @@ type ProcessSettings struct {
 	Path         string   `json:"path,omitempty" maxLength:"1024" doc:"of an http check"`
 	StartTimeout Duration `json:"start_timeout,omitempty" doc:"from start to the first success, such as 60s"`
 	StopGrace    Duration `json:"stop_grace,omitempty" doc:"between the stop signal and the kill"`
+	Interval     Duration `json:"interval,omitempty" doc:"between checks once healthy, such as 10s"`
+	Timeout      Duration `json:"timeout,omitempty" doc:"of one check, such as 2s"`
 	Metrics      *Metrics `json:"metrics,omitempty" doc:"where it shows metrics in Prometheus's format"`
 }
 

@@ -80,22 +80,8 @@ func (r *reader) addWeb(a *Application, web Process) {
 	if p.Instances == nil {
 		p.Instances = web.Instances
 	}
-	p.Overrides = over(web.Overrides, p.Overrides)
+	p.Overrides = web.Overrides.With(p.Overrides)
 	a.Processes = slices.Insert(slices.Delete(a.Processes, i, i+1), 0, p)
-}
-
-// over lays the fields of b that are set over a.
-func over(a, b app.Overrides) app.Overrides {
-	a.Command = or(b.Command, a.Command)
-	a.MemoryMiB = or(b.MemoryMiB, a.MemoryMiB)
-	a.DiskMiB = or(b.DiskMiB, a.DiskMiB)
-	a.CPUMilli = or(b.CPUMilli, a.CPUMilli)
-	a.Check = or(b.Check, a.Check)
-	a.Path = or(b.Path, a.Path)
-	a.StartTimeout = or(b.StartTimeout, a.StartTimeout)
-	a.StopGrace = or(b.StopGrace, a.StopGrace)
-	a.Metrics = or(b.Metrics, a.Metrics)
-	return a
 }
 
 func or[T comparable](a, b T) T {
@@ -160,13 +146,21 @@ func (r *reader) processKeys(p *Process) map[string]func(string, *yaml.Node) {
 				r.bad(v, k, "%s", err)
 			}
 		},
-		"health-check-invocation-timeout":      r.ignored("checks have 2 s"),
-		"health-check-interval":                r.ignored("checks come every 10 s"),
+		"health-check-invocation-timeout":      r.seconds(&o.Timeout),
+		"health-check-interval":                r.seconds(&o.Interval),
 		"readiness-health-check-type":          r.ignored("the health check decides"),
 		"readiness-health-check-http-endpoint": r.ignored("the health check decides"),
 		"readiness-health-check-interval":      r.ignored("the health check decides"),
 		"log-rate-limit-per-second":            r.ignored("the log rate is the machine's to bound"),
 		"lifecycle":                            r.ignored("the builder decides"),
+	}
+}
+
+// seconds reads a number of them.
+func (r *reader) seconds(to *app.Duration) func(string, *yaml.Node) {
+	return func(k string, v *yaml.Node) {
+		n, _ := r.number(k, v, 1, 3600)
+		*to = app.Duration(time.Duration(n) * time.Second)
 	}
 }
 
@@ -188,7 +182,7 @@ func (r *reader) check(k string, v *yaml.Node) app.CheckType {
 func (r *reader) buildpacks(a *Application, key string, list []*yaml.Node) {
 	for _, v := range list {
 		name := r.text(key, v)
-		builder, ok := builders[strings.TrimSuffix(strings.TrimSuffix(path.Base(name), ".git"), "-buildpack")]
+		builder, ok := BuilderOf(name)
 		switch {
 		case name == "":
 		case !ok:
@@ -199,6 +193,14 @@ func (r *reader) buildpacks(a *Application, key string, list []*yaml.Node) {
 			a.Build.Builder = builder
 		}
 	}
+}
+
+// BuilderOf is the builder that stands for a buildpack, given by its name or by the
+// URL of its repository; "" where the source tree decides. ok tells whether it is
+// known.
+func BuilderOf(buildpack string) (builder string, ok bool) {
+	builder, ok = builders[strings.TrimSuffix(strings.TrimSuffix(path.Base(buildpack), ".git"), "-buildpack")]
+	return builder, ok
 }
 
 // builders by the name of a buildpack, of Cloud Foundry or our own.

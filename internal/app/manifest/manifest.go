@@ -100,7 +100,15 @@ func Parse(name string, data []byte) (File, error) {
 	if len(doc.Content) == 0 {
 		return File{}, fault.New(fault.Invalid, name, "the file is empty").WithTry("begin with\napplications:\n- name: NAME")
 	}
-	f := r.document(doc.Content[0])
+	return r.read(doc.Content[0])
+}
+
+// Read is Parse of a document that somebody else has taken apart, and in which
+// nothing is left to be filled in. root is its outermost map.
+func Read(name string, root *yaml.Node) (File, error) { return (&reader{file: name}).read(root) }
+
+func (r *reader) read(root *yaml.Node) (File, error) {
+	f := r.document(root)
 	if len(r.faults) > 0 {
 		return File{}, errors.Join(r.faults...)
 	}

@@ -24,6 +24,37 @@ type Route struct {
 	Terms client.TermsChange `json:",omitzero"`  // what is to be different about what the route asks
 }
 
+// New is the route as a push asks for it.
+func (r Route) New() (client.NewRoute, error) {
+	out := client.NewRoute{When: r.When, TermsChange: r.Terms, Protocol: r.Protocol, Process: r.Process, Port: r.Port}
+	var err error
+	if t := r.TCP; t != nil {
+		out.Host, out.TCP = t.Host, &client.TCP{
+			Port: t.Port, Proxy: t.Proxy, Connect: client.Duration(t.Connect), Idle: client.Duration(t.Idle), Connections: t.Connections,
+		}
+	} else {
+		out.Host, out.Path, err = HostAndPath(r.Name)
+	}
+	return out, err
+}
+
+// HostAndPath reads HOST/PATH, also where it was copied from a browser.
+func HostAndPath(text string) (host, path string, err error) {
+	bare := text
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		bare = rest
+	}
+	host, path, _ = strings.Cut(bare, "/")
+	name, port, hasPort := strings.Cut(host, ":")
+	if host == "" || hasPort && name == "" {
+		return "", "", fault.New(fault.Invalid, "route", "%q has no host", text).WithTry("write it as shop.example.com or shop.example.com/path")
+	}
+	if hasPort {
+		return "", "", fault.New(fault.Invalid, "route", "%q names port %s; a route is a host and a path", text, port).WithTry("write it as %s/%s", name, path)
+	}
+	return name, "/" + path, nil
+}
+
 func (r *reader) route(at string, entry *yaml.Node) Route {
 	out := Route{Line: entry.Line}
 	change := rule.Over(client.Terms{})

@@ -85,6 +85,7 @@ type Store interface {
 	DeleteGroup(ctx context.Context, id run.GroupID, evs ...event.Event) error
 	RoutingInput(ctx context.Context) (route.Input, error)
 	Instances(ctx context.Context, a app.ID) ([]run.Instance, error)
+	UpdateInstance(ctx context.Context, id run.InstanceID, change func(run.Instance, time.Time) (run.Instance, error)) (run.Instance, error)
 	ResizeGroup(ctx context.Context, id run.GroupID, size int, evs ...event.Event) (run.Group, error)
 
 	RoutesAt(ctx context.Context, host, path string) ([]route.Route, error)
@@ -182,6 +183,7 @@ type Service struct {
 	rollouts *rollout.Runner
 	gate     Gate // nil: everything may be changed
 	promises Promises
+	declares []Declare
 	room     *admit.Desk
 	promoted chan struct{} // one token: a rollout is to be watched
 	wake     func()        // tells the operation runner that there is work
@@ -228,6 +230,8 @@ func (s *Service) Handlers() map[operation.Kind]operation.Handler {
 		KindSetEnv:   s.changed,
 		KindDelete:   s.delete,
 		KindGroup:    s.group,
+		KindDeploy:   s.deploy,
+		KindManifest: s.manifest,
 		KindStage:    s.stage,
 	}
 }

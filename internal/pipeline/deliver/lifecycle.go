@@ -180,29 +180,34 @@ func (s *Service) rollback(ctx context.Context, w *operation.Work) (any, error) 
 	}
 	c, err := operation.Step(ctx, w, "release", func(ctx context.Context) (cutting, operation.Outcome, error) {
 		return s.roll(ctx, w, app.Strategy{Kind: app.Rolling, Guard: app.Guarding{Off: true}}, func(ctx context.Context, a app.App, _ *release.Release) (release.Release, error) {
-			old, err := s.store.Release(ctx, in.To)
-			if err != nil {
-				return old, err
-			}
-			img, err := s.store.ImageOf(ctx, a.ID, old.Image)
-			if err != nil {
-				return old, err
-			}
-			if _, err := s.store.UpdateApp(ctx, a.ID, func(a *app.App) error {
-				a.Image, a.Draft = string(img.ID), old.Draft()
-				return nil
-			}); err != nil {
-				return old, err
-			}
-			return s.store.CutRelease(ctx, a.ID, func(number int, now time.Time) (release.Release, error) {
-				return release.Again(old, number, in.Reason, w.Actor, now), nil
-			}, event.Event{Kind: "release.cut", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"reason": in.Reason}})
+			return s.again(ctx, w, a, in.To, in.Reason)
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s.finish(ctx, w, c)
+}
+
+// again makes a release equal to an old one, and the draft with it.
+func (s *Service) again(ctx context.Context, w *operation.Work, a app.App, to release.ID, reason string) (release.Release, error) {
+	old, err := s.store.Release(ctx, to)
+	if err != nil {
+		return old, err
+	}
+	img, err := s.store.ImageOf(ctx, a.ID, old.Image)
+	if err != nil {
+		return old, err
+	}
+	if _, err := s.store.UpdateApp(ctx, a.ID, func(a *app.App) error {
+		a.Image, a.Draft = string(img.ID), old.Draft()
+		return nil
+	}); err != nil {
+		return old, err
+	}
+	return s.store.CutRelease(ctx, a.ID, func(number int, now time.Time) (release.Release, error) {
+		return release.Again(old, number, reason, w.Actor, now), nil
+	}, event.Event{Kind: "release.cut", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"reason": reason}})
 }
 
 // finish runs what was cut and says where it answers.

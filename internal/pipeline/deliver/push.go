@@ -317,6 +317,12 @@ func merge(o app.Overrides, p client.ProcessSettings) app.Overrides {
 	if p.StopGrace != 0 {
 		o.StopGrace = app.Duration(p.StopGrace)
 	}
+	if p.Interval != 0 {
+		o.Interval = app.Duration(p.Interval)
+	}
+	if p.Timeout != 0 {
+		o.Timeout = app.Duration(p.Timeout)
+	}
 	if m := p.Metrics; m != nil {
 		o.Metrics = app.Metrics{Path: m.Path, Port: m.Port, Interval: app.Duration(m.Interval)}
 	}

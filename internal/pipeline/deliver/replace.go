@@ -29,27 +29,33 @@ type cutting struct {
 func (s *Service) cut(ctx context.Context, w *operation.Work, reason string, asked app.Strategy) (cutting, error) {
 	return operation.Step(ctx, w, "release", func(ctx context.Context) (cutting, operation.Outcome, error) {
 		return s.roll(ctx, w, asked, func(ctx context.Context, a app.App, old *release.Release) (release.Release, error) {
-			if a.Image == "" {
-				return release.Release{}, fault.New(fault.Conflict, "app", "%s has no image yet", a.Name).WithTry("naru push")
-			}
-			img, err := s.store.Image(ctx, artifact.ID(a.Image))
-			if err != nil {
-				return release.Release{}, err
-			}
-			img = s.filled(a, img)
-			now := time.Now().UTC()
-			next, err := release.Cut(a, img, 0, reason, w.Actor, now)
-			if err != nil {
-				return next, err
-			}
-			if old != nil && len(next.Changes(*old)) == 0 && w.Kind != KindPush {
-				return *old, nil
-			}
-			return s.store.CutRelease(ctx, a.ID, func(number int, now time.Time) (release.Release, error) {
-				return release.Cut(a, img, number, reason, w.Actor, now)
-			}, event.Event{Kind: "release.cut", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"reason": reason}})
+			return s.frozen(ctx, w, a, old, reason)
 		})
 	})
+}
+
+// frozen is the release that an app's image and draft make: the current one where
+// nothing differs from it.
+func (s *Service) frozen(ctx context.Context, w *operation.Work, a app.App, old *release.Release, reason string) (release.Release, error) {
+	if a.Image == "" {
+		return release.Release{}, fault.New(fault.Conflict, "app", "%s has no image yet", a.Name).WithTry("naru push")
+	}
+	img, err := s.store.Image(ctx, artifact.ID(a.Image))
+	if err != nil {
+		return release.Release{}, err
+	}
+	img = s.filled(a, img)
+	now := time.Now().UTC()
+	next, err := release.Cut(a, img, 0, reason, w.Actor, now)
+	if err != nil {
+		return next, err
+	}
+	if old != nil && len(next.Changes(*old)) == 0 && w.Kind != KindPush {
+		return *old, nil
+	}
+	return s.store.CutRelease(ctx, a.ID, func(number int, now time.Time) (release.Release, error) {
+		return release.Cut(a, img, number, reason, w.Actor, now)
+	}, event.Event{Kind: "release.cut", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"reason": reason}})
 }
 
 // roll makes a release with pick and starts its rollout; the app is started. An
@@ -93,6 +99,9 @@ func (s *Service) roll(ctx context.Context, w *operation.Work, asked app.Strateg
 			return err
 		}
 		if err := s.keepEdit(ctx, w, before); err != nil {
+			return err
+		}
+		if a, err = s.store.App(ctx, a.ID); err != nil { // pick may have changed it
 			return err
 		}
 		r := rollout.Rollout{

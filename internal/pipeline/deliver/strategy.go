@@ -117,10 +117,10 @@ func (s *Service) checkStrategy(a app.App, in *client.Strategy) (app.Strategy, e
 	return asked, s.strategy(asked, a).Check("strategy")
 }
 
-// givesWay ends a push that is to begin its rollout while a later one waits that
-// supersedes it.
+// givesWay ends a push or a deployment that is to begin its rollout while a later
+// one waits that supersedes it.
 func (s *Service) givesWay(ctx context.Context, w *operation.Work) error {
-	if w.Kind != KindPush {
+	if w.Kind != KindPush && w.Kind != KindDeploy {
 		return nil
 	}
 	waiting, err := s.store.Operations(ctx, operation.Filter{App: w.App, State: operation.Queued, Limit: 100})
@@ -132,14 +132,23 @@ func (s *Service) givesWay(ctx context.Context, w *operation.Work) error {
 		return err
 	}
 	for _, op := range waiting {
-		var in client.Push
-		if op.Kind != KindPush || !op.Created.After(w.Created) || json.Unmarshal(op.Request, &in) != nil {
-			continue
-		}
-		if asked, err := strategyOf(in.Strategy); err == nil && s.strategy(asked, a).Second == app.Supersede {
+		if op.Created.After(w.Created) && s.supersedes(op, a) {
 			return fault.New(fault.Conflict, "", "superseded by another push of %s at %s", op.Actor, op.Created.Format(time.TimeOnly)).
 				WithTry("naru rollouts %s", a.Name)
 		}
 	}
 	return nil
+}
+
+// supersedes reports that an operation takes the place of those before it.
+func (s *Service) supersedes(op operation.Operation, a app.App) bool {
+	var in client.Push
+	switch {
+	case op.Kind == KindDeploy:
+		return true
+	case op.Kind != KindPush || json.Unmarshal(op.Request, &in) != nil:
+		return false
+	}
+	asked, err := strategyOf(in.Strategy)
+	return err == nil && s.strategy(asked, a).Second == app.Supersede
 }

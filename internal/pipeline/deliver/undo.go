@@ -224,6 +224,8 @@ func restoredOverrides(before, after, now app.Overrides) app.Overrides {
 		Path:         restored(before.Path, after.Path, now.Path),
 		StartTimeout: restored(before.StartTimeout, after.StartTimeout, now.StartTimeout),
 		StopGrace:    restored(before.StopGrace, after.StopGrace, now.StopGrace),
+		Interval:     restored(before.Interval, after.Interval, now.Interval),
+		Timeout:      restored(before.Timeout, after.Timeout, now.Timeout),
 		Metrics:      restored(before.Metrics, after.Metrics, now.Metrics),
 	}
 }

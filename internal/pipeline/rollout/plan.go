@@ -103,6 +103,10 @@ func Plan(s Situation) Move {
 		return s.forward()
 	case Watching:
 		return s.watch()
+	case Paused:
+		if ro.Judged() && s.Verdict.Outcome == Fail {
+			return Move{To: Aborting, Reason: s.Verdict.Reason}
+		}
 	}
 	return Move{}
 }

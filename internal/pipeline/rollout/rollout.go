@@ -75,15 +75,21 @@ type Rollout struct {
 	Ended       time.Time
 }
 
-// Judged reports that the present step waits for a verdict.
+// Judged reports that the present step waits for a verdict, or is held for a person
+// and may go back by one meanwhile.
 func (ro Rollout) Judged() bool {
-	return ro.State == Shifting && !ro.Reached.IsZero() && ro.Step < len(ro.Spec.Steps) && ro.Spec.Steps[ro.Step].Judge
+	return (ro.State == Shifting || ro.held()) && !ro.Reached.IsZero() && ro.Step < len(ro.Spec.Steps) && ro.Spec.Steps[ro.Step].Judge
+}
+
+// held reports that the present step waits for a person, as it was meant to.
+func (ro Rollout) held() bool {
+	return ro.State == Paused && ro.Step < len(ro.Spec.Steps) && ro.Spec.Steps[ro.Step].Hold
 }
 
 // Copies reports that safe requests of the present step are to be copied to both
 // sides of its comparison.
 func (ro Rollout) Copies() bool {
-	return ro.State == Shifting && ro.Step < len(ro.Spec.Steps) && ro.Spec.Steps[ro.Step].Judge && ro.Spec.Judge.Copies()
+	return (ro.State == Shifting || ro.held()) && ro.Step < len(ro.Spec.Steps) && ro.Spec.Steps[ro.Step].Judge && ro.Spec.Judge.Copies()
 }
 
 // Fresh reports that judged steps compare with a group made for that: there is
