@@ -4,6 +4,7 @@
 package encode
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -34,30 +35,29 @@ func Ordinary(s string) bool { return ordinary(s, true) }
 
 // ordinary reports whether a text needs no escape.
 func ordinary(s string, inHTML bool) bool {
-	for ; len(s) >= 8; s = s[8:] {
-		x := eight(s)
-		marked := unusual(x)
-		if inHTML {
+	var marked uint64
+	if len(s) < 8 {
+		x := uint64('x' * ones) // behind the end there are ordinary ones
+		for i := len(s) - 1; i >= 0; i-- {
+			x = x<<8 | uint64(s[i])
+		}
+		if marked = unusual(x); inHTML {
 			marked |= html(x)
 		}
-		if marked != 0 {
-			return false
+		return marked == 0
+	}
+	for i := 0; i < len(s); i += 8 {
+		x := eight(s, min(i, len(s)-8)) // the last ones may be looked at twice
+		if marked |= unusual(x); inHTML {
+			marked |= html(x)
 		}
 	}
-	if len(s) == 0 {
-		return true
-	}
-	x := uint64('x' * ones) // behind the end there are ordinary ones
-	for i := len(s) - 1; i >= 0; i-- {
-		x = x<<8 | uint64(s[i])
-	}
-	return unusual(x) == 0 && (!inHTML || html(x) == 0)
+	return marked == 0
 }
 
-func eight(s string) uint64 {
-	b := unsafe.Slice(unsafe.StringData(s), 8)
-	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+// eight are the bytes from a place on, of which there are as many.
+func eight(s string, at int) uint64 {
+	return binary.LittleEndian.Uint64(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), at)), 8))
 }
 
 // JSON appends a text as encoding/json writes it.
