@@ -106,8 +106,9 @@ func (i *instance) end() error {
 	return i.cmd.Wait()
 }
 
-// whole writes the lines of a file to naru-log, whose spool is imported
-// meanwhile. The helper's bound makes it drop nothing.
+// whole has a process of its own write the lines of a file to naru-log, whose spool
+// is imported meanwhile. The helper's bound makes it drop nothing. What it takes to
+// write is the app's affair, as what it takes to send is of those who log to rsyslog.
 func whole(ctx context.Context, file, dir, helper string) error {
 	book, err := open(dir)
 	if err != nil {
@@ -119,14 +120,11 @@ func whole(ctx context.Context, file, dir, helper string) error {
 		return err
 	}
 	began := begin()
-	in, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer in.Close() //nolint:errcheck // it was only read from
+	app := exec.Command("cat", file)
+	app.Stdout, app.Stderr = i.out, os.Stderr
 	fed := make(chan error, 1)
 	go func() {
-		_, err := io.Copy(i.out, in)
+		err := app.Run()
 		if err == nil {
 			err = i.end()
 		}
@@ -152,6 +150,7 @@ func whole(ctx context.Context, file, dir, helper string) error {
 	if err != nil {
 		return err
 	}
+	began.all += app.ProcessState.UserTime() + app.ProcessState.SystemTime()
 	return began.row("naru, pipe to naru-log to spool to importer", int(n), filepath.Join(dir, "days"))
 }
 

@@ -55,7 +55,8 @@ func fail(err error) {
 	}
 }
 
-// begun is when something began, and what the processors had done by then.
+// begun is when something began, and what the processors had done by then, or do
+// for others.
 type begun struct {
 	at       time.Time
 	own, all time.Duration

@@ -52,8 +52,9 @@ func read(t *testing.T, dir string) (lines, dropped uint64, bytes int, ended boo
 	t.Helper()
 	r := spool.OpenReader(dir, spool.Offset{})
 	defer r.Close()
+	m := &spool.Memory{}
 	for {
-		records, err := r.Read(10_000)
+		records, err := r.Read(10_000, m)
 		if err != nil {
 			t.Fatal(err)
 		}

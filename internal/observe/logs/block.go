@@ -35,6 +35,11 @@ type origin struct {
 
 func originOf(l *Line) origin { return origin{l.Source, l.Process, l.Instance, l.Stream, l.Index} }
 
+// sameOrigin is originOf(a) == originOf(b): it is asked of each line.
+func sameOrigin(a, b *Line) bool {
+	return a.Instance == b.Instance && a.Stream == b.Stream && a.Index == b.Index && a.Source == b.Source && a.Process == b.Process
+}
+
 // block is an open block.
 type block struct {
 	origins []origin
@@ -95,7 +100,7 @@ func appendOrigins(b []byte, lines []*Line) []byte {
 	var all []origin
 	who := make([]uint64, len(lines))
 	for i := range lines {
-		if i > 0 && originOf(lines[i]) == originOf(lines[i-1]) {
+		if i > 0 && sameOrigin(lines[i], lines[i-1]) {
 			who[i] = who[i-1]
 			continue
 		}

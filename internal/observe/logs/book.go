@@ -74,7 +74,9 @@ func (b *Book) Append(ctx context.Context, lines []Line, offsets map[string]spoo
 	}
 	touched := map[app.ID]bool{}
 	for i := range lines {
-		touched[lines[i].App] = true
+		if i == 0 || lines[i].App != lines[i-1].App {
+			touched[lines[i].App] = true
+		}
 	}
 	b.bell.ring(touched)
 	return nil

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"naru/internal/app"
@@ -82,8 +83,16 @@ func appendLines(ctx context.Context, f *dayfile.File, tx *sql.Tx, p *dayfile.Pr
 // byApp sorts lines by their app, in their order.
 func byApp(lines []Line) map[app.ID][]*Line {
 	out := map[app.ID][]*Line{}
-	for i := range lines {
-		out[lines[i].App] = append(out[lines[i].App], &lines[i])
+	for len(lines) > 0 {
+		a, n := lines[0].App, 1
+		for n < len(lines) && lines[n].App == a {
+			n++
+		}
+		of := slices.Grow(out[a], n)
+		for i := range n {
+			of = append(of, &lines[i])
+		}
+		out[a], lines = of, lines[n:]
 	}
 	return out
 }

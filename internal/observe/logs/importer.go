@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"naru/internal/app"
 	"naru/internal/fault"
@@ -25,7 +26,8 @@ type Importer struct {
 	quota *quota
 
 	readers map[string]*reader
-	lines   []Line // memory for one turn
+	lines   []Line       // memory for one turn
+	memory  spool.Memory // for one spool
 }
 
 type reader struct {
@@ -116,16 +118,12 @@ func (im *Importer) Import(ctx context.Context) (more bool, err error) {
 			continue
 		}
 		before := r.Offset()
-		records, err := r.Read(batch)
+		records, err := r.Read(batch, &im.memory)
 		if err != nil {
 			errs = append(errs, err)
 		}
-		more = more || len(records) >= batch
-		for _, rec := range records {
-			if l, ok := lineOf(r.meta, rec); ok && (l.Dropped > 0 || im.quota.take(&l)) {
-				lines = append(lines, l)
-			}
-		}
+		more = more || im.memory.Full
+		lines = im.take(lines, r.meta, records)
 		if r.Offset() != before {
 			offsets[name] = r.Offset()
 		}
@@ -189,28 +187,44 @@ func (im *Importer) close() {
 	}
 }
 
-// lineOf turns a record into a line; false for records that say nothing.
-func lineOf(m spool.Meta, rec spool.Record) (Line, bool) {
-	l := Line{
-		Time: rec.Time, App: app.ID(m.App), Source: App, Process: m.Process, Index: m.Index, Instance: m.Instance,
-		Stream: "stdout", Text: strings.ToValidUTF8(string(rec.Text), "\uFFFD"),
+// take adds what records of a spool say, within the quota.
+func (im *Importer) take(lines []Line, m spool.Meta, records []spool.Record) []Line {
+	bytes := 0
+	for i := range records {
+		bytes += len(records[i].Text)
 	}
+	var texts strings.Builder // one for all: they come and go together
+	texts.Grow(bytes)
+	l := Line{App: app.ID(m.App), Source: App, Process: m.Process, Index: m.Index, Instance: m.Instance}
 	if m.Task {
 		l.Source = Task
 	}
-	if rec.Stream == spool.Stderr {
-		l.Stream = "stderr"
+	used := im.quota.of(l.App)
+	for i := range records {
+		rec := &records[i]
+		l.Time, l.Stream, l.Partial, l.Dropped = rec.Time, "stdout", rec.Kind == spool.Part, 0
+		if rec.Stream == spool.Stderr {
+			l.Stream = "stderr"
+		}
+		switch rec.Kind {
+		case spool.Line, spool.Part:
+			if !utf8.Valid(rec.Text) {
+				l.Text = strings.ToValidUTF8(string(rec.Text), "\uFFFD")
+			} else {
+				from := texts.Len()
+				texts.Write(rec.Text)
+				l.Text = texts.String()[from:]
+			}
+			if !im.quota.take(used, &l) {
+				continue
+			}
+		case spool.Dropped:
+			l.Dropped = int64(rec.Count)
+			l.Text = fmt.Sprintf("%d lines dropped (%s)", rec.Count, rec.Reason)
+		default: // it says nothing
+			continue
+		}
+		lines = append(lines, l)
 	}
-	switch rec.Kind {
-	case spool.Line:
-		return l, true
-	case spool.Part:
-		l.Partial = true
-		return l, true
-	case spool.Dropped:
-		l.Dropped = int64(rec.Count)
-		l.Text = fmt.Sprintf("%d lines dropped (%s)", rec.Count, rec.Reason)
-		return l, true
-	}
-	return l, false
+	return lines
 }

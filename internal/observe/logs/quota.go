@@ -22,8 +22,10 @@ const window = 10 * time.Second
 // maxWindows bounds what is remembered of an app: an hour.
 const maxWindows = 360
 
+// used is what an app has used.
 type used struct {
-	bytes   map[int64]int64 // by window
+	at, now int64           // the window of the last line, and the bytes in it
+	bytes   map[int64]int64 // in the others
 	newest  int64
 	dropped int64     // lines that nothing was said about yet
 	said    time.Time // when something was
@@ -33,33 +35,44 @@ func newQuota(perSecond int64) *quota {
 	return &quota{bytes: perSecond * int64(window/time.Second), apps: map[app.ID]*used{}}
 }
 
-// take reports whether a line may be kept, and counts it.
-func (q *quota) take(l *Line) bool {
+// of is what an app has used.
+func (q *quota) of(a app.ID) *used {
+	u, ok := q.apps[a]
+	if !ok {
+		u = &used{bytes: map[int64]int64{}}
+		q.apps[a] = u
+	}
+	return u
+}
+
+// take reports whether a line of an app may be kept, and counts it.
+func (q *quota) take(u *used, l *Line) bool {
 	if q.bytes <= 0 {
 		return true
 	}
-	u, ok := q.apps[l.App]
-	if !ok {
-		u = &used{bytes: map[int64]int64{}}
-		q.apps[l.App] = u
+	if at := l.Time.Unix() / int64(window/time.Second); at != u.at {
+		u.turn(at)
 	}
-	at := l.Time.Unix() / int64(window/time.Second)
-	if at > u.newest {
-		u.newest = at
+	n := int64(len(l.Text)) + 1
+	if u.now+n > q.bytes {
+		u.dropped++
+		return false
 	}
+	u.now += n
+	return true
+}
+
+// turn goes to another window.
+func (u *used) turn(at int64) {
+	u.bytes[u.at] = u.now
+	u.newest = max(u.newest, at)
 	if len(u.bytes) >= 2*maxWindows {
 		maps.DeleteFunc(u.bytes, func(w, _ int64) bool { return w < u.newest-maxWindows })
 	}
 	if len(u.bytes) >= 2*maxWindows { // times all over the place
 		clear(u.bytes)
 	}
-	n := int64(len(l.Text)) + 1
-	if u.bytes[at]+n > q.bytes {
-		u.dropped++
-		return false
-	}
-	u.bytes[at] += n
-	return true
+	u.at, u.now = at, u.bytes[at]
 }
 
 // sayEvery bounds what an app's log says of a flood that goes on.

@@ -22,8 +22,8 @@ const (
 	defaultBound = 128 << 20
 	defaultLine  = 16 << 10
 	burstSeconds = 4        // of the rate may come at once
-	chunk        = 32 << 10 // read at a time; the size of a pipe is 64 KiB
-	queued       = 8        // batches between the app and the disk
+	chunk        = 64 << 10 // read at a time: what a pipe holds
+	queued       = 4        // batches between the app and the disk
 )
 
 func (o Options) filled() Options {
@@ -125,6 +125,7 @@ func (c *copier) take(stream Stream, buf []byte, end bool) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := batch{first: c.seq + 1}
+	c.tick()
 	for len(buf) > 0 {
 		i := bytes.IndexByte(buf, '\n')
 		switch {
@@ -160,14 +161,21 @@ func whole(text []byte, most int) int {
 	return most // it is none
 }
 
-// put stamps a record and adds it to the batch, or counts it as lost.
-func (c *copier) put(b *batch, kind Kind, stream Stream, text []byte) {
-	c.seq++
+// tick looks at the clock, once for all that was read at once.
+func (c *copier) tick() {
 	now := c.o.Now()
-	c.ns = max(c.ns+1, now.UnixNano())
+	c.ns = max(c.ns, now.UnixNano()-1)
 	if c.o.Rate > 0 {
 		c.tokens = min(float64(c.o.Rate*burstSeconds), c.tokens+now.Sub(c.filled).Seconds()*float64(c.o.Rate))
 		c.filled = now
+	}
+}
+
+// put stamps a record and adds it to the batch, or counts it as lost.
+func (c *copier) put(b *batch, kind Kind, stream Stream, text []byte) {
+	c.seq++
+	c.ns++
+	if c.o.Rate > 0 {
 		if c.tokens < float64(len(text)) {
 			c.lost[ReasonRate]++
 			return
@@ -176,8 +184,6 @@ func (c *copier) put(b *batch, kind Kind, stream Stream, text []byte) {
 	}
 	if len(b.records) == 0 {
 		b.first, b.ns = c.seq, c.ns
-	}
-	if len(b.records) == 0 {
 		if b.records = c.spare(); b.records == nil {
 			b.records = make([]byte, 0, 2*chunk)
 		}

@@ -26,9 +26,24 @@ type Reader struct {
 	dir  string
 	at   Offset
 	file *os.File
-	buf  []byte // read and not yet decoded, at at.Pos
-	dry  int64  // size of file at which there was no whole record left
+	dry  int64 // size of file at which there was no whole record left
 }
+
+// Memory is what a Read works in. Readers that are read in turn share one: there
+// are many, and few have much to tell.
+type Memory struct {
+	// Full says that a Read ended at a limit: there may be more.
+	Full bool
+
+	records []Record
+	bytes   []byte // read from the open file
+	next    int    // place in bytes of the next record, which is at the reader's offset
+}
+
+const (
+	piece = 128 << 10 // is read of a file at a time
+	most  = 4 << 20   // bytes that one Read returns, and one record
+)
 
 // OpenReader reads on from an offset.
 func OpenReader(dir string, from Offset) *Reader { return &Reader{dir: dir, at: from} }
@@ -42,23 +57,29 @@ func (r *Reader) Close() error {
 		return nil
 	}
 	err := r.file.Close()
-	r.file, r.buf = nil, nil
+	r.file = nil
 	return err
 }
 
-// Read returns up to limit records; none when there is nothing new. Lines that were lost
-// come as a Dropped in their place. The records' texts are the caller's.
-func (r *Reader) Read(limit int) ([]Record, error) {
-	var out []Record
-	for len(out) < limit && !r.at.End {
-		rec, ok, err := r.record()
+// Read returns up to limit records; none when there is nothing new. Lines that were
+// lost come as a Dropped in their place. What it returns is good until the next
+// Read in the same memory.
+func (r *Reader) Read(limit int, m *Memory) ([]Record, error) {
+	out := m.records[:0]
+	defer func() { m.records = out[:0] }()
+	m.bytes, m.next, m.Full = m.bytes[:0], 0, false
+	for bytes := 0; !r.at.End; {
+		if m.Full = len(out) >= limit || bytes >= most; m.Full {
+			break
+		}
+		rec, ok, err := r.record(m)
 		if err == nil && !ok {
 			var next uint64
 			if next, err = r.next(); err == nil && next == 0 {
 				break
 			}
 			if err == nil {
-				rec, ok, err = r.record() // it may have grown before the next one began
+				rec, ok, err = r.record(m) // it may have grown before the next one began
 			}
 			if err == nil && !ok {
 				if err = r.open(next); err == nil {
@@ -70,6 +91,7 @@ func (r *Reader) Read(limit int) ([]Record, error) {
 			return out, fmt.Errorf("read log spool: %w", err)
 		}
 		out = r.keep(out, rec)
+		bytes += len(rec.Text)
 	}
 	return out, nil
 }
@@ -89,33 +111,32 @@ func (r *Reader) keep(out []Record, rec Record) []Record {
 		out = append(out, Record{Kind: Dropped, Seq: rec.Seq - 1, Time: rec.Time, Count: gap, Reason: ReasonBound})
 	}
 	r.at.Seq, r.at.End = rec.Seq, rec.Kind == End
-	rec.Text = append([]byte(nil), rec.Text...)
 	return append(out, rec)
 }
 
 // record decodes the next record of the open file; false when there is no whole
 // one.
-func (r *Reader) record() (Record, bool, error) {
+func (r *Reader) record(m *Memory) (Record, bool, error) {
 	if r.file == nil {
 		return Record{}, false, nil
 	}
 	for {
-		rec, n, err := decodeRecord(r.buf)
+		rec, n, err := decodeRecord(m.bytes[m.next:])
 		switch {
 		case err == nil:
-			r.buf, r.at.Pos = r.buf[n:], r.at.Pos+int64(n)
+			m.next, r.at.Pos = m.next+n, r.at.Pos+int64(n)
 			return rec, true, nil
 		case errors.Is(err, errDamaged):
 			// Only a machine that stopped leaves this. What follows in the file
 			// cannot be trusted; the gap in the sequence tells how much it was.
-			r.dry = r.at.Pos + int64(len(r.buf))
-			r.buf = nil
+			r.dry = r.at.Pos + int64(len(m.bytes)-m.next)
+			m.forget()
 			return Record{}, false, nil
 		}
-		more := make([]byte, len(r.buf)+chunk)
-		kept := copy(more, r.buf)
-		got, err := r.file.ReadAt(more[kept:], r.at.Pos+int64(kept))
-		r.buf = more[:kept+got]
+		kept := m.room()
+		end := len(m.bytes)
+		got, err := r.file.ReadAt(m.bytes[end:end+piece], r.at.Pos+int64(kept))
+		m.bytes = m.bytes[:end+got]
 		if got == 0 {
 			if errors.Is(err, io.EOF) {
 				err = nil
@@ -123,10 +144,23 @@ func (r *Reader) record() (Record, bool, error) {
 			// What is incomplete is read anew: a full disk makes the writer take
 			// it back and write something else there.
 			r.dry = r.at.Pos + int64(kept)
-			r.buf = nil
+			m.forget()
 			return Record{}, false, err
 		}
 	}
+}
+
+// forget drops what was read and not decoded.
+func (m *Memory) forget() { m.bytes = m.bytes[:m.next] }
+
+// room makes room for a piece behind what is not decoded yet, and returns how much
+// that is. Records are left where they are.
+func (m *Memory) room() (kept int) {
+	rest := m.bytes[m.next:]
+	if cap(m.bytes)-len(m.bytes) < piece {
+		m.bytes, m.next = append(make([]byte, 0, max(2*cap(m.bytes), len(rest)+piece)), rest...), 0
+	}
+	return len(rest)
 }
 
 // next returns the number of the file to go on with, 0 while there is none.
@@ -193,9 +227,6 @@ func (r *Reader) more() bool {
 	if r.at.End {
 		return true
 	}
-	if _, _, err := decodeRecord(r.buf); err == nil {
-		return true // a Read that reached its limit left it
-	}
 	if size := r.size(); size > r.at.Pos && size != r.dry {
 		return true
 	}
@@ -255,8 +286,9 @@ func Tail(dir string, n int) (lines []string, ended bool, err error) {
 	}
 	r := OpenReader(dir, from)
 	var part []byte
+	m := &Memory{}
 	for {
-		records, err := r.Read(1000)
+		records, err := r.Read(1000, m)
 		if err != nil {
 			return nil, false, errors.Join(err, r.Close())
 		}

@@ -29,7 +29,7 @@ func readAll(t *testing.T, dir string, from Offset) ([]Record, Offset) {
 	defer r.Close()
 	var all []Record
 	for {
-		records, err := r.Read(100)
+		records, err := r.Read(100, &Memory{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,6 +55,23 @@ func text(records []Record) (lines string, dropped uint64) {
 		}
 	}
 	return b.String(), dropped
+}
+
+// lineByLine gives no more than a line at a time.
+type lineByLine struct{ *strings.Reader }
+
+func (l lineByLine) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		c, err := l.ReadByte()
+		if err != nil {
+			return n, err
+		}
+		p[n] = c
+		if n++; c == '\n' {
+			break
+		}
+	}
+	return n, nil
 }
 
 func numbered(n int) string {
@@ -123,7 +140,7 @@ func TestReadingGoesOnFromAnyOffset(t *testing.T) {
 	var at Offset
 	for step := 1; !at.End; step = step%997 + 13 {
 		r := OpenReader(dir, at)
-		records, err := r.Read(step)
+		records, err := r.Read(step, &Memory{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +195,11 @@ func TestWhatTheBoundDropsIsCounted(t *testing.T) {
 func TestWhatTheRateDropsIsCounted(t *testing.T) {
 	now := time.Unix(1000, 0)
 	const lines = 10_000
-	dir := spoolOf(t, numbered(lines), Options{Rate: 1000, Now: func() time.Time { now = now.Add(time.Millisecond); return now }})
+	dir := t.TempDir()
+	o := Options{Rate: 1000, Now: func() time.Time { now = now.Add(time.Millisecond); return now }}
+	if err := Copy(dir, lineByLine{strings.NewReader(numbered(lines))}, nil, o); err != nil {
+		t.Fatal(err)
+	}
 	records, _ := readAll(t, dir, Offset{})
 	got, dropped := text(records)
 	kept := uint64(strings.Count(got, "\n"))
@@ -276,7 +297,7 @@ func TestReaderFollowsAWriter(t *testing.T) {
 		if err := r.Wait(context.Background(), time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
-		records, err := r.Read(1000)
+		records, err := r.Read(1000, &Memory{})
 		if err != nil {
 			t.Fatal(err)
 		}

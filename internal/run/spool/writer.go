@@ -23,7 +23,7 @@ type Writer struct {
 	file   *os.File
 	number uint64 // of file
 	size   int64  // of file
-	total  int64  // of all files, as last counted
+	total  int64  // of all files, at most: a reader may have removed some since they were counted
 }
 
 // Segment sizes: small enough that the bound is kept closely and that reading
@@ -36,7 +36,7 @@ const (
 // OpenWriter continues an instance's spool of at most bound bytes. It returns
 // the sequence number and the time of the last record there is, zero for none.
 func OpenWriter(dir string, bound int64) (w *Writer, seq uint64, ns int64, err error) {
-	w = &Writer{dir: dir, bound: bound, segment: min(max(bound/16, minSegment), maxSegment)}
+	w = &Writer{dir: dir, bound: bound, total: bound, segment: min(max(bound/16, minSegment), maxSegment)}
 	numbers, err := files(dir)
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("open log spool: %w", err)
@@ -115,12 +115,16 @@ func (w *Writer) rotate(first uint64) error {
 		return errors.Join(cerr, err, f.Close(), os.Remove(path))
 	}
 	w.file, w.size, w.number = f, headerSize, w.number+1
+	w.total += headerSize
 	return cerr
 }
 
 // makeRoom removes the oldest files until one more fits under the bound. The
 // reader notices by the gap in the sequence.
 func (w *Writer) makeRoom() error {
+	if w.total+w.segment <= w.bound {
+		return nil
+	}
 	numbers, err := files(w.dir)
 	if err != nil {
 		return err
