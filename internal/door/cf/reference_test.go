@@ -25,8 +25,8 @@ var whyNot = [][2]string{
 	{"/v3/app_usage_events", "naru keeps no usage events"}, {"/v3/feature_flags", "features are not switched"},
 	{"/v3/environment_variable_groups", "naru gives no variables to all apps"}, {"/v3/apps/{guid}", "comes with push"},
 	{"/v3/admin", "builds keep no cache that could be cleared app by app"}, {"/v3/audit_events", "only as a list"}, {"/v3/info", "only the version"},
-	{"/v3/processes/{guid}/instances", "naru restarts no single instance"}, {"/v3/processes", "embedded in the list"},
-	{"/v3/route_policies", "naru has no route policies"}, {"/v3/sidecars", "naru has no sidecars"}, {"/v3/spaces", "ssh is not there yet; usage only of organizations"},
+	{"/v3/processes", "embedded in the list"},
+	{"/v3/route_policies", "naru has no route policies"}, {"/v3/spaces", "usage only of organizations"},
 	{"/v3/users", "naru keeps no labels"},
 }
 

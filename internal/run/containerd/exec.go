@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"naru/internal/fault"
 	"naru/internal/id"
@@ -40,6 +41,11 @@ func (d *Driver) Exec(ctx context.Context, iid run.InstanceID, x run.ExecSpec) (
 	p.Args, p.Terminal = x.Argv, x.TTY
 	if x.TTY {
 		p.Env = overlay(p.Env, "TERM=xterm-256color")
+		select {
+		case s := <-x.Resize: // known before the start: the command never sees another
+			p.ConsoleSize = &specs.Box{Width: uint(s.Columns), Height: uint(s.Rows)}
+		default:
+		}
 	}
 	p.Env = overlay(p.Env, x.Env.Reveal()...)
 	in := newInput(x.Stdin)
