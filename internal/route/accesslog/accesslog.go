@@ -130,6 +130,10 @@ const (
 	pause    = 100 * time.Millisecond
 )
 
+// atOnce is how many bytes are written by one call: from one that lasts longer the
+// scheduler takes the processor away, and looks out for others for a while.
+const atOnce = 16 << 10
+
 // mostText bounds what waits whatever the queue is: lines may be long.
 const mostText = 32 << 20
 
@@ -188,10 +192,10 @@ func (w *writer) rest() {
 
 // whole is what is written at once: whole lines.
 func whole(text []byte) []byte {
-	if len(text) <= together {
+	if len(text) <= atOnce {
 		return text
 	}
-	if end := bytes.LastIndexByte(text[:together], '\n'); end >= 0 {
+	if end := bytes.LastIndexByte(text[:atOnce], '\n'); end >= 0 {
 		return text[:end+1]
 	}
 	return text[:bytes.IndexByte(text, '\n')+1]

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"naru/internal/backoff"
@@ -46,6 +47,12 @@ func (g *Gateway) control(ctx context.Context) error {
 func (g *Gateway) session(ctx context.Context, conn net.Conn) error {
 	defer func() { _ = conn.Close() }()
 	s := &stream{g: g, conn: conn, seen: map[counterKey]route.Counter{}, walked: map[tourKey]uint64{}}
+	s.push = s.step
+	if c, ok := conn.(syscall.Conn); ok && direct {
+		if raw, err := c.SyscallConn(); err == nil {
+			s.raw = raw
+		}
+	}
 	hello := &wire.Hello{
 		Generation: g.generation, Boot: g.cfg.Boot, PID: os.Getpid(), Version: g.tables.version(), Draining: g.draining.Load(),
 		Trips: g.tables.guards.Trips(), Breakers: g.reports.standing(),
@@ -110,6 +117,11 @@ type stream struct {
 
 	walked map[tourKey]uint64
 	left   bool // it was told that we are draining
+
+	raw  syscall.RawConn       // of conn; nil where it is not written directly
+	push func(fd uintptr) bool // step; made once
+	rest []byte                // of the frame that is being sent
+	err  error
 }
 
 // frame sends a message that is encoded already.
@@ -117,8 +129,33 @@ func (s *stream) frame(whole []byte) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(sendLimit)); err != nil {
 		return err
 	}
-	_, err := s.conn.Write(whole)
-	return err
+	if s.raw == nil {
+		_, err := s.conn.Write(whole)
+		return err
+	}
+	s.rest, s.err = whole, nil
+	err := s.raw.Write(s.push)
+	if s.rest = nil; err != nil {
+		return err
+	}
+	return s.err
+}
+
+// step sends what the socket takes, without the scheduler's help: it would take the
+// processor away from a call that lasts so long, and look out for others for a while.
+func (s *stream) step(fd uintptr) bool {
+	for len(s.rest) > 0 {
+		n, err := transmit(fd, s.rest)
+		if err == errAgain {
+			return false
+		}
+		if err != nil {
+			s.err = err
+			return true
+		}
+		s.rest = s.rest[n:]
+	}
+	return true
 }
 
 func (s *stream) send(m *wire.Message) error {

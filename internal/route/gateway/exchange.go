@@ -71,6 +71,7 @@ type exchange struct {
 	ids     [36]byte
 	trace   trace.Trace
 	tried   tried
+	waiter  waiter               // for a connection to an instance
 	begun   bool                 // the answer's head was sent
 	place   *turnstile.Turnstile // of its route, while it has a place
 	replica *replica             // copy of it that is being made; nil: none

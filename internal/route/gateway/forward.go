@@ -181,20 +181,14 @@ func idempotent(method []byte) bool {
 // kept connection that turns out to be dead is replaced.
 func (x *exchange) attempt(t *trip, b *backend) error {
 	for fresh := false; ; {
-		u := (*upstream)(nil)
-		if !fresh {
-			u = b.pool.take(x.now, x.g.cfg.UpstreamIdle)
-		}
-		if u == nil {
-			var err error
-			if u, err = b.dial(x.within(x.entry.connect(&x.g.cfg))); err != nil {
-				return err
-			}
+		u, err := x.connect(b, fresh)
+		if err != nil {
+			return err
 		}
 		t.u, t.from, t.to = u, 0, 0
 		u.look = u.served && (u.doubt || b.pool.abrupt.Load() || x.now-u.since > justUsed || !idempotent(x.req.Method) || !x.upload.done.Load())
 		x.watch.up.Store(u)
-		err := x.exchange(t)
+		err = x.exchange(t)
 		switch {
 		case err == nil:
 			return nil
@@ -210,6 +204,17 @@ func (x *exchange) attempt(t *trip, b *backend) error {
 		}
 		t.drop(x)
 	}
+}
+
+// connect returns a connection to an instance, a new one where it is to be fresh.
+func (x *exchange) connect(b *backend, fresh bool) (*upstream, error) {
+	if !fresh {
+		if u := b.pool.get(x.now, x.g.cfg.UpstreamIdle, &x.waiter); u != nil {
+			return u, nil
+		}
+		defer b.pool.made()
+	}
+	return b.dial(x.within(x.entry.connect(&x.g.cfg)))
 }
 
 // justUsed is how long, in milliseconds, a kept connection is taken for good

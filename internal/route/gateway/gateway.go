@@ -33,7 +33,6 @@ type Gateway struct {
 	draining  atomic.Bool
 	conns     *conns
 	watcher   watcher
-	aging     int64 // when connections to instances are looked at next; the watcher's alone
 	lot       lot
 	hangups   hangups
 	exchanges sync.Pool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,8 +17,9 @@ type lot struct {
 
 	mu     sync.Mutex // guards what follows
 	parked map[int32]*conn
-	over   []*conn // waited for too long, to be closed
-	since  int     // parked since memory was last given back
+	over   []*conn       // waited for too long, to be closed
+	since  int           // parked since memory was last given back
+	used   time.Duration // of processor time, as of the last look
 }
 
 func (l *lot) open() (err error) {
@@ -37,9 +39,38 @@ func (l *lot) run(ctx context.Context, resume func(*conn)) {
 	})
 }
 
-// collectEvery is after how many parked connections memory is given back: their
-// stacks are garbage, and a gateway that allocates nothing collects none.
-const collectEvery = 4096
+// Memory is given back after so many connections were parked: their stacks are
+// garbage, and a gateway that allocates nothing collects none. That takes a tenth of
+// a second of a processor, for which requests would wait; so it is done when hardly
+// any come, and on a gateway that is never idle is left to the runtime, which
+// collects every other minute.
+const (
+	collectEvery = 4096
+	collectIdle  = tick / 10 // processor time since the last look
+)
+
+// tidy gives memory back, if it is time. The watcher calls it with every look.
+func (l *lot) tidy() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.since < collectEvery {
+		l.used = 0
+		return
+	}
+	used := processorTime()
+	if idle := l.used > 0 && used-l.used < collectIdle; idle {
+		l.since = 0
+		go debug.FreeOSMemory()
+	}
+	l.used = used
+}
+
+// processorTime is what the process has taken.
+func processorTime() time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // never fails
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 // park takes a connection over from its goroutine, which must not touch it any
 // more; false: it stays with it. Whatever comes, or came already, brings it
@@ -55,10 +86,7 @@ func (l *lot) park(c *conn) (ok bool) {
 		return false
 	}
 	l.parked[c.place] = c
-	if l.since++; l.since == collectEvery {
-		l.since = 0
-		go debug.FreeOSMemory()
-	}
+	l.since++
 	return true
 }
 

@@ -13,4 +13,5 @@ func (*lot) run(ctx context.Context, _ func(*conn)) { <-ctx.Done() }
 func (*lot) park(*conn) bool                        { return false }
 func (*lot) fetch(*conn) bool                       { return false }
 func (*lot) expire(*conn)                           {}
+func (*lot) tidy()                                  {}
 func (*lot) sweep() []*conn                         { return nil }

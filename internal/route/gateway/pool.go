@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,31 +11,26 @@ import (
 
 // pool keeps a backend's unused connections, the one used last on top.
 type pool struct {
-	kept   atomic.Int32 // as many as idle holds, readable without the lock
-	abrupt atomic.Bool  // the instance closes connections without a word
+	among  *stocked    // told when it holds any; nil: nobody is
+	abrupt atomic.Bool // the instance closes connections without a word
 
 	mu     sync.Mutex // guards what follows
 	idle   []*upstream
 	closed bool // nothing is kept any more
+	listed bool // among the stocked
+	queue  queue
 }
 
-// take returns a kept connection, nil where there is none that is fresh enough.
-func (p *pool) take(now int64, limit time.Duration) *upstream {
-	if p.kept.Load() == 0 {
-		return nil
-	}
-	p.mu.Lock()
+// pop returns a kept connection, nil where there is none that is fresh enough. The
+// caller holds the lock.
+func (p *pool) pop(now int64, limit time.Duration) *upstream {
 	n := len(p.idle) - 1
 	if n < 0 || now-p.idle[n].since > limit.Milliseconds() {
-		p.mu.Unlock()
-		p.age(now, limit, 0)
 		return nil
 	}
 	u := p.idle[n]
 	p.idle[n] = nil
 	p.idle = p.idle[:n]
-	p.kept.Store(int32(n))
-	p.mu.Unlock()
 	return u
 }
 
@@ -45,26 +41,36 @@ const (
 	surging = 1000 // for so many milliseconds
 )
 
-// put keeps a connection for the next exchange. In the long run there are at most
-// so many.
+// put keeps a connection for the next exchange, which may be waiting for it. In the
+// long run there are at most so many.
 func (p *pool) put(u *upstream, now int64, most int) {
 	u.since, u.served = now, true
 	p.mu.Lock()
+	if w := p.queue.next(); w != nil {
+		p.mu.Unlock()
+		w.given <- u
+		return
+	}
 	if p.closed || len(p.idle) >= most*surge {
 		p.mu.Unlock()
 		u.close()
 		return
 	}
 	p.idle = append(p.idle, u)
-	p.kept.Store(int32(len(p.idle)))
+	first := !p.listed
+	p.listed = true
 	p.mu.Unlock()
+	if first {
+		p.among.add(p)
+	}
 }
 
-// age closes what was unused for too long, which is sooner for more than so many.
-func (p *pool) age(now int64, limit time.Duration, most int) {
-	if p.kept.Load() == 0 {
-		return
-	}
+// closedAtOnce is how many connections are closed before requests have their turn.
+const closedAtOnce = 16
+
+// age closes what was unused for too long, which is sooner for more than so many. It
+// reports whether the pool is still among the stocked.
+func (p *pool) age(now int64, limit time.Duration, most int) bool {
 	p.mu.Lock()
 	old := 0
 	for ; old < len(p.idle); old++ {
@@ -77,11 +83,16 @@ func (p *pool) age(now int64, limit time.Duration, most int) {
 	kept := copy(p.idle, p.idle[old:])
 	clear(p.idle[kept:])
 	p.idle = p.idle[:kept]
-	p.kept.Store(int32(kept))
+	p.listed = kept > 0
+	stays := p.listed
 	p.mu.Unlock()
-	for _, u := range doomed {
+	for i, u := range doomed {
+		if i%closedAtOnce == closedAtOnce-1 {
+			runtime.Gosched()
+		}
 		u.close()
 	}
+	return stays
 }
 
 // close closes what is kept, and from now on everything that comes back; open
@@ -90,7 +101,6 @@ func (p *pool) close() {
 	p.mu.Lock()
 	doomed := p.idle
 	p.idle, p.closed = nil, true
-	p.kept.Store(0)
 	p.mu.Unlock()
 	for _, u := range doomed {
 		u.close()

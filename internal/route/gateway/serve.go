@@ -117,13 +117,8 @@ func (g *Gateway) age(now int64) {
 		g.watcher.remove(&c.watch)
 		c.end()
 	}
-	if now < g.aging { // many backends are many looks: a connection that is too old is not used anyway
-		return
-	}
-	g.aging = now + time.Second.Milliseconds()
-	for _, b := range g.tables.view().backends {
-		b.pool.age(now, g.cfg.UpstreamIdle, g.cfg.UpstreamKept)
-	}
+	g.lot.tidy()
+	g.tables.stocked.age(now, g.cfg.UpstreamIdle, g.cfg.UpstreamKept)
 }
 
 // server speaks HTTP/2.

@@ -80,6 +80,7 @@ type tables struct {
 	translator *translator
 	copies     *copies
 	guards     guard.Set
+	stocked    stocked
 	now        atomic.Pointer[view]
 
 	mu      sync.Mutex              // guards what follows, and is held while a table is put in use
@@ -227,7 +228,7 @@ func (t *tables) backend(in route.Instance, http2 bool, old, next *view) *backen
 		delete(t.leaving, key)
 	}
 	if b == nil {
-		b = &backend{instance: in, http2: http2, seed: rendezvous.Hash(in.ID), tables: t}
+		b = &backend{instance: in, http2: http2, seed: rendezvous.Hash(in.ID), tables: t, pool: pool{among: &t.stocked}}
 	}
 	next.backends[key] = b
 	return b

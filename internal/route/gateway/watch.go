@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,40 +170,60 @@ func (o *watcher) run(ctx context.Context, each func(now int64)) {
 	}
 }
 
+// askedAtOnce is how many waits are ended, or their connections looked at, before
+// requests have their turn.
+const askedAtOnce = 16
+
 // look ends the waits that are over. Everything under the lock is short: what it
-// calls never waits.
+// calls never waits. Who comes to stand in the place of one that is removed
+// meanwhile is looked at the next time.
 func (o *watcher) look(now int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, w := range o.all {
-		state := w.state.Load()
-		if stage(state%int64(stages)) < onIdle {
+	for i, asked := 0, 0; i < len(o.all); i++ {
+		if !o.all[i].look(now, o.hurry.Load()) {
 			continue
 		}
-		if due := state / int64(stages); due != 0 && now >= due {
-			w.end(state, byTime)
-			continue
+		if asked++; asked%askedAtOnce == 0 {
+			o.mu.Unlock()
+			runtime.Gosched()
+			o.mu.Lock()
 		}
-		if state != w.before {
-			w.before, w.looks = state, 0
-			continue
-		}
-		if w.looks++; o.hurry.Load() {
-			w.looks, w.half = lookEvery, true
-		}
-		w.ask(state)
 	}
+}
+
+// look ends a wait that is over. It reports whether that, or finding out, took system
+// calls.
+func (w *watch) look(now int64, hurry bool) bool {
+	state := w.state.Load()
+	if stage(state%int64(stages)) < onIdle {
+		return false
+	}
+	if due := state / int64(stages); due != 0 && now >= due {
+		w.end(state, byTime)
+		return true
+	}
+	if state != w.before {
+		w.before, w.looks = state, 0
+		return false
+	}
+	if w.looks++; hurry {
+		w.looks, w.half = lookEvery, true
+	}
+	return w.ask(state)
 }
 
 // lookEvery is after how many ticks a wait asks whether its client is there.
 const lookEvery = 4
 
 // ask ends a wait whose client has left. A client that has only ended its own
-// direction may still read: it gets its answer if that begins soon.
-func (w *watch) ask(state int64) {
+// direction may still read: it gets its answer if that begins soon. It reports
+// whether any was asked.
+func (w *watch) ask(state int64) (asked bool) {
 	s := stage(state % int64(stages))
 	switch {
 	case w.looks%lookEvery != 0 || s == onWrite || s == parked: // those find out by themselves
+		return false
 	case s == onIdle:
 		if w.owner.silent() { // else it waits for us: we are late
 			w.end(state, byParking)
@@ -214,6 +235,7 @@ func (w *watch) ask(state int64) {
 		}
 		w.half = half
 	}
+	return true
 }
 
 // end ends the wait if it is still the same.
