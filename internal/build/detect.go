@@ -83,7 +83,7 @@ func Detect(fsys fs.FS, opts Options) (Recipe, error) {
 
 // choose picks the detector and its settings.
 func choose(t *tree, opts Options) (detector, settings, error) {
-	set := settings{dockerfile: opts.Dockerfile, target: opts.Target, args: opts.BuildArgs}
+	set := settings{dockerfile: opts.Dockerfile, target: opts.Target, args: opts.BuildArgs, commands: len(opts.Processes) > 0}
 	if opts.Builder != "" {
 		return chosen(opts.Builder, set)
 	}
@@ -118,6 +118,7 @@ func chosen(s string, set settings) (detector, settings, error) {
 // settings are what a detector was told.
 type settings struct {
 	named      bool // chosen with -b: there must be a recipe or a reason
+	commands   bool // whoever asks says how to start it
 	values     map[string]string
 	dockerfile string
 	target     string

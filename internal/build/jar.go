@@ -18,16 +18,21 @@ type javaArchive struct{}
 func (javaArchive) info() Info {
 	return Info{
 		Name:     "jar",
-		Looks:    "one .jar file",
+		Looks:    "one .jar file, or what was in it",
 		Makes:    "starts the jar as it is",
 		Versions: []string{"21"},
 		Settings: []Setting{{"jar", "the jar to start, when there are several"}},
 	}
 }
 
-func (javaArchive) sees(t *tree) bool { return len(t.ending(".jar", ".war", ".ear")) > 0 }
+func (javaArchive) sees(t *tree) bool {
+	return len(t.ending(".jar", ".war", ".ear")) > 0 || isUnpackedJar(t)
+}
 
 func (b javaArchive) recipe(t *tree, set settings) (Recipe, error) {
+	if set.get("jar") == "" && isUnpackedJar(t) {
+		return b.unpacked(t)
+	}
 	name, err := b.pick(t, set.get("jar"))
 	if err != nil {
 		return Recipe{}, err
@@ -99,7 +104,7 @@ func readManifest(t *tree, name string) (string, error) {
 	if err != nil {
 		return "", broken
 	}
-	m, err := z.Open("META-INF/MANIFEST.MF")
+	m, err := z.Open(jarManifest)
 	if err != nil {
 		return "", nil
 	}

@@ -128,17 +128,21 @@ func (procfileBinary) info() Info {
 
 func (procfileBinary) sees(t *tree) bool { return t.file(procfileName) }
 
-func (b procfileBinary) recipe(t *tree, _ settings) (Recipe, error) {
+func (b procfileBinary) recipe(t *tree, set settings) (Recipe, error) {
 	procs, err := t.procfile()
 	if err != nil {
 		return Recipe{}, err
 	}
+	found := "Procfile with " + strings.Join(app.Types(procs), ", ")
 	if procs == nil {
-		return Recipe{}, missing(b.info())
+		if !set.named || !set.commands {
+			return Recipe{}, missing(b.info())
+		}
+		found = "the tree as it is"
 	}
 	r := Recipe{
 		Builder:     b.info().Name,
-		Found:       "Procfile with " + strings.Join(app.Types(procs), ", "),
+		Found:       found,
 		Foundations: Names{Run: "base"},
 		Layers:      []Layer{wholeTree()},
 		Processes:   overlay(nil, procs),

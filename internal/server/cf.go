@@ -25,7 +25,7 @@ type cloudFoundry struct {
 
 func newCloudFoundry(ctx context.Context, cfg config.Config, svc cf.Services, key *auth.Key, via string, ssh cf.SSH, sockets *inherit.Sockets, log *slog.Logger) (cloudFoundry, error) {
 	d := cloudFoundry{door: cf.New(svc, key, cf.Config{
-		Build: version.Version, Domain: cfg.PlatformDomain(), AppsDomain: cfg.AppsDomain, Via: via, ViaField: viaField, SSH: ssh,
+		Build: version.Version, UploadBytes: int64(cfg.Upload.Bytes), Domain: cfg.PlatformDomain(), AppsDomain: cfg.AppsDomain, Via: via, ViaField: viaField, SSH: ssh,
 	}, log)}
 	if cfg.Listen.CF == "" {
 		return d, nil

@@ -36,6 +36,7 @@ import (
 	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/foundry"
 	"naru/internal/pipeline/gate"
+	"naru/internal/pipeline/intake"
 	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
@@ -249,6 +250,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	clouds, err := newCloudFoundry(ctx, cfg, cf.Services{
+		Packages: st, Stager: delivery, Intake: intake.New(st, frozen, func() error { return reserve.Check("uploads") }), Files: images,
 		Codes: inside.codes, Features: st,
 		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
 		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st}, Events: st, Bases: st, Platform: about,

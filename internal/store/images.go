@@ -155,3 +155,31 @@ func (s *Store) KeptImages(ctx context.Context) iter.Seq2[artifact.Ref, error] {
 		}
 	}
 }
+
+// DeleteImage forgets an image; one that a release or an app's next release needs
+// is a Conflict.
+func (s *Store) DeleteImage(ctx context.Context, image artifact.ID, evs ...event.Event) error {
+	return s.write(ctx, evs, func(ctx context.Context, t *tx) error {
+		img, err := s.Image(ctx, image)
+		if err != nil {
+			return err
+		}
+		owner, err := s.App(ctx, img.App)
+		if err != nil {
+			return err
+		}
+		t.about(owner.Space, owner.ID)
+		used, err := t.NewSelect().Model((*releaseRow)(nil)).Where("app_id = ? AND repository = ? AND digest = ?", img.App, img.Ref.Repository, img.Ref.Digest).Exists(ctx)
+		if err != nil {
+			return fmt.Errorf("delete image: %w", err)
+		}
+		if used || owner.Image == string(image) {
+			return fault.New(fault.Conflict, "image", "image %s is needed by %s: a release of it runs or can be gone back to", image, owner.Name).
+				WithTry("push something else first")
+		}
+		if _, err := t.NewDelete().Model((*imageRow)(nil)).Where("id = ?", image).Exec(ctx); err != nil {
+			return fmt.Errorf("delete image: %w", err)
+		}
+		return nil
+	})
+}

@@ -150,10 +150,12 @@ func (c *call) job(guid string) error {
 
 // decode reads a request's body. Keys that are not known are left alone: newer
 // clients send more.
-func (c *call) decode(v any) error {
+func (c *call) decode(v any) error { return c.decodeUpTo(c.cfg.BodyBytes, v) }
+
+func (c *call) decodeUpTo(most int64, v any) error {
 	deadline := http.NewResponseController(c.w)
 	_ = deadline.SetReadDeadline(time.Now().Add(30 * time.Second)) // a test's writer has none
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.cfg.BodyBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
 	_ = deadline.SetReadDeadline(time.Time{})
 	var big *http.MaxBytesError
 	switch {

@@ -59,11 +59,13 @@
 package cf
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"naru/internal/auth"
 )
@@ -80,9 +82,12 @@ type Config struct {
 	Domain     string // below which the door's names are: api., login., uaa., log-cache.
 	AppsDomain string // that apps get their hosts below
 	BodyBytes  int64  // of a request that is not an upload; 1 MiB
-	SSH        SSH    // how people get into instances
-	Via        string // the word by which requests of the platform's own gateway are known; "": none
-	ViaField   string // header field that carries it
+	// Of uploads: how much, and how long a client may send nothing.
+	UploadBytes int64         // 1 GiB
+	Silence     time.Duration // a minute
+	SSH         SSH           // how people get into instances
+	Via         string        // the word by which requests of the platform's own gateway are known; "": none
+	ViaField    string        // header field that carries it
 }
 
 // Services are what the handlers call. All are needed; one value may fill
@@ -93,6 +98,10 @@ type Services struct {
 	Places     Places
 	Apps       Apps
 	Images     Images
+	Packages   Packages
+	Stager     Stager
+	Intake     Intake
+	Files      Files
 	Releases   Releases
 	Running    Running
 	Rollouts   Rollouts
@@ -129,6 +138,7 @@ func New(svc Services, key Key, cfg Config, log *slog.Logger) *Door {
 	if cfg.BodyBytes <= 0 {
 		cfg.BodyBytes = 1 << 20
 	}
+	cfg.UploadBytes, cfg.Silence = cmp.Or(cfg.UploadBytes, 1<<30), cmp.Or(cfg.Silence, time.Minute)
 	cfg.Domain = strings.ToLower(cfg.Domain)
 	d := &Door{Services: svc, cfg: cfg, log: log, key: key}
 	d.api, d.uaa, d.logs = d.mux(d.apiRoutes()), d.mux(d.uaaRoutes()), d.mux(logRoutes())
@@ -157,6 +167,7 @@ func (d *Door) mux(endpoints []endpoint) *http.ServeMux {
 func (d *Door) apiRoutes() []endpoint {
 	var all []endpoint
 	for _, some := range [][]endpoint{
+		packageRoutes(), buildRoutes(),
 		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
 		sshRoutes(),

@@ -8,6 +8,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/artifact"
 	"naru/internal/auth"
+	"naru/internal/source"
 )
 
 func dropletRoutes() []endpoint {
@@ -15,21 +16,22 @@ func dropletRoutes() []endpoint {
 		{pattern: "GET /v3/apps/{guid}/droplets/current", do: (*Door).currentDroplet},
 		{pattern: "GET /v3/apps/{guid}/relationships/current_droplet", do: (*Door).currentDropletRef},
 		{pattern: "GET /v3/apps/{guid}/droplets", do: (*Door).listDroplets},
-		{pattern: "GET /v3/apps/{guid}/packages", do: (*Door).listPackages},
 		{pattern: "GET /v3/droplets", do: (*Door).listDroplets},
 		{pattern: "GET /v3/droplets/{guid}", do: (*Door).getDroplet},
-		{pattern: "GET /v3/packages", do: (*Door).listPackages},
-		{pattern: "GET /v3/packages/{guid}", do: (*Door).getPackage},
-		{pattern: "GET /v3/packages/{guid}/droplets", do: (*Door).packageDroplets},
+		{pattern: "POST /v3/droplets", do: (*Door).copyDroplet},
+		{pattern: "DELETE /v3/droplets/{guid}", do: (*Door).deleteDroplet},
+		{pattern: "GET /v3/droplets/{guid}/download", do: (*Door).downloadDroplet},
+		{pattern: "POST /v3/droplets/{guid}/upload", do: (*Door).uploadDroplet},
+		{pattern: "PATCH /v3/apps/{guid}/relationships/current_droplet", do: (*Door).chooseDroplet},
 	}
 }
 
-// built is an image of an app: to clients a droplet, and the package that it was
-// made of, both under its id.
+// built is an image of an app: to clients a droplet.
 type built struct {
 	artifact.Image
 	org   app.OrgID
 	space app.SpaceID
+	pack  source.PackageID // that it was made of
 }
 
 func (b built) kind() string {
@@ -39,21 +41,18 @@ func (b built) kind() string {
 	return "bits"
 }
 
-// builtList lists droplets, or packages when they are of one state.
-func builtList(state string) list[built] {
-	return list[built]{
-		filters: map[string]func(built) []string{
-			"app_guids":          single(func(b built) string { return string(b.App) }),
-			"package_guids":      single(func(b built) string { return string(b.ID) }),
-			"space_guids":        single(func(b built) string { return string(b.space) }),
-			"organization_guids": single(func(b built) string { return string(b.org) }),
-			"types":              single(built.kind),
-			"states":             func(built) []string { return []string{state} },
-		},
-		times: func(b built) (time.Time, time.Time) { return b.Created, b.Created },
-		guid:  func(b built) string { return string(b.ID) },
-		also:  []string{"current"},
-	}
+var dropletList = list[built]{
+	filters: map[string]func(built) []string{
+		"app_guids":          single(func(b built) string { return string(b.App) }),
+		"package_guids":      single(func(b built) string { return string(b.pack) }),
+		"space_guids":        single(func(b built) string { return string(b.space) }),
+		"organization_guids": single(func(b built) string { return string(b.org) }),
+		"types":              single(built.kind),
+		"states":             func(built) []string { return []string{"STAGED"} },
+	},
+	times: func(b built) (time.Time, time.Time) { return b.Created, b.Created },
+	guid:  func(b built) string { return string(b.ID) },
+	also:  []string{"current"},
 }
 
 type buildpackUsed struct {
@@ -80,7 +79,7 @@ type dropletResource struct {
 func (c *call) dropletResource(b built) dropletResource {
 	id := string(b.ID)
 	out := dropletResource{
-		resource: c.thing(id, b.Created, b.Created, "/v3/droplets/"+id).with(c, "app", "/v3/apps/"+string(b.App)).with(c, "package", "/v3/packages/"+id),
+		resource: c.thing(id, b.Created, b.Created, "/v3/droplets/"+id).with(c, "app", "/v3/apps/"+string(b.App)).with(c, "package", "/v3/packages/"+string(b.pack)),
 		State:    "STAGED", Buildpacks: []buildpackUsed{}, ProcessTypes: map[string]string{},
 		Lifecycle: lifecycle{"buildpack", map[string]any{}}, Relationships: map[string]toOne{"app": one(string(b.App))},
 		Checksum: map[string]string{"type": "sha256", "value": strings.TrimPrefix(b.Ref.Digest, "sha256:")},
@@ -108,44 +107,39 @@ func stackOf(foundation string) string {
 	return repository[strings.LastIndex(repository, "/")+1:]
 }
 
-type packageResource struct {
-	resource
-	Type          string           `json:"type"`
-	State         string           `json:"state"`
-	Data          map[string]any   `json:"data"`
-	Relationships map[string]toOne `json:"relationships"`
-}
-
-func (c *call) packageResource(b built) packageResource {
-	id := string(b.ID)
-	out := packageResource{
-		resource: c.thing(id, b.Created, b.Created, "/v3/packages/"+id).with(c, "app", "/v3/apps/"+string(b.App)),
-		Type:     b.kind(), State: "READY", Relationships: map[string]toOne{"app": one(string(b.App))},
-	}
-	if b.kind() == "docker" {
-		out.Data = map[string]any{"image": b.Origin, "username": nil, "password": nil}
-	} else {
-		algorithm, value, _ := strings.Cut(b.Snapshot, ":")
-		out.Data = map[string]any{"error": nil, "checksum": map[string]string{"type": algorithm, "value": value}}
-	}
-	return out
-}
-
 // images are those of the apps that a query is about, or of all that may be seen.
 func (d *Door) images(c *call) ([]built, error) {
-	apps, orgs, err := d.about(c)
+	apps, spaces, err := d.about(c)
 	if err != nil {
 		return nil, err
 	}
+	made, err := d.Packages.PackageImages(c.ctx(), each(apps, func(a app.App) app.ID { return a.ID })...)
+	if err != nil {
+		return nil, err
+	}
+	current := c.r.URL.Query().Get("current") == "true"
 	var out []built
 	for _, a := range apps {
 		some, err := d.Images.Images(c.ctx(), a.ID)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, each(some, func(i artifact.Image) built { return built{i, orgs[a.Space].Org, a.Space} })...)
+		for _, i := range some {
+			if !current || a.Image == string(i.ID) {
+				out = append(out, built{i, spaces[a.Space].Org, a.Space, madeOf(i, made)})
+			}
+		}
 	}
 	return out, nil
+}
+
+// madeOf is the package that an image was made of: one under its own id where it
+// came by another way.
+func madeOf(i artifact.Image, made map[artifact.ID]source.PackageID) source.PackageID {
+	if p, ok := made[i.ID]; ok {
+		return p
+	}
+	return source.PackageID(i.ID)
 }
 
 // about are the apps that a list is about: that of the path, those of app_guids,
@@ -174,52 +168,36 @@ func (d *Door) listDroplets(c *call) error {
 	if err != nil {
 		return err
 	}
-	return show(c, builtList("STAGED"), all, c.dropletResource)
+	return show(c, dropletList, all, c.dropletResource)
 }
 
-func (d *Door) listPackages(c *call) error {
-	all, err := d.images(c)
-	if err != nil {
-		return err
-	}
-	return show(c, builtList("READY"), all, c.packageResource)
-}
-
-// image finds an image that who asks may see.
-func (d *Door) image(c *call, id, thing string) (built, error) {
+// image finds an image with which who asks may do something.
+func (d *Door) image(c *call, id string, do auth.Action) (built, error) {
 	img, err := d.Images.Image(c.ctx(), artifact.ID(id))
 	if err != nil {
-		return built{}, gone(err, thing)
+		return built{}, gone(err, "Droplet")
 	}
-	a, err := d.app(c, string(img.App), auth.SpaceRead)
+	a, err := d.Apps.App(c.ctx(), img.App)
 	if err != nil {
-		return built{}, missing(thing)
+		return built{}, gone(err, "Droplet")
 	}
-	return built{Image: img, space: a.Space}, nil
+	p, err := d.placeOf(c.ctx(), a.Space)
+	if err != nil {
+		return built{}, gone(err, "Droplet")
+	}
+	if err := c.allowed(do, p, "Droplet"); err != nil {
+		return built{}, err
+	}
+	made, err := d.Packages.PackageImages(c.ctx(), a.ID)
+	return built{img, p.org.ID, a.Space, madeOf(img, made)}, err
 }
 
 func (d *Door) getDroplet(c *call) error {
-	b, err := d.image(c, c.guid(), "Droplet")
+	b, err := d.image(c, c.guid(), auth.SpaceRead)
 	if err != nil {
 		return err
 	}
 	return c.ok(c.dropletResource(b))
-}
-
-func (d *Door) getPackage(c *call) error {
-	b, err := d.image(c, c.guid(), "Package")
-	if err != nil {
-		return err
-	}
-	return c.ok(c.packageResource(b))
-}
-
-func (d *Door) packageDroplets(c *call) error {
-	b, err := d.image(c, c.guid(), "Package")
-	if err != nil {
-		return err
-	}
-	return show(c, builtList("STAGED"), []built{b}, c.dropletResource)
 }
 
 func (d *Door) currentImage(c *call) (built, error) {
@@ -230,7 +208,7 @@ func (d *Door) currentImage(c *call) (built, error) {
 	if a.Image == "" {
 		return built{}, missing("Droplet")
 	}
-	return d.image(c, a.Image, "Droplet")
+	return d.image(c, a.Image, auth.SpaceRead)
 }
 
 func (d *Door) currentDroplet(c *call) error {
@@ -246,5 +224,5 @@ func (d *Door) currentDropletRef(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(one(string(b.ID)))
+	return c.ok(c.chosen(string(b.App), string(b.ID)))
 }

@@ -23,6 +23,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/observe/logs"
+	"naru/internal/pipeline/intake"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
@@ -37,6 +38,8 @@ const password = "correct horse battery"
 // world is a door on a real store, a real book of logs and real logins. Its
 // pipeline carries out at once what the store alone can show.
 type world struct {
+	pushes
+
 	t     testing.TB
 	store *store.Store
 	auth  *auth.Service
@@ -69,9 +72,12 @@ func newWorld(t testing.TB) *world {
 			Lockout: auth.Lockout{First: time.Hour, Max: time.Hour}, // no test is so slow that a lock ends
 		}),
 	}
+	w.pushes = newPushes(dir, st)
+
 	pipe := &pipeline{store: st}
 	w.door = cf.New(cf.Services{
 		Sessions: w.auth, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
+		Packages: st, Stager: w.stager, Intake: intake.New(st, w.source, room), Files: files{},
 		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Tasks: st, Runner: pipe, Events: st, Bases: st, Platform: pipe,
 		Codes: ssh.NewCodes(time.Minute, time.Now), Features: st,
 	}, key, cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}, log)
@@ -82,6 +88,7 @@ func newWorld(t testing.TB) *world {
 		Name: "base", Ref: artifact.Ref{Repository: "foundation/base", Digest: "sha256:" + strings.Repeat("c", 64)}, ABI: "glibc=2.41", Created: time.Now(),
 	})
 	must(t, err)
+	w.snapshot = w.page("hello")
 	w.user("admin", auth.Grant{Role: auth.Admin})
 	return w
 }
@@ -119,7 +126,7 @@ func (w *world) send(req *http.Request) (status int, header http.Header, answer 
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	must(w.t, err)
-	if len(raw) > 0 {
+	if len(raw) > 0 && strings.Contains(res.Header.Get("Content-Type"), "json") {
 		must(w.t, json.Unmarshal(raw, &answer))
 	}
 	return res.StatusCode, res.Header, answer
@@ -143,7 +150,7 @@ func (w *world) shop(name string) app.App {
 	must(w.t, err)
 	ref := artifact.Ref{Repository: "default/dev/" + name, Digest: "sha256:" + strings.Repeat("a", 64)}
 	img, err := w.store.AddImage(ctx, artifact.Image{
-		ID: artifact.ID(id.New()), App: a.ID, Ref: ref, Snapshot: "sha256:" + strings.Repeat("b", 64), Origin: "static site",
+		ID: artifact.ID(id.New()), App: a.ID, Ref: ref, Snapshot: w.snapshot, Origin: "static site",
 		Foundation: "127.0.0.1:5000/foundation/base@sha256:" + strings.Repeat("c", 64), RecipeKey: name,
 	})
 	must(w.t, err)

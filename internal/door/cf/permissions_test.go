@@ -38,6 +38,11 @@ func permissions(t *testing.T) []permission {
 func (w *world) bodies() map[string]string {
 	org, space := `"organization":{"data":{"guid":"`+string(w.org.ID)+`"}}`, `"space":{"data":{"guid":"`+string(w.space.ID)+`"}}`
 	return map[string]string{
+		"PATCH /v3/apps/{guid}/relationships/current_droplet": `{"data":{"guid":"{image}"}}`,
+		"POST /v3/builds":   `{"package":{"guid":"{image}"}}`,
+		"POST /v3/packages": `{"type":"bits","relationships":{"app":{"data":{"guid":"{guid}"}}}}`,
+		"POST /v3/droplets": `{"relationships":{"app":{"data":{"guid":"{guid}"}}}}`,
+
 		"POST /v3/organizations":          `{"name":"new-%d"}`,
 		"POST /v3/spaces":                 `{"name":"new-%d","relationships":{` + org + `}}`,
 		"POST /v3/apps":                   `{"name":"new-%d","relationships":{` + space + `}}`,
@@ -150,6 +155,7 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 	if body == "" && p.method != http.MethodGet {
 		body = "{}"
 	}
+	body = strings.NewReplacer("{guid}", string(a.ID), "{image}", a.Image).Replace(body)
 	if strings.Contains(body, "%d") {
 		body = strings.Replace(fmt.Sprintf(body, n), "{domain}", domain, 1)
 	}

@@ -3,6 +3,7 @@ package cf
 import (
 	"context"
 	"crypto/ecdsa"
+	"io"
 	"time"
 
 	"naru/internal/app"
@@ -11,6 +12,8 @@ import (
 	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/observe/logs"
+	"naru/internal/pipeline/deliver"
+	"naru/internal/pipeline/intake"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/pipeline/task"
@@ -18,6 +21,7 @@ import (
 	"naru/internal/route"
 	"naru/internal/run"
 	"naru/internal/secret"
+	"naru/internal/source"
 )
 
 // Key is what access tokens are signed with; *auth.Key is.
@@ -77,6 +81,39 @@ type Images interface {
 	Images(ctx context.Context, a app.ID) ([]artifact.Image, error)
 }
 
+// Packages finds what is uploaded and what was made of it; *store.Store does.
+type Packages interface {
+	Package(ctx context.Context, p source.PackageID) (source.Package, error)
+	Packages(ctx context.Context, apps ...app.ID) ([]source.Package, error)
+	PackageImages(ctx context.Context, apps ...app.ID) (map[artifact.ID]source.PackageID, error)
+	ImagesOfPackage(ctx context.Context, p source.PackageID) ([]artifact.Image, error)
+}
+
+// Stager makes images, and chooses among them; *deliver.Service does.
+type Stager interface {
+	AddPackage(ctx context.Context, by operation.Ask, p source.Package, password secret.Secret) (source.Package, error)
+	AdoptPackage(ctx context.Context, by operation.Ask, p source.Package) error
+	DeletePackage(ctx context.Context, by operation.Ask, p source.Package) error
+	Stage(ctx context.Context, by operation.Ask, in deliver.Staging) (operation.Operation, error)
+	SetImage(ctx context.Context, by operation.Ask, a app.ID, image artifact.ID) (app.App, error)
+	CopyImage(ctx context.Context, by operation.Ask, image artifact.ID, to app.ID) (artifact.Image, error)
+	DeleteImage(ctx context.Context, by operation.Ask, image artifact.ID) error
+}
+
+// Intake takes uploads in and sends them out again; *intake.Service does.
+type Intake interface {
+	Known(ctx context.Context, spaces []app.SpaceID, files []source.File) ([]source.File, error)
+	Begin(p source.Package) (*intake.Upload, error)
+	Spoil(ctx context.Context, by operation.Ask, p source.PackageID, why error) error
+	Copy(ctx context.Context, by operation.Ask, from, to source.Package) (source.Package, error)
+	WriteZip(ctx context.Context, w io.Writer, p source.Package) error
+}
+
+// Files reads what is in images; *artifact.Client does.
+type Files interface {
+	Files(ctx context.Context, ref, base artifact.Ref) (io.ReadCloser, error)
+}
+
 // Releases finds releases; *store.Store does.
 type Releases interface {
 	CurrentReleases(ctx context.Context, apps ...app.ID) (map[app.ID]release.Release, error)
@@ -116,6 +153,7 @@ type Logs interface {
 // Operations finds long work and tells how it goes.
 type Operations interface {
 	Operation(ctx context.Context, o operation.ID) (operation.Operation, error)
+	Operations(ctx context.Context, f operation.Filter) ([]operation.Operation, error)
 	Progress(ctx context.Context, o operation.ID, after int64, limit int) ([]operation.Progress, error)
 	AwaitProgress(ctx context.Context, o operation.ID, after int64) error
 }

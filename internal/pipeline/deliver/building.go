@@ -98,14 +98,15 @@ func (s *Service) build(ctx context.Context, w *operation.Work, a app.App, snap 
 	if err := s.sources.Checkout(ctx, snap, dir); err != nil {
 		return built{}, operation.Outcome{}, err
 	}
-	stage := &staging{work: w, app: a.ID}
+	stage := &staging{work: w, app: a.ID, book: s.logs}
+	stop := stage.follow(ctx)
 	res, err := s.builds.Build(ctx, build.Request{
 		Recipe: recipe, Dir: dir, SnapshotDigest: snap.Digest, Space: a.Space,
 		Target: build.Target{Repository: repository}, SourceCommit: snap.Origin.Commit,
 		Env: in.Build.Env, Fresh: in.Build.Fresh,
 		Progress: func(e build.Event) { stage.hear(ctx, e) },
 	})
-	stage.keep(ctx, s.logs)
+	stop()
 	if err != nil {
 		return built{}, operation.Outcome{}, err
 	}

@@ -67,6 +67,7 @@ type Store interface {
 	Package(ctx context.Context, id source.PackageID) (source.Package, error)
 	DeletePackage(ctx context.Context, id source.PackageID, evs ...event.Event) error
 	LinkImage(ctx context.Context, p source.PackageID, img artifact.ID) error
+	DeleteImage(ctx context.Context, image artifact.ID, evs ...event.Event) error
 
 	CutRelease(ctx context.Context, a app.ID, cut func(number int, now time.Time) (release.Release, error), evs ...event.Event) (release.Release, error)
 	Release(ctx context.Context, id release.ID) (release.Release, error)

@@ -9,6 +9,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/id"
 	"naru/internal/pipeline/operation"
 	"naru/internal/secret"
 	"naru/internal/source"
@@ -20,6 +21,7 @@ const KindStage operation.Kind = "stage"
 // Staging says what image is to be made.
 type Staging struct {
 	Package source.PackageID     `json:"package"`
+	Kind    source.PackageKind   `json:"kind"` // of the package; filled in
 	Build   client.BuildSettings `json:"build,omitzero"`
 }
 
@@ -43,6 +45,7 @@ func (s *Service) Stage(ctx context.Context, by operation.Ask, in Staging) (oper
 		return operation.Operation{}, fault.New(fault.Conflict, "package", "package %s is %s: there is nothing to build", p.ID, p.State).
 			WithTry("upload its files first")
 	}
+	in.Kind = p.Kind
 	a, err := s.store.App(ctx, p.App)
 	if err != nil {
 		return operation.Operation{}, err
@@ -104,8 +107,10 @@ func (s *Service) obtainPackage(ctx context.Context, w *operation.Work, a app.Ap
 	if err != nil {
 		return artifact.Image{}, false, err
 	}
-	if _, err := s.recipe(ctx, snap, push.Build, nil); fault.Is(err, fault.Invalid) && fault.Of(err).Field == "command" {
-		push.Processes = commandsOf(a.Draft)
+	if commands := commandsOf(a.Draft); len(commands) > 0 {
+		if _, err := s.recipe(ctx, snap, push.Build, nil); fault.Is(err, fault.Invalid) {
+			push.Processes = commands
+		}
 	}
 	return s.obtain(ctx, w, a, push, artifact.Credentials{})
 }
@@ -149,6 +154,20 @@ func (s *Service) AddPackage(ctx context.Context, by operation.Ask, p source.Pac
 	return p, err
 }
 
+// AdoptPackage keeps a package for an image that was made without one and has its
+// id, so that it can be made again. Twice is once.
+func (s *Service) AdoptPackage(ctx context.Context, by operation.Ask, p source.Package) error {
+	return s.store.Together(ctx, func(ctx context.Context) error {
+		if _, err := s.store.Package(ctx, p.ID); !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if _, err := s.store.AddPackage(ctx, p, event.Event{Kind: "package.added", Actor: by.Actor, Subject: string(p.ID)}); err != nil {
+			return err
+		}
+		return s.store.LinkImage(ctx, p.ID, artifact.ID(p.ID))
+	})
+}
+
 // DeletePackage forgets a package, and what its image is fetched with.
 func (s *Service) DeletePackage(ctx context.Context, by operation.Ask, p source.Package) error {
 	return s.store.Together(ctx, func(ctx context.Context) error {
@@ -176,4 +195,19 @@ func (s *Service) SetImage(ctx context.Context, by operation.Ask, id app.ID, ima
 		a.Image = string(image)
 		return nil
 	}, event.Event{Kind: "image.chosen", Actor: by.Actor, Detail: map[string]any{"image": img.Ref.String()}})
+}
+
+// CopyImage gives an app an image of another's.
+func (s *Service) CopyImage(ctx context.Context, by operation.Ask, image artifact.ID, to app.ID) (artifact.Image, error) {
+	img, err := s.store.Image(ctx, image)
+	if err != nil {
+		return img, err
+	}
+	img.ID, img.App = artifact.ID(id.New()), to
+	return s.store.AddImage(ctx, img, event.Event{Kind: "image.copied", Actor: by.Actor, Subject: img.Ref.String()})
+}
+
+// DeleteImage forgets an image that no release and no draft needs.
+func (s *Service) DeleteImage(ctx context.Context, by operation.Ask, image artifact.ID) error {
+	return s.store.DeleteImage(ctx, image, event.Event{Kind: "image.deleted", Actor: by.Actor, Subject: string(image)})
 }

@@ -1,0 +1,345 @@
+package cf
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/app/manifest"
+	"naru/internal/auth"
+	"naru/internal/client"
+	"naru/internal/fault"
+	"naru/internal/pipeline/deliver"
+	"naru/internal/pipeline/operation"
+	"naru/internal/source"
+)
+
+func buildRoutes() []endpoint {
+	return []endpoint{
+		{pattern: "GET /v3/builds", do: (*Door).listBuilds},
+		{pattern: "POST /v3/builds", do: (*Door).createBuild},
+		{pattern: "GET /v3/builds/{guid}", do: (*Door).getBuild},
+		{pattern: "GET /v3/apps/{guid}/builds", do: (*Door).listBuilds},
+	}
+}
+
+// making is a build: the operation that makes an image of a package.
+type making struct {
+	operation.Operation
+	org  app.OrgID
+	want deliver.Staging
+	made deliver.Staged // zero before it is done
+}
+
+func makingOf(op operation.Operation, org app.OrgID) (making, error) {
+	m := making{Operation: op, org: org}
+	if err := json.Unmarshal(op.Request, &m.want); err != nil {
+		return m, err
+	}
+	if op.State == operation.Done {
+		return m, json.Unmarshal(op.Result, &m.made)
+	}
+	return m, nil
+}
+
+func (m making) state() string {
+	switch m.State {
+	case operation.Done:
+		return "STAGED"
+	case operation.Failed, operation.Canceled:
+		return "FAILED"
+	}
+	return "STAGING"
+}
+
+// moved is when the build was last changed.
+func (m making) moved() time.Time { return later(later(m.Created, m.Started), m.Ended) }
+
+var makingList = list[making]{
+	filters: map[string]func(making) []string{
+		"app_guids":          single(func(m making) string { return string(m.App) }),
+		"package_guids":      single(func(m making) string { return string(m.want.Package) }),
+		"space_guids":        single(func(m making) string { return string(m.Space) }),
+		"organization_guids": single(func(m making) string { return string(m.org) }),
+		"states":             single(making.state),
+	},
+	times: func(m making) (time.Time, time.Time) { return m.Created, m.moved() },
+	guid:  func(m making) string { return string(m.ID) },
+}
+
+type buildResource struct {
+	resource
+	CreatedBy     map[string]any   `json:"created_by"`
+	State         string           `json:"state"`
+	Error         *string          `json:"error"`
+	Memory        int              `json:"staging_memory_in_mb"`
+	Disk          int              `json:"staging_disk_in_mb"`
+	LogRate       int              `json:"staging_log_rate_limit_bytes_per_second"`
+	Lifecycle     lifecycle        `json:"lifecycle"`
+	Package       ref              `json:"package"`
+	Droplet       *ref             `json:"droplet"`
+	Relationships map[string]toOne `json:"relationships"`
+}
+
+func (c *call) buildResource(m making) buildResource {
+	out := buildResource{
+		resource:  c.thing(string(m.ID), m.Created, m.moved(), "/v3/builds/"+string(m.ID)).with(c, "app", "/v3/apps/"+string(m.App)),
+		CreatedBy: map[string]any{"guid": nil, "name": m.Actor, "email": nil}, State: m.state(), LogRate: -1,
+		Package: ref{string(m.want.Package)}, Relationships: map[string]toOne{"app": one(string(m.App))},
+		Lifecycle: lifecycle{"buildpack", map[string]any{"buildpacks": listOf(m.want.Build.Builder), "stack": orNull(m.want.Build.Foundation)}},
+	}
+	if m.want.Kind == source.Docker {
+		out.Lifecycle = lifecycle{"docker", map[string]any{}}
+	}
+	switch m.State {
+	case operation.Done:
+		out.Droplet = &ref{string(m.made.Image)}
+		out.resource = out.with(c, "droplet", "/v3/droplets/"+string(m.made.Image))
+	case operation.Failed, operation.Canceled:
+		why := stagingError(m.Operation)
+		out.Error = &why
+	}
+	return out
+}
+
+func listOf(s string) []string {
+	if s == "" {
+		return []string{}
+	}
+	return []string{s}
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// stagingError is why a build failed, and the way out of it.
+func stagingError(op operation.Operation) string {
+	switch {
+	case op.State == operation.Canceled || op.Error == nil:
+		return "StagingError - The build was canceled"
+	case op.Error.Kind == fault.Internal:
+		return "StagingError - The build failed on the platform's side; its log has the details"
+	case op.Error.Field == "source" && op.Error.Kind == fault.Invalid:
+		return "NoAppDetectedError - " + sentence(op.Error)
+	}
+	return "StagingError - " + sentence(op.Error)
+}
+
+func sentence(f *fault.Error) string {
+	text := told(f)
+	if f.Try != "" {
+		text += "; " + f.Try
+	}
+	return text
+}
+
+// shownBuilds bounds the builds of an app that are listed.
+const shownBuilds = 500
+
+func (d *Door) listBuilds(c *call) error {
+	apps, spaces, err := d.about(c)
+	if err != nil {
+		return err
+	}
+	var all []making
+	for _, a := range apps {
+		ops, err := d.Operations.Operations(c.ctx(), operation.Filter{App: a.ID, Limit: shownBuilds})
+		if err != nil {
+			return err
+		}
+		for _, op := range ops {
+			if op.Kind != deliver.KindStage {
+				continue
+			}
+			m, err := makingOf(op, spaces[a.Space].Org)
+			if err != nil {
+				return err
+			}
+			all = append(all, m)
+		}
+	}
+	return show(c, makingList, all, c.buildResource)
+}
+
+// glance is how long a look at a build that goes on waits for its end: clients look
+// each 3 s, and a build of what was built before takes less than one.
+const glance = 2 * time.Second
+
+func (d *Door) getBuild(c *call) error {
+	op, err := d.Operations.Operation(c.ctx(), operation.ID(c.guid()))
+	if err != nil || op.Kind != deliver.KindStage {
+		return gone(err, "Build")
+	}
+	p, err := d.placeOf(c.ctx(), op.Space)
+	if err != nil {
+		return gone(err, "Build")
+	}
+	if err := c.allowed(auth.SpaceRead, p, "Build"); err != nil {
+		return err
+	}
+	if op, err = d.ended(c.ctx(), op, glance); err != nil {
+		return err
+	}
+	m, err := makingOf(op, p.org.ID)
+	if err != nil {
+		return err
+	}
+	return c.ok(c.buildResource(m))
+}
+
+// ended waits a while for the end of an operation and returns how it is then.
+func (d *Door) ended(ctx context.Context, op operation.Operation, most time.Duration) (operation.Operation, error) {
+	wait, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	var after int64
+	for !op.State.Ended() {
+		lines, err := d.Operations.Progress(wait, op.ID, after, 1000)
+		if err == nil && len(lines) == 0 {
+			err = d.Operations.AwaitProgress(wait, op.ID, after)
+		}
+		if wait.Err() != nil {
+			break
+		}
+		if err != nil {
+			return op, err
+		}
+		for _, l := range lines {
+			after = l.Seq
+		}
+		if op, err = d.Operations.Operation(wait, op.ID); err != nil {
+			if wait.Err() != nil {
+				break
+			}
+			return op, err
+		}
+	}
+	return d.Operations.Operation(ctx, op.ID)
+}
+
+// createBuild starts the making of a droplet out of a package.
+func (d *Door) createBuild(c *call) error {
+	var in struct {
+		Package   ref `json:"package"`
+		Lifecycle *struct {
+			Type string `json:"type"`
+			Data struct {
+				Buildpacks []string `json:"buildpacks"`
+				Stack      string   `json:"stack"`
+			} `json:"data"`
+		} `json:"lifecycle"`
+		Metadata metadata `json:"metadata"`
+	}
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	if err := labels(in.Metadata); err != nil {
+		return err
+	}
+	p, err := d.pack(c, in.Package.GUID, auth.AppConfigure)
+	if err == error(missing("Package")) {
+		return unprocessable.saying("Unable to use package. Ensure that the package exists and you have access to it.")
+	}
+	if err != nil {
+		return err
+	}
+	if p.State != source.Ready {
+		return badRequest.saying("Bad request: Cannot stage package whose state is not ready.")
+	}
+	a, err := d.Apps.App(c.ctx(), p.App)
+	if err != nil {
+		return gone(err, "App")
+	}
+	want := a.Build
+	if l := in.Lifecycle; l != nil {
+		switch l.Type {
+		case "cnb":
+			return unprocessable.saying("naru has no Cloud Native Buildpacks: leave the lifecycle out, so that naru finds out how the source is built, or add a Dockerfile")
+		case "docker", "buildpack", "":
+		default:
+			return unprocessable.saying("Lifecycle type must be one of 'buildpack, docker'")
+		}
+		if l.Type != "" && (l.Type == "docker") != (p.Kind == source.Docker) {
+			return unprocessable.saying("A package of type " + string(p.Kind) + " cannot be built with the lifecycle " + l.Type)
+		}
+		if l.Data.Buildpacks != nil {
+			want.Buildpacks, want.Builder = l.Data.Buildpacks, ""
+		}
+		if l.Data.Stack != "" {
+			want.Stack, want.Foundation = l.Data.Stack, ""
+		}
+	}
+	staging := deliver.Staging{Package: p.ID}
+	if p.Kind == source.Bits {
+		if staging.Build, err = d.settings(c, want); err != nil {
+			return err
+		}
+	}
+	op, err := d.stage(c, p, staging)
+	if err != nil {
+		return err
+	}
+	m, err := makingOf(op, p.org)
+	if err != nil {
+		return err
+	}
+	return c.made(c.buildResource(m))
+}
+
+// stage builds a package; what came by another way becomes one first.
+func (d *Door) stage(c *call, p pack, in deliver.Staging) (operation.Operation, error) {
+	if _, err := d.Packages.Package(c.ctx(), p.ID); fault.Is(err, fault.NotFound) {
+		if err := d.Stager.AdoptPackage(c.ctx(), c.by(), p.Package); err != nil {
+			return operation.Operation{}, err
+		}
+	}
+	return d.Stager.Stage(c.ctx(), c.by(), in)
+}
+
+// settings are naru's words for how an app is to be built.
+func (d *Door) settings(c *call, want app.Build) (client.BuildSettings, error) {
+	out := client.BuildSettings{
+		Builder: want.Builder, Foundation: want.Foundation, Dockerfile: want.Dockerfile, Target: want.Target, Args: want.Args, Env: want.Env,
+	}
+	if len(want.Buildpacks) > 0 {
+		builder, err := d.builder(c, want.Buildpacks)
+		if err != nil {
+			return out, err
+		}
+		out.Builder = builder
+	}
+	if want.Stack != "" && out.Foundation == "" {
+		out.Foundation = want.Stack
+	}
+	if strings.HasPrefix(out.Foundation, "cflinuxfs") { // of Cloud Foundry: the builder knows which of naru's
+		out.Foundation = ""
+	}
+	return out, nil
+}
+
+// builder is what stands for buildpacks; the last of them is the one that starts
+// the app, and there is one builder.
+func (d *Door) builder(c *call, packs []string) (string, error) {
+	name := packs[len(packs)-1]
+	all, err := d.Platform.Builders(c.ctx())
+	if err != nil {
+		return "", err
+	}
+	bare, _, _ := strings.Cut(name, ",")
+	if slices.ContainsFunc(all, func(b client.Builder) bool { return b.Name == bare }) {
+		return name, nil
+	}
+	url, _, _ := strings.Cut(name, "#")
+	if builder, ok := manifest.BuilderOf(strings.TrimSuffix(url, "_offline")); ok {
+		return builder, nil
+	}
+	names := each(all, func(b client.Builder) string { return b.Name })
+	return "", unprocessable.saying("naru has no buildpack '" + name + "': it has " + strings.Join(names, ", ") +
+		". Leave it out, so that the source decides, or add a Dockerfile")
+}
