@@ -36,6 +36,7 @@ type Services struct {
 	Accounts     Accounts
 	Deliveries   Deliveries
 	Budgets      Budgets
+	Quotas       Quotas
 	Promises     Promises
 	Verdicts     Verdicts
 	PastJudge    PastJudge

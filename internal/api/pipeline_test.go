@@ -19,6 +19,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/quota"
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
 	"naru/internal/route"
@@ -376,4 +377,8 @@ func reader(body string) io.Reader {
 		return nil
 	}
 	return strings.NewReader(body)
+}
+
+func (p *pipeline) Taken(context.Context, []app.SpaceID) (map[quota.Resource]int, error) {
+	return map[quota.Resource]int{quota.Memory: 256}, nil
 }

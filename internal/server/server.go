@@ -39,6 +39,7 @@ import (
 	"naru/internal/pipeline/intake"
 	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/quota"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/pipeline/task"
 	"naru/internal/route/hub"
@@ -197,7 +198,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Secrets: safe, Router: traffic, Domains: domains, Logs: forgetful{book, spans.Store}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Judge: trials, Traffic: counts}, log), Wake: wake, Gate: allowed, Promises: promises.Service,
 	}, deliver.Config{
 		AppsDomain: cfg.AppsDomain, PlatformDomain: cfg.PlatformDomain(), WorkDir: filepath.Join(cfg.CacheDir(), "work"), MaxInstances: cfg.Instance.Max, MaxMemoryMiB: maxMemory(cfg), KeepReleases: cfg.Keep.Releases, Strategy: defaultStrategy(cfg), Watch: app.Duration(cfg.Rollout.Watch), Steps: defaultSteps(cfg),
-		Memory: memoryLimits(cfg), Disk: reserve, Defaults: processDefaults(cfg),
+		Memory: memoryLimits(cfg), LogRate: int(cfg.Logs.Rate), Disk: reserve, Defaults: processDefaults(cfg),
 		StreamURL: streamURL(cfg), TCPPorts: tcpPorts, Secure: cfg.Listen.AppsTLS != "",
 		URL: func(host, path string) string { return AppsURL(cfg, host) + strings.TrimSuffix(path, "/") + "/" },
 	}, log)
@@ -233,6 +234,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 
 	// Doors.
+	limited := quota.NewBook(st, delivery)
 	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
 		{"store", st.Ping},
 		{"gateway", func(context.Context) error { return haveGateway(gateways) }},
@@ -240,7 +242,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(late, late, cfg.Metrics.Interval),
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
-		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: teller, Deliveries: teller, Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
+		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: teller, Deliveries: teller, Quotas: limited, Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
 		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
@@ -252,6 +254,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	clouds, err := newCloudFoundry(ctx, cfg, cf.Services{
 		Packages: st, Stager: delivery, Intake: intake.New(st, frozen, func() error { return reserve.Check("uploads") }), Files: images,
 		Codes: inside.codes, Features: st,
+		Quotas: limited, Labels: st, Domains: namespaces{st, quota.NewDesk(st)},
 		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
 		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st}, Events: st, Bases: st, Platform: about,
 	}, key, via, inside.told, o.Sockets, log)

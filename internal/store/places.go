@@ -130,7 +130,7 @@ func (s *Store) DeleteOrg(ctx context.Context, org app.OrgID, evs ...event.Event
 		if _, err := t.NewDelete().Model((*grantRow)(nil)).Where("org_id = ?", org).Exec(ctx); err != nil {
 			return fmt.Errorf("delete roles of org %s: %w", org, err)
 		}
-		return nil
+		return t.forgetOrg(ctx, org)
 	})
 }
 
@@ -232,6 +232,9 @@ func (s *Store) DeleteSpace(ctx context.Context, space app.SpaceID, evs ...event
 			if _, err := t.NewDelete().Model(model).Where("space_id = ?", space).Exec(ctx); err != nil {
 				return fmt.Errorf("delete space %s: %w", space, err)
 			}
+		}
+		if err := t.forgetPlace(ctx, string(space)); err != nil {
+			return err
 		}
 		res, err := t.NewDelete().Model((*spaceRow)(nil)).Where("id = ?", space).Exec(ctx)
 		return changed(res, err, noSpace(string(space)), "delete space")

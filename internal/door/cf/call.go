@@ -2,6 +2,7 @@ package cf
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,10 +14,13 @@ import (
 	"strings"
 	"time"
 
+	"naru/internal/app/label"
 	"naru/internal/auth"
 	"naru/internal/event"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/quota"
+	"naru/internal/route"
 )
 
 // call is one request while it is answered.
@@ -27,7 +31,19 @@ type call struct {
 	who auth.Identity // zero where no login is needed
 	at  site
 	cfg Config
+
+	door    *Door
+	given   map[string]quota.ID // who has which quota; nil: not asked for yet
+	domains []route.Domain      // that were made; nil: not asked for yet
+	failed  error               // of what an answer is made of
+
+	writes   label.Change         // what the request wants written on its thing
+	written  map[string]label.Set // what is written, by kind and id
+	relabels auth.Action          // what it takes to write, where the request does nothing else; "": it was asked for
 }
+
+// fail makes the answer that is on its way this error.
+func (c *call) fail(err error) { c.failed = cmp.Or(c.failed, err) }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
 
@@ -46,7 +62,7 @@ func (c *call) event(kind event.Kind, subject string) event.Event {
 // panic is one request's error.
 func (d *Door) answer(w http.ResponseWriter, r *http.Request, e endpoint) {
 	began, remote, out := time.Now(), d.remote(r), &response{ResponseWriter: w}
-	c := &call{w: out, id: id.New(), at: d.site(r), cfg: d.cfg}
+	c := &call{w: out, id: id.New(), at: d.site(r), cfg: d.cfg, door: d}
 	c.r = r.WithContext(auth.From(r.Context(), remote))
 	h := w.Header()
 	h.Set("X-Vcap-Request-Id", c.id)
@@ -122,8 +138,15 @@ func (c *call) refuse(all ...problem) {
 	c.send(all[0].status, map[string]any{"errors": all})
 }
 
-// send answers with a value that can be encoded.
+// send answers with a value that can be encoded, unless something that it is made
+// of failed.
 func (c *call) send(status int, v any) {
+	if status < http.StatusMultipleChoices {
+		if err := cmp.Or(c.failed, c.write(v)); err != nil {
+			c.refuse(c.door.problemOf(c.ctx(), c, err))
+			return
+		}
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -167,7 +190,8 @@ func (c *call) decodeUpTo(most int64, v any) error {
 	if err := json.Unmarshal(body, v); err != nil {
 		return badMessage
 	}
-	return nil
+	c.writes, err = metadataOf(body)
+	return err
 }
 
 // resource is what all things have in common.
@@ -185,7 +209,7 @@ func (c *call) thing(guid string, created, updated time.Time, path string) resou
 		updated = created
 	}
 	return resource{
-		GUID: guid, CreatedAt: stamp(created), UpdatedAt: stamp(updated), Metadata: &metadata{map[string]string{}, map[string]string{}},
+		GUID: guid, CreatedAt: stamp(created), UpdatedAt: stamp(updated), Metadata: c.writtenOn(path),
 		Links: map[string]link{"self": {Href: c.at.api + path}},
 	}
 }
@@ -235,10 +259,5 @@ func (r toOne) guid() string {
 	return r.Data.GUID
 }
 
-// labels refuses metadata that would be lost.
-func labels(m metadata) error {
-	if len(m.Labels)+len(m.Annotations) > 0 {
-		return unprocessable.saying("naru keeps no labels and no annotations")
-	}
-	return nil
-}
+// labels lets metadata pass: decode has checked it, and send keeps it.
+func labels(metadata) error { return nil }

@@ -119,6 +119,10 @@ type Services struct {
 	Platform   Platform
 	Codes      Codes
 	Features   Features
+
+	Quotas  Quotas
+	Labels  Labels
+	Domains Domains
 }
 
 // Door answers requests; it is an http.Handler where everything is at one
@@ -169,6 +173,7 @@ func (d *Door) apiRoutes() []endpoint {
 	for _, some := range [][]endpoint{
 		packageRoutes(), buildRoutes(),
 		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
+		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
 		sshRoutes(),
 	} {

@@ -19,11 +19,15 @@ func domainRoutes() []endpoint {
 	}
 }
 
-// domain is a domain as clients know it: that of the platform, which all share, or
-// a host of somebody's own, which its organisation has.
+// domain is a domain as clients know it: that of the platform, which all share, one
+// that was made for an organisation or for all, or a host of somebody's own, which
+// its organisation has.
 type domain struct {
-	name string
-	org  app.OrgID // "" for the platform's
+	name   string
+	org    app.OrgID // "": all share it
+	kept   route.DomainID
+	shared []app.OrgID
+	made   time.Time
 }
 
 func (d domain) guid() string { return named("domain", d.name) }
@@ -33,8 +37,15 @@ var domainList = list[domain]{
 		"names":              single(func(d domain) string { return d.name }),
 		"organization_guids": single(func(d domain) string { return string(d.org) }),
 	},
-	times: func(domain) (time.Time, time.Time) { return began, began },
+	times: func(d domain) (time.Time, time.Time) { return d.created(), d.created() },
 	guid:  domain.guid,
+}
+
+func (d domain) created() time.Time {
+	if d.made.IsZero() {
+		return began
+	}
+	return d.made
 }
 
 // began is when things are said to have been made that are always there.
@@ -56,19 +67,49 @@ type domainResource struct {
 func (c *call) domainResource(d domain) domainResource {
 	path := "/v3/domains/" + d.guid()
 	out := domainResource{
-		resource: c.thing(d.guid(), began, began, path).with(c, "route_reservations", path+"/route_reservations"),
+		resource: c.thing(d.guid(), d.created(), d.created(), path).with(c, "route_reservations", path+"/route_reservations"),
 		Name:     d.name, SupportedProtocols: []string{"http"},
 	}
-	out.Relationships.Shared = map[string]any{"data": []ref{}}
+	out.Relationships.Shared = map[string]any{"data": each(d.shared, func(o app.OrgID) ref { return ref{string(o)} })}
 	if d.org != "" {
 		out.Relationships.Organization = one(string(d.org))
 	}
 	return out
 }
 
-// domains are the platform's and those of the routes that who asks may see.
+// known are the domains that were made.
+func (c *call) known() []route.Domain {
+	if c.domains == nil {
+		all, err := c.door.Domains.Domains(c.ctx())
+		if err != nil {
+			c.fail(err)
+		}
+		c.domains = append([]route.Domain{}, all...)
+	}
+	return c.domains
+}
+
+func (c *call) domainNames() []string {
+	return each(c.known(), func(d route.Domain) string { return d.Name })
+}
+
+// domains are the platform's, those that were made, and those of the routes, that
+// who asks may see.
 func (d *Door) domains(c *call) ([]domain, error) {
 	out := []domain{{name: d.cfg.AppsDomain}}
+	orgs, err := d.orgs(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range c.known() {
+		seen := k.Org == ""
+		for id := range orgs {
+			seen = seen || k.For(id)
+		}
+		if seen {
+			out = append(out, domain{k.Name, k.Org, k.ID, k.Shared, k.Created})
+		}
+	}
 	spaces, err := d.spaces(c, auth.SpaceRead)
 	if err != nil {
 		return nil, err
@@ -77,11 +118,14 @@ func (d *Door) domains(c *call) ([]domain, error) {
 	if err != nil {
 		return nil, err
 	}
+	known := c.domainNames()
 	for _, r := range routes {
-		_, name := d.cfg.hostOf(r.Host)
-		one := domain{name, spaces[r.Space].Org}
-		if name != d.cfg.AppsDomain && !slices.Contains(out, one) {
-			out = append(out, one)
+		if r.Host == "" { // a port
+			continue
+		}
+		_, name := d.cfg.hostOf(r.Host, known...)
+		if !slices.ContainsFunc(out, func(o domain) bool { return o.name == name }) {
+			out = append(out, domain{name: name, org: spaces[r.Space].Org})
 		}
 	}
 	return out, nil
@@ -124,7 +168,9 @@ func (d *Door) orgDomains(c *call) error {
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(one domain) bool { return one.org != "" && one.org != p.org.ID })
+	all = slices.DeleteFunc(all, func(one domain) bool {
+		return one.org != "" && one.org != p.org.ID && !slices.Contains(one.shared, p.org.ID)
+	})
 	return show(c, domainList, all, c.domainResource)
 }
 

@@ -25,6 +25,7 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/pipeline/intake"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/quota"
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
 	"naru/internal/route"
@@ -49,6 +50,8 @@ type world struct {
 	door  *cf.Door
 	url   string
 	token string // of the last login
+
+	somebody auth.UserID // with a role in the organisation
 }
 
 func newWorld(t testing.TB) *world {
@@ -77,6 +80,7 @@ func newWorld(t testing.TB) *world {
 	pipe := &pipeline{store: st}
 	w.door = cf.New(cf.Services{
 		Sessions: w.auth, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
+		Quotas: quota.NewBook(st, pipe), Labels: st, Domains: st,
 		Packages: st, Stager: w.stager, Intake: intake.New(st, w.source, room), Files: files{},
 		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Tasks: st, Runner: pipe, Events: st, Bases: st, Platform: pipe,
 		Codes: ssh.NewCodes(time.Minute, time.Now), Features: st,
@@ -364,6 +368,10 @@ func (p *pipeline) CancelTask(ctx context.Context, _ operation.Ask, t task.ID) (
 
 func (p *pipeline) Usage(context.Context, run.InstanceID) (run.Usage, error) {
 	return run.Usage{MemoryBytes: 1 << 20, DiskBytes: 4096, CPU: time.Millisecond}, nil
+}
+
+func (p *pipeline) Taken(context.Context, []app.SpaceID) (map[quota.Resource]int, error) {
+	return map[quota.Resource]int{}, nil
 }
 
 func (p *pipeline) Builders(context.Context) ([]client.Builder, error) {

@@ -73,7 +73,7 @@ func (d *Door) getJob(c *call) error {
 
 func (c *call) jobThing(guid string, created, updated time.Time) resource {
 	r := c.thing(guid, created, updated, "/v3/jobs/"+guid)
-	r.Metadata = nil
+	r.Metadata = nil // nobody writes on jobs
 	return r
 }
 

@@ -46,11 +46,6 @@ func (l list[T]) choose(q url.Values, all []T) ([]T, error) {
 		want := values(q, name)
 		picks = append(picks, func(v T) bool { return among(of(v), want) })
 	}
-	selects, err := selected(q)
-	if err != nil {
-		return nil, err
-	}
-	picks = append(picks, func(T) bool { return selects(nil) }) // nothing has labels
 	within, err := l.moments(q)
 	if err != nil {
 		return nil, err
@@ -236,8 +231,14 @@ func showing[T, W any](c *call, l list[T], all []T, encode func(T) W, include fu
 	if err != nil {
 		return err
 	}
+	if some, err = selecting(c, l, some); err != nil {
+		return err
+	}
 	some, p, err := cut(c, some)
 	if err != nil {
+		return err
+	}
+	if err := c.preload(listed(c.r.URL.Path), each(some, l.guid)); err != nil {
 		return err
 	}
 	out := page[W]{Pagination: p, Resources: each(some, encode)}

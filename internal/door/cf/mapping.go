@@ -70,6 +70,12 @@ func (d *Door) createRoute(c *call) error {
 	if i < 0 {
 		return unprocessable.saying("Invalid domain. Ensure that the domain exists and you have access to it.")
 	}
+	if in.Host == "" && domains[i].org == "" {
+		return unprocessable.saying("Missing host. Routes in shared domains must have a host defined.")
+	}
+	if domains[i].org != "" && domains[i].org != p.org.ID && !slices.Contains(domains[i].shared, p.org.ID) {
+		return unprocessable.saying(fmt.Sprintf("Invalid domain. Domain '%s' is not available in organization '%s'.", domains[i].name, p.org.Name))
+	}
 	r, err := d.Mapper.ReserveRoute(c.ctx(), c.by(), p.space.ID, joined(in.Host, domains[i].name), in.Path)
 	if fault.Is(err, fault.Conflict) {
 		return unprocessable.saying(fmt.Sprintf("Route already exists with host '%s' for domain '%s'.", in.Host, domains[i].name))
@@ -77,7 +83,7 @@ func (d *Door) createRoute(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.made(c.routeResource(d.shownRoutes(map[app.SpaceID]app.Space{p.space.ID: p.space}, []route.Route{r})[0]))
+	return c.made(c.routeResource(d.shownRoutes(c, map[app.SpaceID]app.Space{p.space.ID: p.space}, []route.Route{r})[0]))
 }
 
 // writable finds a route that who asks may change.
@@ -127,6 +133,7 @@ type destinationInput struct {
 	} `json:"app"`
 	Port     *int   `json:"port"`
 	Protocol string `json:"protocol"`
+	Weight   *int   `json:"weight"`
 }
 
 func (d *Door) addDestinations(c *call) error {
@@ -144,6 +151,9 @@ func (d *Door) addDestinations(c *call) error {
 		return err
 	}
 	for _, want := range in.Destinations {
+		if want.Weight != nil {
+			return unprocessable.saying("Destinations[0]: weighted destinations cannot be used when adding to a route; replace all of them")
+		}
 		if err := d.lead(c, r, want); err != nil {
 			return err
 		}
@@ -170,6 +180,9 @@ func (d *Door) lead(c *call, r shownRoute, in destinationInput) error {
 		to.Protocol = route.HTTP2
 	default:
 		return unprocessable.saying("Destination protocol must be 'http1' or 'http2'")
+	}
+	if in.Weight != nil {
+		to.Weight = *in.Weight
 	}
 	if in.Port != nil {
 		if to.Port = *in.Port; to.Port < 1 || to.Port > 65535 {

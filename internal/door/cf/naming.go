@@ -32,8 +32,19 @@ func processOf(guid string) (a, process string) {
 }
 
 // hostOf takes a host of a route apart as Cloud Foundry has it: a name in a domain
-// of the platform, or a domain of its own.
-func (cfg Config) hostOf(host string) (label, domain string) {
+// of the platform, or of one of those that are known, or a domain of its own.
+func (cfg Config) hostOf(host string, known ...string) (label, domain string) {
+	for _, name := range append([]string{cfg.AppsDomain}, known...) {
+		if len(name) > len(domain) && name == host {
+			label, domain = "", name
+		}
+		if below, ok := strings.CutSuffix(host, "."+name); ok && len(name) > len(domain) {
+			label, domain = below, name
+		}
+	}
+	if domain != "" && host != cfg.AppsDomain {
+		return label, domain
+	}
 	if below, ok := strings.CutSuffix(host, "."+cfg.AppsDomain); ok {
 		return below, cfg.AppsDomain
 	}

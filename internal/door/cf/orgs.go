@@ -8,6 +8,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/auth"
 	"naru/internal/fault"
+	"naru/internal/pipeline/quota"
 )
 
 func orgRoutes() []endpoint {
@@ -40,10 +41,10 @@ type orgResource struct {
 }
 
 func (c *call) orgResource(o app.Org) orgResource {
-	path := "/v3/organizations/" + string(o.ID)
+	path, has := "/v3/organizations/"+string(o.ID), string(c.quotaOf(string(o.ID), quota.DefaultID))
 	r := c.thing(string(o.ID), o.Created, o.Created, path).with(c, "domains", path+"/domains").
-		with(c, "default_domain", path+"/domains/default").with(c, "quota", "/v3/organization_quotas/"+orgQuota)
-	return orgResource{resource: r, Name: o.Name, Relationships: map[string]toOne{"quota": one(orgQuota)}}
+		with(c, "default_domain", path+"/domains/default").with(c, "quota", "/v3/organization_quotas/"+has)
+	return orgResource{resource: r, Name: o.Name, Relationships: map[string]toOne{"quota": one(has)}}
 }
 
 func (d *Door) listOrgs(c *call) error {

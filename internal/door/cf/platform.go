@@ -19,8 +19,6 @@ func platformRoutes() []endpoint {
 		{pattern: "GET /v3/feature_flags", do: (*Door).listFlags},
 		{pattern: "GET /v3/feature_flags/{name}", do: (*Door).getFlag},
 		{pattern: "PATCH /v3/feature_flags/{name}", do: (*Door).changeFlag},
-		{pattern: "GET /v3/organization_quotas", do: (*Door).listQuotas},
-		{pattern: "GET /v3/organization_quotas/{guid}", do: (*Door).getQuota},
 		{pattern: "GET /v3/environment_variable_groups/{name}", do: (*Door).noVariables},
 	}
 }
@@ -222,71 +220,6 @@ func (d *Door) changeFlag(c *call) error {
 		return unprocessable.saying("naru cannot switch the feature " + f.name)
 	}
 	return c.ok(c.flagResource(f))
-}
-
-// orgQuota is the id of the only quota: organisations are not limited.
-var orgQuota = named("quota", "default")
-
-type quotaResource struct {
-	resource
-	Name          string         `json:"name"`
-	Apps          map[string]any `json:"apps"`
-	Services      map[string]any `json:"services"`
-	Routes        map[string]any `json:"routes"`
-	Domains       map[string]any `json:"domains"`
-	Relationships map[string]any `json:"relationships"`
-}
-
-func (d *Door) quota(c *call) (quotaResource, error) {
-	orgs, err := d.orgs(c)
-	if err != nil {
-		return quotaResource{}, err
-	}
-	refs := []ref{}
-	for id := range orgs {
-		refs = append(refs, ref{string(id)})
-	}
-	return quotaResource{
-		resource: c.thing(orgQuota, began, began, "/v3/organization_quotas/"+orgQuota), Name: "default",
-		Apps: map[string]any{
-			"total_memory_in_mb": nil, "per_process_memory_in_mb": nil, "total_instances": nil, "per_app_tasks": nil, "log_rate_limit_in_bytes_per_second": nil,
-		},
-		Services:      map[string]any{"paid_services_allowed": true, "total_service_instances": nil, "total_service_keys": nil},
-		Routes:        map[string]any{"total_routes": nil, "total_reserved_ports": nil},
-		Domains:       map[string]any{"total_domains": nil},
-		Relationships: map[string]any{"organizations": map[string]any{"data": refs}},
-	}, nil
-}
-
-var quotaList = list[quotaResource]{
-	filters: map[string]func(quotaResource) []string{
-		"names": single(func(q quotaResource) string { return q.Name }), "organization_guids": func(quotaResource) []string { return nil },
-	},
-	times: func(quotaResource) (time.Time, time.Time) { return began, began },
-	guid:  func(q quotaResource) string { return q.GUID },
-}
-
-func (d *Door) listQuotas(c *call) error {
-	q, err := d.quota(c)
-	if err != nil {
-		return err
-	}
-	l := quotaList
-	l.filters = map[string]func(quotaResource) []string{"names": quotaList.filters["names"], "organization_guids": func(q quotaResource) []string {
-		return each(q.Relationships["organizations"].(map[string]any)["data"].([]ref), func(r ref) string { return r.GUID })
-	}}
-	return show(c, l, []quotaResource{q}, func(q quotaResource) quotaResource { return q })
-}
-
-func (d *Door) getQuota(c *call) error {
-	if c.guid() != orgQuota {
-		return missing("Organization quota")
-	}
-	q, err := d.quota(c)
-	if err != nil {
-		return err
-	}
-	return c.ok(q)
 }
 
 // noVariables answers that no variables are given to all apps.

@@ -58,6 +58,9 @@ func (d *Door) problemOf(ctx context.Context, c *call, err error) problem {
 	if errors.As(err, &p) {
 		return p
 	}
+	if p, ok := exceeded(err); ok {
+		return p
+	}
 	f := fault.Of(err)
 	p, known := kinds[f.Kind]
 	if !known {

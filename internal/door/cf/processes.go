@@ -149,8 +149,14 @@ func (d *Door) listProcesses(c *call) error {
 	if err != nil {
 		return err
 	}
+	if some, err = selecting(c, processList, some); err != nil {
+		return err
+	}
 	some, p, err := cut(c, some)
 	if err != nil {
+		return err
+	}
+	if err := c.preload("processes", each(some, processList.guid)); err != nil {
 		return err
 	}
 	if asked(q, "embed", "process_instances") && len(some) > 0 { // of this page alone: there may be many

@@ -117,11 +117,12 @@ func (r shownRoute) destination(d route.Destination) destination {
 // unconditional reports a route that Cloud Foundry can have: one without a condition.
 func unconditional(r route.Route) bool { return r.When == nil }
 
-func (d *Door) shownRoutes(spaces map[app.SpaceID]app.Space, routes []route.Route) []shownRoute {
+func (d *Door) shownRoutes(c *call, spaces map[app.SpaceID]app.Space, routes []route.Route) []shownRoute {
 	routes = slices.DeleteFunc(routes, func(r route.Route) bool { _, seen := spaces[r.Space]; return !seen || !unconditional(r) })
+	known := c.domainNames()
 	return each(routes, func(r route.Route) shownRoute {
 		out := shownRoute{Route: r, org: spaces[r.Space].Org}
-		if out.label, out.domain = d.cfg.hostOf(r.Host); r.Host == "" {
+		if out.label, out.domain = d.cfg.hostOf(r.Host, known...); r.Host == "" {
 			out.domain = d.cfg.AppsDomain
 		}
 		return out
@@ -171,7 +172,7 @@ func (d *Door) listRoutes(c *call) error {
 	if err != nil {
 		return err
 	}
-	return show(c, routeList, d.shownRoutes(spaces, routes), c.routeResource)
+	return show(c, routeList, d.shownRoutes(c, spaces, routes), c.routeResource)
 }
 
 func (d *Door) routesOfApp(c *call) error {
@@ -187,7 +188,7 @@ func (d *Door) routesOfApp(c *call) error {
 	if err != nil {
 		return err
 	}
-	return show(c, routeList, d.shownRoutes(spaces, routes), c.routeResource)
+	return show(c, routeList, d.shownRoutes(c, spaces, routes), c.routeResource)
 }
 
 func (d *Door) route(c *call) (shownRoute, error) {
@@ -199,7 +200,7 @@ func (d *Door) route(c *call) (shownRoute, error) {
 	if err != nil {
 		return shownRoute{}, err
 	}
-	shown := d.shownRoutes(spaces, []route.Route{r})
+	shown := d.shownRoutes(c, spaces, []route.Route{r})
 	if len(shown) == 0 {
 		return shownRoute{}, missing("Route")
 	}

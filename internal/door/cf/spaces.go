@@ -44,7 +44,12 @@ type spaceResource struct {
 
 func (c *call) spaceResource(s app.Space) spaceResource {
 	r := c.thing(string(s.ID), s.Created, s.Created, "/v3/spaces/"+string(s.ID)).with(c, "organization", "/v3/organizations/"+string(s.Org))
-	return spaceResource{resource: r, Name: s.Name, Relationships: map[string]toOne{"organization": one(string(s.Org)), "quota": none()}}
+	out := spaceResource{resource: r, Name: s.Name, Relationships: map[string]toOne{"organization": one(string(s.Org)), "quota": none()}}
+	if q := string(c.quotaOf(string(s.ID), "")); q != "" {
+		out.resource = r.with(c, "quota", "/v3/space_quotas/"+q)
+		out.Relationships["quota"] = one(q)
+	}
+	return out
 }
 
 func (d *Door) listSpaces(c *call) error {

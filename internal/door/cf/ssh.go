@@ -163,7 +163,7 @@ func (d *Door) appFeature(c *call) error {
 }
 
 func (d *Door) changeAppFeature(c *call) error {
-	a, err := d.app(c, c.guid(), auth.AppWrite)
+	a, err := d.app(c, c.guid(), auth.AppConfigure)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/disk"
 	"naru/internal/fault"
+	"naru/internal/pipeline/quota"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
@@ -24,6 +25,8 @@ type Store interface {
 	// ProcessesOf leaves out releases that are gone.
 	ProcessesOf(ctx context.Context, releases ...release.ID) (map[release.ID][]app.Process, error)
 	AppsByID(ctx context.Context, apps ...app.ID) ([]app.App, error)
+	// QuotasIn returns the quotas that limit anything in a space.
+	QuotasIn(ctx context.Context, space app.SpaceID) ([]quota.Held, error)
 }
 
 // Desk is where changes are asked for. Its methods are called in the transaction
@@ -32,14 +35,17 @@ type Desk struct {
 	store  Store
 	limits Limits
 	disk   disk.Reserve
+	log    int // bytes per second that an instance may write to its log; 0: any number
 
 	mu    sync.Mutex // guards known
 	known map[release.ID]map[string]int
 }
 
-// NewDesk makes a desk; what grows is refused on a disk without its reserve.
-func NewDesk(store Store, limits Limits, d disk.Reserve) *Desk {
-	return &Desk{store: store, limits: limits, disk: d, known: map[release.ID]map[string]int{}}
+// NewDesk makes a desk; what grows is refused on a disk without its reserve, and
+// beyond a quota. logRate is how many bytes per second an instance may write to
+// its log, 0 for any number.
+func NewDesk(store Store, limits Limits, d disk.Reserve, logRate int) *Desk {
+	return &Desk{store: store, limits: limits, disk: d, log: logRate, known: map[release.ID]map[string]int{}}
 }
 
 // Busy says that a change fits as soon as the rollouts of other apps are
@@ -54,8 +60,9 @@ func (b *Busy) Unwrap() error { return b.refusal }
 
 // Resize asks for an app at other sizes, of the groups it has.
 func (d *Desk) Resize(ctx context.Context, a app.App) error {
-	if d.limits.Off() && d.disk.Percent == 0 {
-		return nil
+	held, idle, err := d.idle(ctx, a.Space)
+	if err != nil || idle {
+		return err
 	}
 	s, err := d.read(ctx)
 	if err != nil {
@@ -66,16 +73,24 @@ func (d *Desk) Resize(ctx context.Context, a app.App) error {
 	for _, p := range was.Parts {
 		want.Parts = append(want.Parts, Part{p.Process, a.Wanted(p.Process), p.MiB})
 	}
-	_, err = d.answer(ctx, s, a, Change{Was: was, Want: want})
+	_, err = d.answer(ctx, s, a, held, Change{Was: was, Want: want})
 	return err
+}
+
+// idle reports that nobody looks at what runs in a space: no limit of the machine,
+// and no quota.
+func (d *Desk) idle(ctx context.Context, space app.SpaceID) (held []quota.Held, idle bool, err error) {
+	held, err = d.store.QuotasIn(ctx, space)
+	return held, len(held) == 0 && d.limits.Off() && d.disk.Percent == 0, err
 }
 
 // Rollout asks for the replacement of what an app has by processes, with so many
 // instances in flight; it returns how many there may be. Without an error there
 // is room for one at least.
 func (d *Desk) Rollout(ctx context.Context, a app.App, processes []app.Process, inFlight int) (int, error) {
-	if d.limits.Off() && d.disk.Percent == 0 {
-		return inFlight, nil
+	held, idle, err := d.idle(ctx, a.Space)
+	if err != nil || idle {
+		return inFlight, err
 	}
 	s, err := d.read(ctx)
 	if err != nil {
@@ -83,23 +98,24 @@ func (d *Desk) Rollout(ctx context.Context, a app.App, processes []app.Process, 
 	}
 	was := s.claim(a.ID)
 	want, beside := replacement(a, was, processes)
-	return d.answer(ctx, s, a, Change{Was: was, Want: want, Beside: beside, InFlight: inFlight})
+	return d.answer(ctx, s, a, held, Change{Was: was, Want: want, Beside: beside, InFlight: inFlight})
 }
 
 // Task asks for a one-off task of an app.
 func (d *Desk) Task(ctx context.Context, t task.Task) error {
-	if d.limits.Off() && d.disk.Percent == 0 {
-		return nil
-	}
 	apps, err := d.store.AppsByID(ctx, t.App)
 	if err != nil || len(apps) == 0 {
+		return err
+	}
+	held, idle, err := d.idle(ctx, apps[0].Space)
+	if err != nil || idle {
 		return err
 	}
 	s, err := d.read(ctx, t.Release)
 	if err != nil {
 		return err
 	}
-	_, err = d.answer(ctx, s, apps[0], Change{Want: s.task(t)})
+	_, err = d.answer(ctx, s, apps[0], held, Change{Want: s.task(t)})
 	return err
 }
 
@@ -120,7 +136,7 @@ func (d *Desk) Promised(ctx context.Context) (taken, room int, ok bool, err erro
 }
 
 // answer decides, and puts a refusal into words.
-func (d *Desk) answer(ctx context.Context, s standing, a app.App, c Change) (inFlight int, err error) {
+func (d *Desk) answer(ctx context.Context, s standing, a app.App, held []quota.Held, c Change) (inFlight int, err error) {
 	grows := c.Want.MiB() > c.Was.MiB()
 	if grows {
 		if err := d.disk.Check("new instances"); err != nil {
@@ -128,6 +144,11 @@ func (d *Desk) answer(ctx context.Context, s standing, a app.App, c Change) (inF
 		}
 	}
 	others := slices.DeleteFunc(s.all(), func(o Claim) bool { return o.App == a.ID && !o.Task && !c.Want.Task })
+	if len(held) > 0 {
+		if err := d.within(ctx, held, others, a, c); err != nil {
+			return 0, err
+		}
+	}
 	got := Decide(d.limits, others, c)
 	if got.Fits {
 		return got.InFlight, nil

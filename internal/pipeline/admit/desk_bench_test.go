@@ -51,7 +51,7 @@ func BenchmarkResize(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	desk := admit.NewDesk(st, admit.Limits{MachineMiB: 100_000_000, Overcommit: 1}, disk.Reserve{})
+	desk := admit.NewDesk(st, admit.Limits{MachineMiB: 100_000_000, Overcommit: 1}, disk.Reserve{}, 0)
 	last.Scale = map[string]int{app.Web: 2}
 	for b.Loop() {
 		if err := desk.Resize(b.Context(), last); err != nil {

@@ -20,6 +20,7 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/pipeline/admit"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/quota"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
 	"naru/internal/route"
@@ -45,6 +46,7 @@ const (
 // Together makes one of several.
 type Store interface {
 	admit.Store
+	quota.Store
 	Together(ctx context.Context, do func(ctx context.Context) error) error
 	AppendEvents(ctx context.Context, evs ...event.Event) error
 
@@ -166,6 +168,7 @@ type Config struct {
 	Watch          app.Duration // how long old instances that are kept stay ready where nobody says; 0: app.DefaultWatch
 	Steps          []app.Step   // of canary where nobody says; empty: app's own
 	Memory         admit.Limits // what may be promised to all instances and tasks
+	LogRate        int          // bytes per second that an instance may write to its log; 0: any number
 	Disk           disk.Reserve // what may not be taken from the disk
 	Defaults       app.Process  // what a process gets where neither its image nor its app says; zero fields: app's own
 }
@@ -186,6 +189,7 @@ type Service struct {
 	promises Promises
 	declares []Declare
 	room     *admit.Desk
+	quotas   *quota.Desk
 	promoted chan struct{} // one token: a rollout is to be watched
 	wake     func()        // tells the operation runner that there is work
 	cfg      Config
@@ -215,7 +219,8 @@ func New(p Parts, cfg Config, log *slog.Logger) *Service {
 		store: p.Store, sources: p.Sources, git: p.Git, images: p.Images, builds: p.Builds, secrets: p.Secrets,
 		router: p.Router, domains: p.Domains, logs: p.Logs, rollouts: p.Rollouts, gate: p.Gate, promises: p.Promises, wake: p.Wake, cfg: cfg, log: log,
 		promoted: make(chan struct{}, 1),
-		room:     admit.NewDesk(p.Store, cfg.Memory, cfg.Disk),
+		room:     admit.NewDesk(p.Store, cfg.Memory, cfg.Disk, cfg.LogRate),
+		quotas:   quota.NewDesk(p.Store),
 	}
 }
 

@@ -38,6 +38,9 @@ func (s *Service) ReserveRoute(ctx context.Context, by operation.Ask, space app.
 				return route.Exists(r.Host, r.Path)
 			}
 		}
+		if err := s.roomForRoute(ctx, r); err != nil {
+			return err
+		}
 		r, err = s.store.SetRoute(ctx, r, event.Event{Kind: "route.reserved", Actor: by.Actor, Space: string(space), Subject: r.Name()})
 		return err
 	})

@@ -14,6 +14,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/pipeline/admit"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/quota"
 	"naru/internal/pipeline/task"
 )
 
@@ -112,6 +113,11 @@ func (s *Service) AdmitTask(ctx context.Context, t task.Task) error {
 // there is to promise, in MiB; ok is false where nobody counts.
 func (s *Service) Promised(ctx context.Context) (taken, room int, ok bool, err error) {
 	return s.room.Promised(ctx)
+}
+
+// Taken is what apps and tasks of spaces take of what quotas limit.
+func (s *Service) Taken(ctx context.Context, spaces []app.SpaceID) (map[quota.Resource]int, error) {
+	return s.room.Taken(ctx, spaces)
 }
 
 // filled is an image whose processes have the platform's defaults where neither

@@ -169,10 +169,22 @@ func (s *Service) lead(ctx context.Context, actor string, a app.App, r route.Rou
 	d := route.NewDestination(a.ID, to.Process, to.Port, to.Weight)
 	d.Protocol = to.Protocol
 	r, err := r.With(d)
+	if err == nil {
+		err = s.roomForRoute(ctx, r)
+	}
 	if err != nil {
 		return r, err
 	}
 	return s.store.SetRoute(ctx, r, event.Event{Kind: "route.mapped", Actor: actor, App: string(a.ID), Subject: r.Name(), Detail: map[string]any{"app": a.Name, "process": d.Process}})
+}
+
+// roomForRoute refuses a new route that a quota does not allow. It works in the
+// caller's transaction.
+func (s *Service) roomForRoute(ctx context.Context, r route.Route) error {
+	if _, err := s.store.Route(ctx, r.ID); !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return s.quotas.Route(ctx, r.Space, r.TCP != nil && r.TCP.Port > 0)
 }
 
 // changeRoute works in the caller's transaction. What is as it was is no event:

@@ -75,6 +75,7 @@ func Suite(t *testing.T, open Opener) {
 		{"objectives", objectives},
 		{"probes", probes},
 		{"maintenance", maintenance},
+		{"quotas", quotas},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
 	}
