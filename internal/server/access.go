@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"naru/internal/app"
@@ -27,7 +28,8 @@ func (a *accessLog) Access(gateway string, records []route.Access, dropped uint6
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := a.book.Append(ctx, lines, nil); err != nil {
-		a.log.Warn("keep access records", "gateway", gateway, "error", err)
+		a.Dropped(uint64(len(lines)))
+		a.log.Warn("keep access records", "gateway", gateway, "count", len(lines), "error", err)
 	}
 	if dropped > 0 {
 		a.Dropped(dropped)
@@ -38,18 +40,24 @@ func (a *accessLog) Access(gateway string, records []route.Access, dropped uint6
 // linesOf are the lines of the records of apps. Their texts share memory.
 func linesOf(records []route.Access) []logs.Line {
 	lines := make([]logs.Line, 0, len(records))
-	text, ends := make([]byte, 0, lineBytes*len(records)), make([]int, 0, len(records))
-	var clock encode.Clock
+	var (
+		text  strings.Builder
+		ends  = make([]int, 0, len(records))
+		line  []byte
+		clock encode.Clock
+	)
+	text.Grow(lineBytes * len(records))
 	for i := range records {
 		r := &records[i]
 		if r.App.ID == "" {
 			continue
 		}
-		text = r.AppendLine(text, &clock)
-		ends = append(ends, len(text))
+		line = r.AppendLine(line[:0], &clock)
+		text.Write(line)
+		ends = append(ends, text.Len())
 		lines = append(lines, logs.Line{Time: r.Time.UTC(), App: app.ID(r.App.ID), Source: logs.Router, Index: r.Index, Instance: r.Instance, Stream: "stdout"})
 	}
-	all, from := string(text), 0
+	all, from := text.String(), 0
 	for i, end := range ends {
 		lines[i].Text, from = all[from:end], end
 	}
