@@ -132,7 +132,7 @@ const (
 
 // atOnce is how many bytes are written by one call: from one that lasts longer the
 // scheduler takes the processor away, and looks out for others for a while.
-const atOnce = 16 << 10
+const atOnce = 32 << 10
 
 // mostText bounds what waits whatever the queue is: lines may be long.
 const mostText = 32 << 20
