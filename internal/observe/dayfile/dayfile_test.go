@@ -65,7 +65,7 @@ func (w words) Size(word string) int { return len(word) + 1 }
 func (w words) Insert(ctx context.Context, tx *sql.Tx, all []string, rank int, merged bool) error {
 	text := strings.Join(all, " ")
 	_, err := tx.ExecContext(ctx, `INSERT INTO blocks (owner, words, rank, bytes, oldest, newest, data) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		w.owner, len(all), rank, len(text)+1, noon.UnixMicro(), noon.UnixMicro(), w.press.Shut([]byte(text), merged))
+		w.owner, len(all), rank, len(text)+1, noon.UnixMicro(), noon.UnixMicro(), w.press.Shut([]byte(text), nil, merged))
 	return err
 }
 
@@ -144,6 +144,51 @@ func TestManySmallBlocksBecomeFew(t *testing.T) {
 		if bytes := len(strings.Join(all, " ")); blocks > bytes/(2<<10)+ranks*fanIn {
 			t.Errorf("%d bytes of %s are in %d blocks", bytes, owner, blocks)
 		}
+	}
+}
+
+// TestWhatIsLargeIsWrittenOnce: what comes in amounts that a block does not take is
+// cut into blocks of about the same size, which are sealed as they come.
+func TestWhatIsLargeIsWrittenOnce(t *testing.T) {
+	r, p := openWords(t, t.TempDir(), func() time.Time { return noon })
+	want := 0
+	for n := range 10 {
+		must(t, say(t.Context(), r, p, "a", "one", "by", "one"))
+		must(t, say(t.Context(), r, p, "a", slices.Repeat([]string{fmt.Sprint("word-", n)}, 8<<10/7*5/4)...)) // a little more than a block
+		want += 3 + 8<<10/7*5/4
+	}
+	got, _ := heard(t, r, p, "a")
+	if len(got) != want {
+		t.Errorf("%d words are there, want %d", len(got), want)
+	}
+	must(t, r.Read(t.Context(), Of(noon), func(f *File) error {
+		var large, young, small int
+		err := f.Reader.QueryRow(`SELECT count(*) FILTER (WHERE bytes >= 4096 AND bytes <= 8192), count(*) FILTER (WHERE rank < 9), count(*) FILTER (WHERE bytes < 4096) FROM blocks`).Scan(&large, &young, &small)
+		if large != 20 || young != 0 || small != 10 {
+			t.Errorf("%d large blocks, %d small, %d that are written again", large, small, young)
+		}
+		return err
+	}))
+}
+
+// TestAClockThatWasAhead: what comes stays in order, and goes for its age with what
+// is in the file of a day to come.
+func TestAClockThatWasAhead(t *testing.T) {
+	now := noon
+	dir := t.TempDir()
+	r, p := openWords(t, dir, func() time.Time { return now })
+	for i, at := range []time.Time{noon, noon.AddDate(1, 0, 0), noon.Add(time.Minute), noon.AddDate(0, 0, -3)} {
+		now = at
+		must(t, say(t.Context(), r, p, "a", fmt.Sprint(i)))
+	}
+	if got, _ := heard(t, r, p, "a"); fmt.Sprint(got) != "[0 1 2 3]" {
+		t.Errorf("there is %v", got)
+	}
+	now = noon.AddDate(0, 0, 30)
+	_, err := r.Prune(t.Context(), Limits{Days: 3})
+	must(t, err)
+	if got, _ := heard(t, r, p, "a"); len(got) != 0 { // all are of noon, as Insert has it
+		t.Errorf("a month later there is %v", got)
 	}
 }
 

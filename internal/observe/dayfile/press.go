@@ -34,13 +34,13 @@ func (p *Press) Close() {
 }
 
 // Shut compresses a block: quickly what will soon be merged or comes in large
-// amounts, thoroughly what was merged.
-func (p *Press) Shut(raw []byte, thoroughly bool) []byte {
+// amounts, thoroughly what was merged and stays. It takes memory where that is large enough.
+func (p *Press) Shut(raw, memory []byte, thoroughly bool) []byte {
 	enc := p.quick
 	if thoroughly {
 		enc = p.thorough
 	}
-	return enc.EncodeAll(raw, make([]byte, 0, len(raw)/2))
+	return enc.EncodeAll(raw, memory[:0])
 }
 
 // Open expands a block, into memory where that is large enough.

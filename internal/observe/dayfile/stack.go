@@ -45,13 +45,20 @@ func Add[T any](ctx context.Context, f *File, tx *sql.Tx, p Packer[T], items []T
 	if err != nil {
 		return err
 	}
-	empty := s.bytes == 0
+	seal := func() error {
+		*s = stack{}
+		return merge(ctx, f, tx, p, ranks-1, Sealed)
+	}
 	for part, bytes := range parts(p, items, f.kind.Cut) {
 		rank := 0
-		if empty && bytes >= f.kind.Seal {
+		if bytes >= f.kind.Seal {
 			rank = Sealed
+			if s.bytes > 0 { // what is in the stack comes before it
+				if err := seal(); err != nil {
+					return err
+				}
+			}
 		} else {
-			empty = false
 			s.blocks[0]++
 			s.bytes += int64(bytes)
 		}
@@ -60,8 +67,7 @@ func Add[T any](ctx context.Context, f *File, tx *sql.Tx, p Packer[T], items []T
 		}
 	}
 	if s.bytes >= int64(f.kind.Seal) {
-		*s = stack{}
-		return merge(ctx, f, tx, p, ranks-1, Sealed)
+		return seal()
 	}
 	for rank := range ranks - 1 {
 		if s.blocks[rank] < fanIn {
@@ -76,13 +82,19 @@ func Add[T any](ctx context.Context, f *File, tx *sql.Tx, p Packer[T], items []T
 	return nil
 }
 
-// parts cuts items into blocks, and says how many bytes are in each.
+// parts cuts items into blocks of about the same size, and says how many bytes are
+// in each: what is left over would be merged with what comes next.
 func parts[T any](p Packer[T], items []T, cut int) iter.Seq2[[]T, int] {
 	return func(yield func([]T, int) bool) {
+		all := 0
+		for _, item := range items {
+			all += p.Size(item)
+		}
+		enough := all / (all/cut + 1)
 		from, bytes := 0, 0
 		for i, item := range items {
 			n := p.Size(item)
-			if bytes+n > cut && i > from {
+			if (bytes >= enough || bytes+n > cut) && i > from {
 				if !yield(items[from:i], bytes) {
 					return
 				}

@@ -55,14 +55,10 @@ type mark struct {
 	dropped int64
 }
 
-// pack writes lines down, and what tells of most words that they are not there.
-func pack(p *dayfile.Press, lines []*Line, merged bool) (data []byte, f dayfile.Filter) {
-	r := rooms.Get().(*room)
+// pack writes lines down, and what tells of most words that they are not there. The
+// data is in the room.
+func pack(p *dayfile.Press, r *room, lines []*Line, thoroughly bool) (data []byte, f dayfile.Filter) {
 	b := r.text[:0]
-	defer func() {
-		r.text = b
-		rooms.Put(r)
-	}()
 	b = append(b, blockVersion)
 	b = binary.AppendUvarint(b, uint64(len(lines)))
 	b = appendOrigins(b, lines)
@@ -92,7 +88,9 @@ func pack(p *dayfile.Press, lines []*Line, merged bool) (data []byte, f dayfile.
 		}
 		b = append(b, lines[i].Text...)
 	}
-	return p.Shut(b, merged), filterOf(b[texts:])
+	r.text = b
+	r.data = p.Shut(b, r.data, thoroughly)
+	return r.data, filterOf(b[texts:])
 }
 
 func appendOrigins(b []byte, lines []*Line) []byte {

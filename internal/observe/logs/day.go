@@ -116,7 +116,9 @@ func (p packer) Insert(ctx context.Context, tx *sql.Tx, lines []*Line, rank int,
 		at := l.Time.UnixMicro()
 		b.Oldest, b.Newest, b.Bytes = min(b.Oldest, at), max(b.Newest, at), b.Bytes+int64(p.Size(l))
 	}
-	b.Data, b.Filter = pack(p.Press, lines, merged)
+	r := rooms.Get().(*room)
+	defer rooms.Put(r)
+	b.Data, b.Filter = pack(p.Press, r, lines, merged && rank == dayfile.Sealed)
 	return insert(ctx, tx, b)
 }
 

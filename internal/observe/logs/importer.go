@@ -36,8 +36,8 @@ type reader struct {
 }
 
 // batch bounds how many records of one spool go into one transaction, so that a
-// loud app does not hold up the others.
-const batch = 5000
+// loud app does not hold up the others. A Read bounds their bytes, too.
+const batch = 10_000
 
 // pruneEvery is short: a loud app fills a gigabyte in an hour.
 const pruneEvery = time.Minute

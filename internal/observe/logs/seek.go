@@ -144,10 +144,13 @@ func (s *seeker) pass(number int, p place) {
 	s.back = time.UnixMicro(p.oldest).UTC()
 }
 
-// room is memory for the texts of a block, twice: as they are and folded.
-type room struct{ text, folded []byte }
+// room is memory for a block: for its texts as they are and folded, and for what it
+// is on disk.
+type room struct{ text, folded, data []byte }
 
-var rooms = sync.Pool{New: func() any { return &room{make([]byte, 0, cutAt+cutAt/4), make([]byte, 0, cutAt+cutAt/4)} }}
+var rooms = sync.Pool{New: func() any {
+	return &room{text: make([]byte, 0, cutAt+cutAt/4), folded: make([]byte, 0, cutAt+cutAt/4)}
+}}
 
 // block returns the lines of a block that are meant, in the order they are
 // looked for. A block that cannot be read is one line that says so.

@@ -157,7 +157,7 @@ func pack(press *dayfile.Press, spans []*Span, rank int) packed {
 		b = binary.AppendUvarint(b, uint64(max(0, s.Took)))
 	}
 	b = append(append(append(append(b, texts...), flags...), lengths...), rest...)
-	p.data = press.Shut(b, rank > 0)
+	p.data = press.Shut(b, nil, rank > 0)
 	return p
 }
 

@@ -573,7 +573,7 @@ func FuzzBlock(f *testing.F) {
 	must(f, err)
 	f.Add(raw)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		b, err := openBlock(p, p.Shut(raw, false))
+		b, err := openBlock(p, p.Shut(raw, nil, false))
 		if err != nil {
 			return
 		}

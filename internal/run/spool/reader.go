@@ -42,7 +42,7 @@ type Memory struct {
 
 const (
 	piece = 128 << 10 // is read of a file at a time
-	most  = 4 << 20   // bytes that one Read returns, and one record
+	most  = 768 << 10 // bytes that one Read returns, and one record: about what becomes one block of the log
 )
 
 // OpenReader reads on from an offset.

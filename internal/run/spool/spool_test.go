@@ -354,3 +354,43 @@ func BenchmarkCopy(b *testing.B) {
 		}
 	}
 }
+
+// TestAReadIsBounded: in records, in bytes, and memory is used again.
+func TestAReadIsBounded(t *testing.T) {
+	for name, tc := range map[string]struct {
+		line         string
+		lines, limit int
+		full         func(n, bytes int) bool
+	}{
+		"many short lines": {"short\n", 5000, 1000, func(n, _ int) bool { return n == 1000 }},
+		"few long lines":   {strings.Repeat("x", 60<<10) + "\n", 60, 1000, func(_, bytes int) bool { return bytes >= most && bytes < most+64<<10 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := spoolOf(t, strings.Repeat(tc.line, tc.lines), Options{Line: 64 << 10, Bound: 64 << 20})
+			r := OpenReader(dir, Offset{})
+			defer r.Close()
+			m := &Memory{}
+			got, reads := 0, 0
+			for !r.Offset().End {
+				records, err := r.Read(tc.limit, m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n, bytes := 0, 0
+				for _, rec := range records {
+					if rec.Kind == Line && string(rec.Text)+"\n" != tc.line {
+						t.Fatalf("a line is %.50q", rec.Text)
+					}
+					n, bytes = n+1, bytes+len(rec.Text)
+				}
+				if m.Full != tc.full(n, bytes) {
+					t.Fatalf("a read of %d records, %d bytes: full %t", n, bytes, m.Full)
+				}
+				got, reads = got+n, reads+1
+			}
+			if got != tc.lines+1 || reads < 5 { // and the end
+				t.Errorf("%d records in %d reads, want %d", got, reads, tc.lines+1)
+			}
+		})
+	}
+}
