@@ -299,6 +299,56 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	}
 }
 
+// TestAFileThatWasCut: what is whole is kept, what is missing is told, and what goes
+// on is carried over.
+func TestAFileThatWasCut(t *testing.T) {
+	dir := t.TempDir()
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // words that cannot be compressed
+	r, p := openWords(t, dir, func() time.Time { return noon })
+	must(t, r.Append(t.Context(), func(_ *File, tx *sql.Tx) error { _, err := tx.Exec(`INSERT INTO notes VALUES ('kept')`); return err }))
+	var want []string
+	for range 60 {
+		var some []string
+		for range 400 {
+			some = append(some, strconv.FormatUint(random.Uint64(), 36))
+		}
+		must(t, say(t.Context(), r, p, "a", some...))
+		want = append(want, some...)
+	}
+	must(t, r.Close())
+	info, err := os.Stat(r.Path(Of(noon)))
+	must(t, err)
+	const cut = 17 * 4096
+	must(t, os.Truncate(r.Path(Of(noon)), info.Size()-cut))
+
+	var told strings.Builder
+	var lost []int
+	r, err = Open(dir, kindOfWords(p), func() time.Time { return noon }, func(_ context.Context, day int, _ string) { lost = append(lost, day) }, slog.New(slog.NewTextHandler(&told, nil)))
+	must(t, err)
+	defer r.Close()
+	must(t, say(t.Context(), r, p, "a", "after"))
+	got, _ := heard(t, r, p, "a")
+	if n := len(got) - 1; n < len(want)/2 || n >= len(want) || got[n] != "after" || !slices.Equal(got[:n], want[:n]) {
+		t.Errorf("%d words are left of %d", len(got), len(want))
+	}
+	for _, say := range []string{"bytes_missing=" + strconv.Itoa(cut), fmt.Sprint("words_kept=", len(got)-1), "newest_kept=2026-03-01T12:00:00.000Z", ".words.damaged"} {
+		if !strings.Contains(told.String(), say) {
+			t.Errorf("told %q, not %q", told.String(), say)
+		}
+	}
+	if !slices.Equal(lost, []int{Of(noon)}) {
+		t.Errorf("told of %v", lost)
+	}
+	must(t, r.Read(t.Context(), Of(noon), func(f *File) error {
+		var note string
+		err := f.Reader.QueryRow(`SELECT note FROM notes WHERE note <> ''`).Scan(&note)
+		if note != "kept" {
+			t.Errorf("carried over is %q", note)
+		}
+		return err
+	}))
+}
+
 func TestAFilterIsSeldomWrong(t *testing.T) {
 	for _, things := range []int{1, 10, 1000, 30_000} {
 		f := NewFilter(things)

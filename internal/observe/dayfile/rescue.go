@@ -1,13 +1,16 @@
 package dayfile
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -57,24 +60,47 @@ func (r *Row) rescue(ctx context.Context, day int) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	blocks, items, err := r.salvage(ctx, away, f)
+	kept, err := r.salvage(ctx, away, f)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("rescue the %s of day %d: %w", r.kind.Name, day, err), f.close())
 	}
 	r.log.ErrorContext(ctx, "the "+r.kind.Name+" of a day were damaged on disk: what could be read was kept, the rest is lost",
-		"day", day, "blocks_kept", blocks, r.kind.Items+"_kept", items, "damaged_file", away)
+		"day", day, "blocks_kept", kept.blocks, r.kind.Items+"_kept", kept.items, "newest_kept", time.UnixMicro(kept.newest).UTC(), "bytes_missing", missing(away), "damaged_file", away)
 	if r.lost != nil {
 		r.lost(ctx, day, away)
 	}
 	return f, nil
 }
 
+// missing is how many bytes a file lacks of what its head says that it has, as far
+// as it has one.
+func missing(path string) int64 {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close() //nolint:errcheck // it was only read from
+	head := make([]byte, 100)
+	info, err := f.Stat()
+	if err != nil || info.Size() < int64(len(head)) {
+		return 0
+	}
+	if _, err := f.ReadAt(head, 0); err != nil || !bytes.HasPrefix(head, []byte("SQLite format 3\x00")) {
+		return 0
+	}
+	page, pages := int64(binary.BigEndian.Uint16(head[16:])), int64(binary.BigEndian.Uint32(head[28:]))
+	return max(0, page*pages-info.Size())
+}
+
+// saved is what could be read of a damaged file.
+type saved struct{ blocks, items, newest int64 }
+
 // salvage copies what can be read of a damaged file. Where it cannot, it goes on
 // further and further behind.
-func (r *Row) salvage(ctx context.Context, path string, to *File) (blocks, items int64, err error) {
+func (r *Row) salvage(ctx context.Context, path string, to *File) (kept saved, err error) {
 	from, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(5000)&_pragma=writable_schema(1)") // which bears a file that was cut
 	if err != nil {
-		return 0, 0, err
+		return kept, err
 	}
 	defer from.Close() //nolint:errcheck // it was only read from
 	k := &r.kind
@@ -94,7 +120,7 @@ func (r *Row) salvage(ctx context.Context, path string, to *File) (blocks, items
 		}
 		if err != nil {
 			if ctx.Err() != nil {
-				return blocks, items, err
+				return kept, err
 			}
 			step = max(1, 2*step)
 			continue
@@ -102,14 +128,14 @@ func (r *Row) salvage(ctx context.Context, path string, to *File) (blocks, items
 		last, step = max(id, last+1), 0
 		n, err := k.Copy(ctx, to, b)
 		if err != nil {
-			return blocks, items, err
+			return kept, err
 		}
 		if n > 0 {
-			blocks, items = blocks+1, items+n
+			kept = saved{kept.blocks + 1, kept.items + n, max(kept.newest, b.Newest)}
 		}
 	}
 	if k.Carry != nil {
 		err = k.Carry(ctx, from, to, true)
 	}
-	return blocks, items, err
+	return kept, err
 }

@@ -120,7 +120,7 @@ type set struct {
 	all   []uint64
 }
 
-var sets = sync.Pool{New: func() any { return &set{slots: make([]uint64, 1<<16), shift: 64 - 16} }}
+var sets = sync.Pool{New: func() any { return &set{slots: make([]uint64, 1<<15), shift: 64 - 15} }}
 
 func (s *set) reset() {
 	clear(s.slots)
@@ -158,7 +158,7 @@ func (s *set) add(known uint64, word []byte) {
 				h = dayfile.Hash(word)
 			}
 			s.all = append(s.all, h)
-			if s.used++; 2*s.used > len(s.slots) {
+			if s.used++; 4*s.used > 3*len(s.slots) {
 				s.grow()
 			}
 			return
