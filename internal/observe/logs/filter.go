@@ -129,14 +129,21 @@ func (s *set) reset() {
 
 // word adds the hash of text[from:to].
 func (s *set) word(text []byte, from, to int) {
-	if from+8 <= len(text) && to <= from+8 {
-		v := binary.LittleEndian.Uint64(text[from:]) & (1<<(8*uint(to-from)) - 1) // no byte of a word is zero
-		if s.slots[v*golden>>s.shift] != v {
-			s.add(v, text[from:to])
-		}
+	if to-from > 8 {
+		s.add(0, text[from:to])
 		return
 	}
-	s.add(0, text[from:to])
+	var v uint64 // no byte of a word is zero
+	if from+8 <= len(text) {
+		v = binary.LittleEndian.Uint64(text[from:]) & (1<<(8*uint(to-from)) - 1)
+	} else {
+		for i, c := range text[from:to] {
+			v |= uint64(c) << (8 * i)
+		}
+	}
+	if s.slots[v*golden>>s.shift] != v {
+		s.add(v, text[from:to])
+	}
 }
 
 const golden = 0x9e3779b97f4a7c15
