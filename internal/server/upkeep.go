@@ -193,6 +193,9 @@ func (u *upkeep) forget(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if _, err := u.store.SpoilPackages(ctx, time.Now().Add(-24*time.Hour), "nothing was uploaded for a day"); err != nil {
+		return "", err
+	}
 	if _, err := u.store.Prune(ctx, store.DefaultRetention()); err != nil {
 		return "", err
 	}
