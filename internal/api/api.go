@@ -53,6 +53,7 @@ type Services struct {
 	Certificates Certificates
 	Domains      Domains
 	Drains       Drains
+	Provided     Provided
 	Alerts       Alerts
 	Platform     Platform
 	Traces       Traces

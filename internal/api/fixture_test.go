@@ -93,11 +93,12 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
 	w.meter = metrics{meter.New(meter.Limits{}), &route.Table{}, map[app.ID]meter.Home{}, map[string]route.BreakerState{}}
 	w.gate = gate.New(st, w.reports, time.Now, slog.New(slog.DiscardHandler))
+	drains := apitest.Drains(t, st, book)
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(sampled{}, nil, time.Second),
 		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: w.teller(), Deliveries: w.teller(), Quotas: quota.NewBook(st, w.pipe), Budgets: w.gate, Promises: promised(st), Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
-		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: apitest.Drains(t, st, book), Alerts: w.alerts, Traces: w.traces, Platform: w.pipe,
+		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: drains, Provided: apitest.Provided(t, st, drains), Alerts: w.alerts, Traces: w.traces, Platform: w.pipe,
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))
 	ctx, stop := context.WithCancel(context.Background())
 	srv := httptest.NewUnstartedServer(handler)

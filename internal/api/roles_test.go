@@ -73,6 +73,7 @@ var expected = map[string]string{
 	"app.operate":      "401 401 404 403 ok 404 403 ok ok 404 404 403 403",
 	"app.exec":         "401 401 404 403 ok 404 403 ok 403 404 404 403 403",
 	"env.read":         "401 401 404 403 ok 404 403 ok ok 404 404 403 ok",
+	"credential.read":  "401 401 404 403 ok 404 403 ok 403 404 404 403 ok",
 	"log.read":         "401 401 404 ok ok 404 403 ok ok 404 404 ok ok",
 	"route.write":      "401 401 404 403 ok 404 403 ok ok 404 404 403 403",
 	"credential.write": "401 401 404 403 ok 404 403 ok 403 404 404 403 403",

@@ -77,6 +77,10 @@ func CheckEnvName(field, name string) error {
 	if !envOK.MatchString(name) {
 		return fault.New(fault.Invalid, field, "%q is not the name of an environment variable", name)
 	}
+	if upper := strings.ToUpper(name); strings.HasPrefix(upper, "VCAP_") || strings.HasPrefix(upper, "VMC") {
+		return fault.New(fault.Invalid, field, "%s is the platform's: names cannot start with VCAP_ or VMC", name).
+			WithTry("choose another name; credentials come into VCAP_SERVICES by naru service create and naru bind")
+	}
 	if name == "PORT" || strings.HasPrefix(name, "NARU_") {
 		return fault.New(fault.Invalid, field, "%s is set by naru", name).
 			WithTry("choose another name; an app learns its port from $PORT")

@@ -33,6 +33,7 @@ const (
 	AppOperate      Action = "app.operate"      // start, stop, restart, scale
 	AppExec         Action = "app.exec"         // tasks, commands inside an instance
 	EnvRead         Action = "env.read"         // plain settings
+	CredentialRead  Action = "credential.read"  // what services hold
 	LogRead         Action = "log.read"         //
 	RouteWrite      Action = "route.write"      //
 	CredentialWrite Action = "credential.write" // of private hosts
@@ -76,6 +77,7 @@ func Rules() []Rule {
 		{Action: AppOperate, Roles: hands},
 		{Action: AppExec, Roles: devs},
 		{Action: EnvRead, Roles: []Role{SpaceDeveloper, SpaceSupporter, AdminReadOnly}},
+		{Action: CredentialRead, Roles: []Role{SpaceDeveloper, AdminReadOnly}},
 		{Action: LogRead, Roles: append([]Role{SpaceDeveloper, SpaceManager, SpaceAuditor, SpaceSupporter}, everywhere...)},
 		{Action: RouteWrite, Roles: hands},
 		{Action: CredentialWrite, Roles: devs},

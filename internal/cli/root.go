@@ -41,7 +41,7 @@ func (c *cmd) root() *cobra.Command {
 		commands  []*cobra.Command
 	}{
 		{"apps", "Apps:", []*cobra.Command{c.push(), c.apps(), c.app(), c.scale(), c.start(), c.stop(), c.restart(), c.delete()}},
-		{"settings", "Settings:", []*cobra.Command{c.env(), c.setEnv(), c.unsetEnv(), c.routes(), c.mapRoute(), c.unmapRoute(), c.route()}},
+		{"settings", "Settings:", []*cobra.Command{c.env(), c.setEnv(), c.unsetEnv(), c.services(), c.serviceFamily(), c.bind(), c.unbind(), c.routes(), c.mapRoute(), c.unmapRoute(), c.route()}},
 		{"inside", "Commands inside:", []*cobra.Command{c.run(), c.exec(), c.tasks(), c.task()}},
 		{"releases", "Releases:", []*cobra.Command{c.releases(), c.rollback(), c.rollouts(), c.rollout(), c.judge(), c.groups(), c.serverGroup(), c.operations()}},
 		{"look", "What happens:", []*cobra.Command{c.why(), c.whatChanged(), c.logs(), c.stats(), c.traces(), c.trace(), c.dependencies(), c.events(), c.drains(), c.drain()}},
@@ -49,7 +49,7 @@ func (c *cmd) root() *cobra.Command {
 		{"builds", "Builds:", []*cobra.Command{c.builders(), c.foundations(), c.bake()}},
 		{"places", "Places and people:", []*cobra.Command{c.target(), c.orgs(), c.spaces(), c.spaceSettings(), c.quotas(), c.quota(), c.users(), c.credentials(), c.certificates(), c.domain()}},
 		{"account", "Your login:", []*cobra.Command{c.login(), c.logout(), c.whoami(), c.passwd(), c.tokens()}},
-		{"platform", "The platform:", append(slices.Clone(c.world.Roles), c.info(), c.backup(), c.gc(), c.key())},
+		{"platform", "The platform:", append(slices.Clone(c.world.Roles), c.info(), c.variables(), c.backup(), c.gc(), c.key())},
 		{"others", "Others:", []*cobra.Command{c.version()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

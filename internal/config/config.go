@@ -35,6 +35,7 @@ type Config struct {
 	Build       Build      `key:"build"`
 	Instance    Instance   `key:"instance"`
 	Logs        Logs       `key:"logs"`
+	Services    Services   `key:"services"`
 	Metrics     Metrics    `key:"metrics"`
 	Traces      Traces     `key:"traces"`
 	Objectives  Objectives `key:"objectives"`
@@ -205,6 +206,11 @@ type Logs struct {
 	Drains       int           `key:"drains" doc:"most log drains of a space"`
 	DrainTimeout time.Duration `key:"drain_timeout" doc:"how long the receiver of a log drain may take for one page of lines"`
 	DrainLocal   bool          `key:"drain_local" doc:"logs may be drained to this machine, its link and its instances too; whoever may add a drain can then reach what listens there for nobody else"`
+}
+
+// Services bounds what apps are provided with.
+type Services struct {
+	Max int `key:"max" doc:"most services of a space"`
 }
 
 // Metrics bounds what is measured and kept.

@@ -58,7 +58,8 @@ func Default(uid int, getenv func(string) string) Config {
 		},
 		// 1 MB/s for a minute without a control plane is the promise; the
 		// spool holds twice that.
-		Logs: Logs{Spool: 128 * MiB, Rate: 8 * MiB, AppRate: 32 * MiB, LineBytes: 64 * KiB, Days: 7, Bytes: 10 * GiB, Search: 10 * GiB, Process: 16 * MiB, Drains: 10, DrainTimeout: 10 * time.Second},
+		Logs:     Logs{Spool: 128 * MiB, Rate: 8 * MiB, AppRate: 32 * MiB, LineBytes: 64 * KiB, Days: 7, Bytes: 10 * GiB, Search: 10 * GiB, Process: 16 * MiB, Drains: 10, DrainTimeout: 10 * time.Second},
+		Services: Services{Max: 1000},
 		// 28 days are what an objective looks back at, and then some.
 		Metrics: Metrics{
 			Interval: 15 * time.Second, Retention: 35 * 24 * time.Hour, Bytes: 4 * GiB, OutOfOrder: time.Hour, Series: 200_000, SeriesPerApp: 10_000, ScrapeBytes: 4 * MiB,

@@ -46,6 +46,7 @@ func (c Config) complaints() []error {
 		notBelow("logs.bytes", c.Logs.Bytes, 0),
 		notBelow("logs.search", c.Logs.Search, MiB),
 		within("logs.drains", c.Logs.Drains, 1, 1000),
+		within("services.max", c.Services.Max, 0, 100_000),
 		notBelow("instance.memory", c.Instance.Memory, 4*MiB),
 		notBelow("logs.line_bytes", c.Logs.LineBytes, KiB),
 		notAbove("logs.line_bytes", c.Logs.LineBytes, MiB),

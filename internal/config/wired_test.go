@@ -129,6 +129,7 @@ var wired = map[string][2]string{
 	"logs.days":                       {"internal/server/server.go", "cfg.Logs.Days"},
 	"logs.bytes":                      {"internal/server/server.go", "cfg.Logs.Bytes"},
 	"logs.search":                     {"internal/api/api.go", "o.Logs.Search"},
+	"services.max":                    {"internal/server/provided.go", "Services.Max"},
 	"logs.drains":                     {"internal/server/drains.go", "Logs.Drains"},
 	"logs.drain_timeout":              {"internal/server/drains.go", "Logs.DrainTimeout"},
 	"logs.drain_local":                {"internal/server/drains.go", "Logs.DrainLocal"},

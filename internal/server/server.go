@@ -226,6 +226,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 
+	provided := newProvided(cfg, st, safe, drains, launcher)
+
 	teller := account.New(st, seen.store, cfg.Metrics.Interval, allowed, time.Now)
 
 	watched, err := newAlerts(ctx, cfg, st, safe, promises.counts, trust, log)
@@ -244,7 +246,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: teller, Deliveries: teller, Quotas: limited, Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
-		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
+		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Provided: provided, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
 	inside, err := newShells(ctx, cfg, guard{st, users, log}, oneOff, o.Sockets, log)
@@ -256,7 +258,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Codes: inside.codes, Features: st,
 		Quotas: limited, Labels: st, Domains: namespaces{st, quota.NewDesk(st)},
 		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
-		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st}, Events: st, Bases: st, Platform: about,
+		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st}, Events: st, Bases: st, Provided: provided, Platform: about,
 	}, key, via, inside.told, o.Sockets, log)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"naru/internal/app"
+	"naru/internal/app/service"
 	"naru/internal/auth/vault"
 	"naru/internal/event"
 	"naru/internal/fault"
@@ -145,6 +146,16 @@ func (s *Store) DeleteDrain(ctx context.Context, space app.SpaceID, name string,
 			return err
 		}
 		t.about(space, d.App)
+		bound, err := s.Bindings(ctx, service.Find{Spaces: []app.SpaceID{space}})
+		if err != nil {
+			return err
+		}
+		for _, b := range bound {
+			if string(b.ID) == string(d.ID) {
+				return fault.New(fault.Conflict, "drain", "%s comes with the service %s, which is bound to %s", name, b.ServiceName, b.AppName).
+					WithTry("naru unbind %s %s, or take its receiver from the service: naru service set %s --no-log-drain", b.AppName, b.ServiceName, b.ServiceName)
+			}
+		}
 		res, err := t.NewDelete().Model((*drainRow)(nil)).Where("id = ?", d.ID).Exec(ctx)
 		return changed(res, err, noDrain(name), "delete drain")
 	})

@@ -116,7 +116,16 @@ func (s *Store) SealedNotWith(ctx context.Context, keyID string, limit int) ([]v
 	if err := q.Scan(ctx); err != nil {
 		return nil, fmt.Errorf("list sealed values: %w", err)
 	}
-	return append(out, each(receivers, receiverRow.sealed)...), nil
+	out = append(out, each(receivers, receiverRow.sealed)...)
+	if len(out) == limit {
+		return out, nil
+	}
+	var services []serviceRow
+	q = s.read(ctx).NewSelect().Model(&services).Where("sealed NOT LIKE ?", like).Order("id").Limit(int64(limit - len(out)))
+	if err := q.Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list sealed values: %w", err)
+	}
+	return append(out, each(services, serviceRow.sealed)...), nil
 }
 
 // Reseal replaces a sealed value by one of the same content, sealed anew. It
@@ -131,6 +140,8 @@ func (s *Store) Reseal(ctx context.Context, old vault.Sealed, value string) erro
 			q = t.NewUpdate().Model((*certificateRow)(nil)).Where("space_id = ? AND host = ?", old.Space, old.Host)
 		case old.OfDrain():
 			q = t.NewUpdate().Model((*drainRow)(nil)).Where("space_id = ? AND id = ?", old.Space, old.Host)
+		case old.OfService():
+			q = t.NewUpdate().Model((*serviceRow)(nil)).Where("id = ?", old.Host)
 		case old.OfReceiver():
 			q = t.NewUpdate().Model((*receiverRow)(nil)).Where("id = ?", old.Host)
 		default:

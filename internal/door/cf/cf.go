@@ -116,6 +116,7 @@ type Services struct {
 	Runner     TaskRunner
 	Events     Events
 	Bases      Bases
+	Provided   Provided
 	Platform   Platform
 	Codes      Codes
 	Features   Features
@@ -175,6 +176,7 @@ func (d *Door) apiRoutes() []endpoint {
 		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
 		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
+		serviceInstanceRoutes(), serviceBindingRoutes(), marketRoutes(), variableRoutes(),
 		sshRoutes(),
 	} {
 		all = append(all, some...)

@@ -5,8 +5,7 @@ package cf
 func emptyRoutes() []endpoint {
 	var all []endpoint
 	for _, path := range []string{
-		"/v3/isolation_segments", "/v3/security_groups", "/v3/service_instances", "/v3/service_credential_bindings",
-		"/v3/service_route_bindings", "/v3/service_offerings", "/v3/service_plans", "/v3/service_brokers", "/v3/route_policies",
+		"/v3/isolation_segments", "/v3/security_groups", "/v3/service_route_bindings", "/v3/service_offerings", "/v3/service_plans", "/v3/service_brokers", "/v3/route_policies",
 	} {
 		all = append(all, endpoint{pattern: "GET " + path, do: (*Door).nothing})
 	}

@@ -1,12 +1,13 @@
 package cf
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 
 	"naru/internal/app"
 	"naru/internal/auth"
+	"naru/internal/pipeline/provide"
+	"naru/internal/run/vcap"
 )
 
 func envRoutes() []endpoint {
@@ -48,14 +49,41 @@ func (d *Door) getEnv(c *call) error {
 			uris = append(uris, r.Name())
 		}
 	}
+	bound, err := d.Provided.Bound(c.ctx(), a.ID)
+	if err != nil {
+		return err
+	}
+	services, err := vcap.Services(bound)
+	if err != nil {
+		return err
+	}
+	var system any = map[string]json.RawMessage{"VCAP_SERVICES": json.RawMessage(services)}
+	if !c.can(auth.CredentialRead, p) {
+		system = map[string]string{"redacted_message": "[PRIVATE DATA HIDDEN]"}
+	}
+	text, err := vcap.Application{
+		API: c.at.api, Limits: vcap.Limits{Descriptors: vcap.Descriptors}, Name: a.Name, URIs: uris, SpaceName: p.space.Name, Space: string(p.space.ID),
+		Org: string(p.org.ID), OrgName: p.org.Name, ID: string(a.ID),
+	}.Text()
+	if err != nil {
+		return err
+	}
+	application := map[string]any{}
+	if err := json.Unmarshal([]byte(text), &application); err != nil {
+		return err
+	}
+	application["users"] = nil
+	running, err := d.Provided.Variables(c.ctx(), provide.Running)
+	if err != nil {
+		return err
+	}
+	staging, err := d.Provided.Variables(c.ctx(), provide.Staging)
+	if err != nil {
+		return err
+	}
 	return c.ok(map[string]any{
-		"environment_variables": variables(a.Draft), "staging_env_json": map[string]string{}, "running_env_json": map[string]string{},
-		"system_env_json": map[string]any{"VCAP_SERVICES": map[string]any{}},
-		"application_env_json": map[string]any{"VCAP_APPLICATION": map[string]any{
-			"cf_api": c.at.api, "limits": map[string]int{"fds": 16384}, "application_name": a.Name, "application_uris": uris, "name": a.Name, "uris": uris,
-			"space_name": p.space.Name, "space_id": p.space.ID, "organization_id": p.org.ID, "organization_name": p.org.Name,
-			"users": nil, "application_id": a.ID,
-		}},
+		"environment_variables": variables(a.Draft), "staging_env_json": staging, "running_env_json": running,
+		"system_env_json": system, "application_env_json": map[string]any{"VCAP_APPLICATION": application},
 	})
 }
 
@@ -81,23 +109,9 @@ func (d *Door) changeVariables(c *call) error {
 	if err != nil {
 		return err
 	}
-	var in struct {
-		Var map[string]json.RawMessage `json:"var"`
-	}
-	if err := c.decode(&in); err != nil {
+	change, err := c.envChange()
+	if err != nil {
 		return err
-	}
-	change := app.EnvChange{Set: map[string]string{}}
-	for name, raw := range in.Var {
-		var text string
-		switch {
-		case bytes.Equal(raw, []byte("null")):
-			change.Unset = append(change.Unset, name)
-			continue
-		case json.Unmarshal(raw, &text) != nil:
-			text = string(raw) // numbers and the like, as they are written
-		}
-		change.Set[name] = text
 	}
 	if a, _, err = d.Drafts.SetEnv(c.ctx(), c.by(), a.ID, change, false); err != nil {
 		return err

@@ -23,6 +23,9 @@ var auditTypes = map[event.Kind]string{
 	"route.mapped": "audit.app.map-route", "route.unmapped": "audit.app.unmap-route", "image.built": "audit.app.droplet.create",
 	"rollout.started": "audit.app.deployment.create", "instance.crashed": "audit.app.process.crash", "app.exec": "audit.app.ssh-authorized", "ssh.opened": "audit.app.ssh-authorized", "ssh.refused": "audit.app.ssh-unauthorized",
 	"task.started": "audit.app.task.create", "space.created": "audit.space.create", "space.deleted": "audit.space.delete-request",
+	"service.created": "audit.user_provided_service_instance.create", "service.changed": "audit.user_provided_service_instance.update",
+	"service.deleted": "audit.user_provided_service_instance.delete", "service.bound": "audit.service_binding.create",
+	"service.unbound": "audit.service_binding.delete", "variables.changed": "audit.environment_variable_group.update",
 	"space.renamed": "audit.space.update", "role.given": "audit.user.role_add", "role.taken": "audit.user.role_remove",
 }
 

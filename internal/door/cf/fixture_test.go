@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"naru/internal/api/apitest"
 	"naru/internal/app"
 	"naru/internal/artifact"
 	"naru/internal/auth"
@@ -25,6 +26,7 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/pipeline/intake"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/provide"
 	"naru/internal/pipeline/quota"
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
@@ -50,6 +52,8 @@ type world struct {
 	door  *cf.Door
 	url   string
 	token string // of the last login
+
+	provided *provide.Desk
 
 	somebody auth.UserID // with a role in the organisation
 }
@@ -78,7 +82,9 @@ func newWorld(t testing.TB) *world {
 	w.pushes = newPushes(dir, st)
 
 	pipe := &pipeline{store: st}
+	w.provided = apitest.Provided(t, st, apitest.Drains(t, st, book))
 	w.door = cf.New(cf.Services{
+		Provided: w.provided,
 		Sessions: w.auth, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
 		Quotas: quota.NewBook(st, pipe), Labels: st, Domains: st,
 		Packages: st, Stager: w.stager, Intake: intake.New(st, w.source, room), Files: files{},

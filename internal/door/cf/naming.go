@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"naru/internal/run/vcap"
 )
 
 // named is the id of what has a name and nothing else: the same at every start.
@@ -16,12 +18,7 @@ const guidLength = 36
 
 // processGUID is the id of a process type of an app. That of web is the app's own,
 // as in Cloud Foundry; that of another type tells which.
-func processGUID(a, process string) string {
-	if process == "web" {
-		return a
-	}
-	return a + "-" + process
-}
+func processGUID(a, process string) string { return vcap.ProcessID(a, process) }
 
 // processOf takes a processGUID apart.
 func processOf(guid string) (a, process string) {

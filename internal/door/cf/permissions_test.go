@@ -55,6 +55,7 @@ func (w *world) bodies() map[string]string {
 		"POST /v3/space_quotas":           `{"name":"new-%d","relationships":{` + org + `}}`,
 		"POST /v3/roles":                  `{"type":"space_auditor","relationships":{"user":{"data":{"username":"nobody-%d"}},` + space + `}}`,
 		"DELETE /v3/spaces/{guid}/routes": "?unmapped=true",
+		"POST /v3/service_instances":      `{"type":"user-provided","name":"new-%d","relationships":{` + space + `}}`,
 	}
 }
 
@@ -140,6 +141,14 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 		"apps": string(a.ID), "processes": string(a.ID), "droplets": a.Image, "packages": a.Image, "spaces": string(w.space.ID),
 		"organizations": string(w.org.ID), "routes": string(routes[0].ID), "organization_quotas": string(quota.DefaultID), "users": string(w.somebody),
 	}
+	name := "ssh"
+	switch parts := strings.Split(p.path, "/"); parts[2] {
+	case "service_instances", "service_credential_bindings":
+		bound := w.bound(a, fmt.Sprintf("service-%d", n), `{"uri":"x"}`)
+		ids["service_instances"], ids["service_credential_bindings"] = string(bound.Service), string(bound.ID)
+	case "environment_variable_groups":
+		name = "running"
+	}
 	parts := strings.Split(p.path, "/") // "", v3, apps, {guid}, ...
 	path := p.path
 	if len(parts) > 3 && parts[3] == "{guid}" {
@@ -149,13 +158,17 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 		}
 		path = strings.Replace(path, "{guid}", id, 1)
 	}
-	for key, value := range map[string]string{"{type}": "web", "{name}": "ssh", "{destination_guid}": routes[0].Destinations[0].ID} {
+	for key, value := range map[string]string{"{type}": "web", "{name}": name, "{destination_guid}": routes[0].Destinations[0].ID, "{space_guid}": string(w.space.ID)} {
 		path = strings.ReplaceAll(path, key, value)
 	}
 	if strings.Contains(path, "{") {
 		return false, false
 	}
 	body := w.bodies()[p.method+" "+p.path]
+	if p.path == "/v3/service_credential_bindings" {
+		free := w.provide(fmt.Sprintf("free-%d", n), "")
+		body = `{"type":"app","relationships":{"app":{"data":{"guid":"` + string(a.ID) + `"}},"service_instance":{"data":{"guid":"` + string(free.ID) + `"}}}}`
+	}
 	if strings.HasPrefix(body, "?") {
 		path, body = path+body, ""
 	}
@@ -173,7 +186,7 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 	if status >= 500 {
 		w.t.Errorf("%s %s: %d %v", p.method, path, status, answer)
 	}
-	hiddenPlace := status == http.StatusUnprocessableEntity && (strings.Contains(fmt.Sprint(answer), "you have access to it") || strings.Contains(fmt.Sprint(answer), "you do not have access to it"))
+	hiddenPlace := status == http.StatusUnprocessableEntity && ((strings.Contains(fmt.Sprint(answer), "you have access to it") || strings.Contains(fmt.Sprint(answer), "could not be found")) || strings.Contains(fmt.Sprint(answer), "you do not have access to it"))
 	if title(answer) == "CF-FeatureDisabled" { // for everybody who might
 		return true, true
 	}

@@ -19,7 +19,6 @@ func platformRoutes() []endpoint {
 		{pattern: "GET /v3/feature_flags", do: (*Door).listFlags},
 		{pattern: "GET /v3/feature_flags/{name}", do: (*Door).getFlag},
 		{pattern: "PATCH /v3/feature_flags/{name}", do: (*Door).changeFlag},
-		{pattern: "GET /v3/environment_variable_groups/{name}", do: (*Door).noVariables},
 	}
 }
 
@@ -220,16 +219,4 @@ func (d *Door) changeFlag(c *call) error {
 		return unprocessable.saying("naru cannot switch the feature " + f.name)
 	}
 	return c.ok(c.flagResource(f))
-}
-
-// noVariables answers that no variables are given to all apps.
-func (d *Door) noVariables(c *call) error {
-	name := c.r.PathValue("name")
-	if name != "running" && name != "staging" {
-		return missing("Environment variable group")
-	}
-	return c.ok(map[string]any{
-		"name": name, "var": map[string]string{}, "updated_at": nil,
-		"links": map[string]link{"self": {Href: c.at.api + c.r.URL.Path}},
-	})
 }

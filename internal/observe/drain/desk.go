@@ -61,8 +61,23 @@ type Standing struct {
 	Error         string
 }
 
-// Add keeps a drain, which begins with the next line. What is not an address that
-// can be drained to is refused; whether anybody listens there is not asked.
+// Wake has a drain followed at once that was added in a transaction of the
+// caller's.
+func (k *Desk) Wake() { k.parts.Fleet.Wake() }
+
+// CheckURL reads a receiver's URL and returns it as people see it. What cannot be
+// drained to is refused.
+func (k *Desk) CheckURL(text string) (shown string, err error) {
+	u, err := Check(text)
+	if err != nil {
+		return "", err
+	}
+	return Shown(u.String()), k.parts.Reach.refuses(u.Hostname())
+}
+
+// Add keeps a drain, which begins with the next line; where it has no ID it gets
+// one. What is not an address that can be drained to is refused; whether anybody
+// listens there is not asked.
 func (k *Desk) Add(ctx context.Context, d Declared, to Target) (Standing, error) {
 	if err := app.CheckName("name", d.Name); err != nil {
 		return Standing{}, err
@@ -103,7 +118,7 @@ func (k *Desk) Add(ctx context.Context, d Declared, to Target) (Standing, error)
 	if err != nil {
 		return Standing{}, err
 	}
-	d.ID, d.Shown, d.Fields = ID(id.New()), Shown(to.URL), []string{}
+	d.ID, d.Shown, d.Fields = cmp.Or(d.ID, ID(id.New())), Shown(to.URL), []string{}
 	for name := range to.Header {
 		d.Fields = append(d.Fields, name)
 	}

@@ -5,6 +5,7 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 
 	"naru/internal/fault"
 	"naru/internal/run"
+	"naru/internal/secret"
 )
 
 // rootCapabilities are what an image that insists on root gets where its space
@@ -27,13 +29,13 @@ import (
 var rootCapabilities = []string{"CAP_CHOWN", "CAP_SETUID", "CAP_SETGID", "CAP_DAC_OVERRIDE", "CAP_FOWNER"}
 
 // options make the runtime's description of an instance.
-func (d *Driver) options(img client.Image, cfg ocispec.ImageConfig, spec run.Spec) []oci.SpecOpts {
+func (d *Driver) options(img client.Image, cfg ocispec.ImageConfig, spec run.Spec, addr netip.Addr) []oci.SpecOpts {
 	opts := []oci.SpecOpts{
 		oci.WithDefaultSpec(), // masked and read-only system paths, private namespaces
 		oci.WithDefaultUnixDevices,
 		oci.WithImageConfigArgs(img, nil),
 		unprivileged(spec.AllowRoot),
-		environment(spec),
+		environment(spec, addr),
 		oci.WithNoNewPrivileges,
 		oci.WithHostname(hostname(spec)),
 		oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: d.net.path(spec.ID)}),
@@ -102,25 +104,40 @@ func unprivileged(allowRoot bool) oci.SpecOpts {
 }
 
 // environment lays the app's settings over the image's, and naru's over both.
-func environment(spec run.Spec) oci.SpecOpts {
+// What nobody says is as programs usually find it.
+func environment(spec run.Spec, addr netip.Addr) oci.SpecOpts {
 	return func(ctx context.Context, c oci.Client, ctr *containers.Container, s *oci.Spec) error {
-		lines := spec.Env.Reveal()
-		lines = append(lines,
-			"NARU_APP="+spec.AppName, "NARU_PROCESS="+spec.Process, "NARU_INSTANCE="+string(spec.ID),
-			"NARU_INDEX="+strconv.Itoa(spec.Index), "NARU_RELEASE="+string(spec.Release),
-		)
-		if spec.Port > 0 {
-			lines = append(lines, "PORT="+strconv.Itoa(spec.Port))
+		env := maps.Clone(spec.Env)
+		if env == nil {
+			env = run.Env{}
 		}
-		home := false
+		maps.Copy(env, spec.Placed(netip.AddrPortFrom(addr, uint16(spec.Port))))
+		said := map[string]bool{}
 		for _, e := range s.Process.Env {
-			home = home || strings.HasPrefix(e, "HOME=")
+			name, _, _ := strings.Cut(e, "=")
+			said[name] = true
 		}
-		if !home {
-			lines = append(lines, "HOME="+homeOf(s.Process.User.UID))
+		uid := s.Process.User.UID
+		for name, value := range map[string]string{
+			"HOME": homeOf(uid), "USER": userOf(uid), "LANG": "C.UTF-8", "TMPDIR": "/tmp", "PWD": s.Process.Cwd,
+		} {
+			if _, set := env[name]; !set && !said[name] {
+				env[name] = secret.New(value)
+			}
 		}
-		return oci.WithEnv(lines)(ctx, c, ctr, s)
+		return oci.WithEnv(env.Reveal())(ctx, c, ctr, s)
 	}
+}
+
+// userOf is the name of a user of naru's own images.
+func userOf(uid uint32) string {
+	switch uid {
+	case 0:
+		return "root"
+	case 1000:
+		return "app"
+	}
+	return strconv.FormatUint(uint64(uid), 10)
 }
 
 func homeOf(uid uint32) string {

@@ -147,7 +147,7 @@ func (d *Driver) create(ctx context.Context, img *knownImage, spec run.Spec, st 
 		client.WithImage(img),
 		client.WithSnapshotter(snapshotter),
 		client.WithNewSnapshot(string(spec.ID), img),
-		client.WithNewSpec(d.options(img, cfg.Config, spec)...),
+		client.WithNewSpec(d.options(img, cfg.Config, spec, addr)...),
 		client.WithAdditionalContainerLabels(map[string]string{
 			labelStatus: string(known), labelMemory: strconv.Itoa(spec.Limits.MemoryMiB), labelDisk: strconv.Itoa(spec.Limits.DiskMiB),
 			labelSignal: cfg.Config.StopSignal, labelAddress: addr.String(),

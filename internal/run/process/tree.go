@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -85,17 +84,20 @@ func environment(spec run.Spec, cfg v1.Config, root string, addr netip.AddrPort)
 	}
 	env["PATH"] = strings.Join(append(path, os.Getenv("PATH")), string(filepath.ListSeparator))
 	env["HOME"] = filepath.Join(root, "home")
-	env["NARU_APP"], env["NARU_PROCESS"], env["NARU_INSTANCE"] = spec.AppName, spec.Process, string(spec.ID)
-	env["NARU_INDEX"], env["NARU_RELEASE"] = strconv.Itoa(spec.Index), string(spec.Release)
+	for name, value := range spec.Placed(addr) {
+		env[name] = value.Reveal()
+	}
+	for name, value := range map[string]string{"LANG": "C.UTF-8", "TMPDIR": "/tmp", "USER": "app"} {
+		if _, said := env[name]; !said {
+			env[name] = value
+		}
+	}
 	// A virtual environment's interpreter leads to this machine's, which looks for
 	// packages below its own version's name only.
 	if found, err := filepath.Glob(filepath.Join(root, "app", ".venv", "lib", "python3*", "site-packages")); err == nil && len(found) == 1 && env["PYTHONPATH"] == "" {
 		env["PYTHONPATH"] = found[0]
 	}
 	env["NARU_APP_DIR"] = filepath.Join(root, "app")
-	if addr.IsValid() {
-		env["PORT"] = strconv.Itoa(int(addr.Port()))
-	}
 	return run.PlainEnv(env).Reveal()
 }
 

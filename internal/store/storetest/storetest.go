@@ -60,6 +60,7 @@ func Suite(t *testing.T, open Opener) {
 		{"conditions", conditions},
 		{"certificates", certificates},
 		{"drains", drains},
+		{"services", services},
 		{"holders", holders},
 		{"pulse", pulse},
 		{"TCP routes", tcpRoutes},
