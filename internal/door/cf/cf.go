@@ -174,7 +174,7 @@ func (d *Door) apiRoutes() []endpoint {
 	for _, some := range [][]endpoint{
 		packageRoutes(), buildRoutes(),
 		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
-		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(),
+		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(), withoutRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
 		serviceInstanceRoutes(), serviceBindingRoutes(), marketRoutes(), variableRoutes(),
 		sshRoutes(),

@@ -34,6 +34,9 @@ var jobs = map[operation.Kind]string{"delete": "app.delete", "push": "space.appl
 
 func (d *Door) getJob(c *call) error {
 	guid := c.guid()
+	if m := emptyingJob.FindStringSubmatch(guid); m != nil {
+		return d.emptied(c, guid, m[1], m[2], m[3])
+	}
 	if m := doneJob.FindStringSubmatch(guid); m != nil {
 		now := time.Now()
 		return c.ok(jobResource{c.jobThing(guid, now, now), m[1], "COMPLETE", []problem{}, []string{}})

@@ -77,7 +77,7 @@ func (d *Door) createRoute(c *call) error {
 		return unprocessable.saying(fmt.Sprintf("Invalid domain. Domain '%s' is not available in organization '%s'.", domains[i].name, p.org.Name))
 	}
 	r, err := d.Mapper.ReserveRoute(c.ctx(), c.by(), p.space.ID, joined(in.Host, domains[i].name), in.Path)
-	if fault.Is(err, fault.Conflict) {
+	if _, over := exceeded(err); !over && fault.Is(err, fault.Conflict) {
 		return unprocessable.saying(fmt.Sprintf("Route already exists with host '%s' for domain '%s'.", in.Host, domains[i].name))
 	}
 	if err != nil {

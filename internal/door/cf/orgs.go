@@ -139,7 +139,18 @@ func (d *Door) deleteOrg(c *call) error {
 	if !c.can(auth.OrgCreate, place{}) {
 		return notAuthorized
 	}
-	if err := d.Places.DeleteOrg(c.ctx(), p.org.ID, c.event("org.deleted", p.org.Name)); err != nil {
+	spaces, err := d.leftOf(c.ctx(), "organization", string(p.org.ID))
+	if err != nil {
+		return err
+	}
+	last, err := d.empty(c, spaces)
+	if err != nil {
+		return err
+	}
+	if last != "" {
+		return c.job(emptying("organization", string(p.org.ID), last))
+	}
+	if err := d.finish(c, "organization", string(p.org.ID), spaces); err != nil {
 		return err
 	}
 	return c.job(done("organization.delete", string(p.org.ID)))

@@ -216,7 +216,7 @@ func (d *Door) changeFlag(c *call) error {
 		return err
 	}
 	if in.Enabled == nil || *in.Enabled != f.on {
-		return unprocessable.saying("naru cannot switch the feature " + f.name)
+		return unprocessable.saying("naru cannot switch the feature " + f.name + ": who may do what is decided by roles and quotas")
 	}
 	return c.ok(c.flagResource(f))
 }

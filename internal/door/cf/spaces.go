@@ -172,6 +172,13 @@ func (d *Door) deleteSpace(c *call) error {
 	if !c.can(auth.OrgManage, place{org: p.org}) {
 		return notAuthorized
 	}
+	last, err := d.empty(c, map[app.SpaceID]app.Space{p.space.ID: p.space})
+	if err != nil {
+		return err
+	}
+	if last != "" {
+		return c.job(emptying("space", string(p.space.ID), last))
+	}
 	ev := c.event("space.deleted", p.org.Name+"/"+p.space.Name)
 	ev.Space = string(p.space.ID)
 	if err := d.Places.DeleteSpace(c.ctx(), p.space.ID, ev); err != nil {
