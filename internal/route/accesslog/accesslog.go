@@ -126,13 +126,9 @@ func (l *Log) Lost() uint64 { return l.lost.Load() }
 // Lines are written when there are so many bytes of them, or a time after the first
 // one: each by itself would be a system call for each request.
 const (
-	together = 64 << 10
+	together = 128 << 10
 	pause    = 100 * time.Millisecond
 )
-
-// atOnce is how many bytes are written by one call: from one that lasts longer the
-// scheduler takes the processor away, and looks out for others for a while.
-const atOnce = 32 << 10
 
 // mostText bounds what waits whatever the queue is: lines may be long.
 const mostText = 32 << 20
@@ -178,24 +174,24 @@ func (w *writer) rest() {
 	l.text, l.waiting = w.text[:0], 0
 	l.mu.Unlock()
 	for rest := text; len(rest) > 0; {
-		some := whole(rest)
+		some := whole(rest, min(together, l.o.Bytes/4)) // a file is to end near its limit
 		if _, err := l.out.Write(some); err != nil {
 			l.lost.Add(uint64(bytes.Count(some, []byte{'\n'})))
 			w.failed(err)
 		}
 		rest = rest[len(some):]
 	}
-	if w.text = text; cap(text) > 16*together {
+	if w.text = text; cap(text) > 8*together {
 		w.text = nil
 	}
 }
 
 // whole is what is written at once: whole lines.
-func whole(text []byte) []byte {
-	if len(text) <= atOnce {
+func whole(text []byte, most int64) []byte {
+	if int64(len(text)) <= most {
 		return text
 	}
-	if end := bytes.LastIndexByte(text[:atOnce], '\n'); end >= 0 {
+	if end := bytes.LastIndexByte(text[:most], '\n'); end >= 0 {
 		return text[:end+1]
 	}
 	return text[:bytes.IndexByte(text, '\n')+1]
