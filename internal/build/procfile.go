@@ -138,7 +138,7 @@ func (b procfileBinary) recipe(t *tree, set settings) (Recipe, error) {
 		if !set.named || !set.commands {
 			return Recipe{}, missing(b.info())
 		}
-		found = "the tree as it is"
+		found = "binary, the tree as it is"
 	}
 	r := Recipe{
 		Builder:     b.info().Name,

@@ -1,0 +1,96 @@
+package cf_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"naru/internal/app"
+	"naru/internal/id"
+)
+
+// TestReplayOfPushes sends what real clients sent on the way from files to a
+// droplet, with the files.
+func TestReplayOfPushes(t *testing.T) {
+	files, err := filepath.Glob("testdata/push-v*.txt")
+	must(t, err)
+	if len(files) < 2 {
+		t.Fatalf("there are %d transcripts, want those of two clients", len(files))
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			w := newWorld(t)
+			w.login("admin")
+			p := &player{world: w, names: map[string]string{"org": string(w.org.ID), "space": string(w.space.ID)}}
+			for _, name := range []string{"rec", "rec2"} {
+				a, err := w.store.CreateApp(t.Context(), app.App{ID: app.ID(id.New()), Space: w.space.ID, Name: name, Slug: name, State: app.Stopped})
+				must(t, err)
+				p.names[strings.Replace(name, "rec", "app", 1)] = string(a.ID)
+			}
+			p.pushes(t, file)
+		})
+	}
+}
+
+func (p *player) pushes(t *testing.T, file string) {
+	text, err := os.ReadFile(file)
+	must(t, err)
+	command, request, sent := "", "", 0
+	for n, line := range strings.Split(string(text), "\n") {
+		switch {
+		case strings.HasPrefix(line, "#"):
+			command = line
+		case strings.HasPrefix(line, "-> "):
+			sent++
+			if why := p.step(request, strings.Fields(line)[1:]); why != "" {
+				t.Errorf("%s:%d: %s: %s: %s", file, n+1, command, request, why)
+			}
+		default:
+			request = line
+		}
+	}
+	if sent < 50 {
+		t.Errorf("only %d requests were sent", sent)
+	}
+}
+
+// step is exchange for requests whose answer may be a file, with two words more:
+// the state of what is answered, and the droplet of a build.
+func (p *player) step(request string, want []string) string {
+	method, rest, _ := strings.Cut(request, " ")
+	path, body, _ := strings.Cut(rest, " ")
+	path = p.filled(path)
+	var status int
+	var answer map[string]any
+	switch {
+	case method == "upload":
+		status, answer = p.upload(strings.Split(path, "/")[3], map[string]string{"index.html": "hello"}, nil)
+	case strings.HasSuffix(path, "/download"):
+		status, _ = p.raw(path)
+	default:
+		status, _, answer = p.do(method, path, p.filled(body))
+	}
+	if strconv.Itoa(status) != want[0] {
+		return fmt.Sprintf("got %d %v, want %s", status, answer, want[0])
+	}
+	for _, word := range want[1:] {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "state":
+			if got := fmt.Sprint(answer["state"]); got != value {
+				return fmt.Sprintf("the state is %s, want %s", got, value)
+			}
+		case "droplet":
+			made, _ := answer["droplet"].(map[string]any)
+			p.names[strings.Trim(value, "{}")] = fmt.Sprint(made["guid"])
+		default:
+			if why := p.expect(word, nil, answer); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
+}
