@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -214,17 +215,17 @@ func gatewaySpan(s route.Span) (traces.Span, bool) {
 	tag("server.address", s.Host)
 	tag("url.path", s.Path)
 	if s.Status > 0 {
-		tag("http.response.status_code", fmt.Sprint(s.Status))
+		tag("http.response.status_code", strconv.Itoa(s.Status))
 	}
 	tag("naru.app", s.App.Name)
 	tag("naru.route", s.Route)
 	tag("naru.group", s.Group)
 	tag("naru.instance", s.Instance)
 	if s.Instance != "" {
-		tag("naru.index", fmt.Sprint(s.Index))
+		tag("naru.index", strconv.Itoa(s.Index))
 	}
 	if s.Retries > 0 {
-		tag("naru.retries", fmt.Sprint(s.Retries))
+		tag("naru.retries", strconv.Itoa(s.Retries))
 	}
 	return out, true
 }
