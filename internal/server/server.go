@@ -227,6 +227,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 
 	provided := newProvided(cfg, st, safe, drains, launcher)
+	delivery.OnDeclare(labelDeclared(st))
+	delivery.OnDeclare(bindDeclared(provided))
 
 	teller := account.New(st, seen.store, cfg.Metrics.Interval, allowed, time.Now)
 
@@ -255,10 +257,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	clouds, err := newCloudFoundry(ctx, cfg, cf.Services{
 		Packages: st, Stager: delivery, Intake: intake.New(st, frozen, func() error { return reserve.Check("uploads") }), Files: images,
-		Codes: inside.codes, Features: st,
+		Codes: inside.codes, Features: st, Declarer: delivery, Deployer: delivery, Steerer: operations{st, ops}, Past: st, Bindables: bindables{provided},
 		Quotas: limited, Labels: st, Domains: namespaces{st, quota.NewDesk(st)},
 		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
-		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st}, Events: st, Bases: st, Provided: provided, Platform: about,
+		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st}, Events: st, Bases: st, Platform: about, Provided: provided,
 	}, key, via, inside.told, o.Sockets, log)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"naru/internal/app"
 	"naru/internal/auth"
+	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/operation"
 	"naru/internal/release"
 )
@@ -33,8 +34,8 @@ type shownApp struct {
 	rel release.Release // zero: none
 }
 
-// docker reports that what runs is an image that was not built here.
-func (a shownApp) docker() bool { return a.rel.ID != "" && a.rel.Snapshot == "" }
+// docker reports that what runs, or is to run, is an image that was not built here.
+func (a shownApp) docker() bool { return a.Build.Docker || a.rel.ID != "" && a.rel.Snapshot == "" }
 
 func (a shownApp) lifecycle() string {
 	if a.docker() {
@@ -49,7 +50,7 @@ var appList = list[shownApp]{
 		"space_guids":        single(func(a shownApp) string { return string(a.Space) }),
 		"organization_guids": single(func(a shownApp) string { return string(a.org) }),
 		"lifecycle_type":     single(shownApp.lifecycle),
-		"stacks":             func(shownApp) []string { return nil },
+		"stacks":             single(func(a shownApp) string { return a.Build.Stack }),
 	},
 	orders: map[string]func(shownApp) string{
 		"name": func(a shownApp) string { return a.Name }, "state": func(a shownApp) string { return stateOf(a.App) },
@@ -96,7 +97,14 @@ func (c *call) appResource(a shownApp) appResource {
 	}
 	life := lifecycle{a.lifecycle(), map[string]any{}}
 	if !a.docker() {
-		life.Data = map[string]any{"buildpacks": []string{}, "stack": nil}
+		packs, stack := a.Build.Buildpacks, &a.Build.Stack
+		if packs == nil {
+			packs = []string{}
+		}
+		if a.Build.Stack == "" {
+			stack = nil
+		}
+		life.Data = map[string]any{"buildpacks": packs, "stack": stack}
 	}
 	return appResource{
 		resource: r, Name: a.Name, State: stateOf(a.App), Lifecycle: life,
@@ -231,6 +239,7 @@ func (d *Door) createApp(c *call) error {
 	var in struct {
 		Name          string            `json:"name"`
 		Environment   map[string]string `json:"environment_variables"`
+		Lifecycle     *lifeInput        `json:"lifecycle"`
 		Relationships struct {
 			Space toOne `json:"space"`
 		} `json:"relationships"`
@@ -252,7 +261,11 @@ func (d *Door) createApp(c *call) error {
 	if err := app.CheckName("name", in.Name); err != nil {
 		return err
 	}
-	a, err := d.Drafts.CreateApp(c.ctx(), c.by(), p.space.ID, in.Name)
+	build, err := d.lifeWanted(c, in.Lifecycle, app.Build{})
+	if err != nil {
+		return err
+	}
+	a, err := d.Declarer.Skeleton(c.ctx(), c.by(), p.space.ID, in.Name, build)
 	if err != nil {
 		return taken(err, "App with the name '"+in.Name+"' already exists.")
 	}
@@ -270,8 +283,9 @@ func (d *Door) changeApp(c *call) error {
 		return err
 	}
 	var in struct {
-		Name     *string  `json:"name"`
-		Metadata metadata `json:"metadata"`
+		Name      *string    `json:"name"`
+		Lifecycle *lifeInput `json:"lifecycle"`
+		Metadata  metadata   `json:"metadata"`
 	}
 	if err := c.decode(&in); err != nil {
 		return err
@@ -279,8 +293,22 @@ func (d *Door) changeApp(c *call) error {
 	if err := labels(in.Metadata); err != nil {
 		return err
 	}
-	if in.Name != nil && *in.Name != a.Name {
-		return unprocessable.saying("naru cannot rename apps: their routes, images and groups carry the name")
+	build, err := d.lifeWanted(c, in.Lifecycle, a.Build)
+	if err != nil {
+		return err
+	}
+	if build.Docker != a.Build.Docker {
+		return unprocessable.saying("Lifecycle type cannot be changed")
+	}
+	if in.Name != nil {
+		if err := d.rename(c, a, *in.Name); err != nil {
+			return err
+		}
+	}
+	if in.Lifecycle != nil {
+		if _, err := d.Declarer.SetBuild(c.ctx(), c.by(), a.ID, build); err != nil {
+			return err
+		}
 	}
 	return d.sendApp(c, 200, a.ID)
 }
@@ -292,6 +320,9 @@ func (d *Door) deleteApp(c *call) error {
 	}
 	op, err := d.Lifecycle.Delete(c.ctx(), c.by(), a.ID)
 	if err != nil {
+		return err
+	}
+	if err := d.through(c.ctx(), op, quickly); err != nil {
 		return err
 	}
 	return c.job(string(op.ID))
@@ -322,7 +353,7 @@ func (d *Door) stopApp(c *call) error {
 	if a.State == app.Stopped {
 		return d.sendApp(c, 200, a.ID)
 	}
-	op, err := d.Lifecycle.Stop(c.ctx(), c.by(), a.ID)
+	op, err := d.Deployer.Halt(c.ctx(), c.by(), a.ID)
 	return d.acted(c, a.ID, op, err, "scale")
 }
 
@@ -334,7 +365,7 @@ func (d *Door) restartApp(c *call) error {
 	if a.Image == "" {
 		return unprocessable.saying("Assign a droplet before starting this app.")
 	}
-	op, err := d.Lifecycle.Restart(c.ctx(), c.by(), a.ID)
+	op, err := d.Deployer.Deploy(c.ctx(), c.by(), a.ID, deliver.Deployment{Reason: restartReason})
 	return d.acted(c, a.ID, op, err, "release")
 }
 

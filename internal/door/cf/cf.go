@@ -120,6 +120,11 @@ type Services struct {
 	Platform   Platform
 	Codes      Codes
 	Features   Features
+	Declarer   Declarer
+	Deployer   Deployer
+	Steerer    Steerer
+	Past       Past
+	Bindables  Bindables
 
 	Quotas  Quotas
 	Labels  Labels
@@ -174,6 +179,7 @@ func (d *Door) apiRoutes() []endpoint {
 	for _, some := range [][]endpoint{
 		packageRoutes(), buildRoutes(),
 		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
+		manifestRoutes(), revisionRoutes(), sidecarRoutes(), appWriteRoutes(),
 		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(), withoutRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
 		serviceInstanceRoutes(), serviceBindingRoutes(), marketRoutes(), variableRoutes(),

@@ -2,40 +2,71 @@ package cf
 
 import (
 	"cmp"
+	"encoding/json"
+	"strings"
 	"time"
 
 	"naru/internal/app"
 	"naru/internal/auth"
+	"naru/internal/fault"
+	"naru/internal/pipeline/deliver"
+	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 )
 
 func deploymentRoutes() []endpoint {
 	return []endpoint{
 		{pattern: "GET /v3/deployments", do: (*Door).listDeployments},
+		{pattern: "POST /v3/deployments", do: (*Door).createDeployment},
 		{pattern: "GET /v3/deployments/{guid}", do: (*Door).getDeployment},
+		{pattern: "POST /v3/deployments/{guid}/actions/continue", do: (*Door).continueDeployment},
+		{pattern: "POST /v3/deployments/{guid}/actions/cancel", do: (*Door).cancelDeployment},
 	}
 }
 
-// deployment is a rollout as clients know it.
+// deployment is a rollout as clients know it, or an operation that has none yet,
+// or never had.
 type deployment struct {
 	rollout.Rollout
 	of            app.App
 	value, reason string
+	image         string // what comes, or came
 }
 
 func deploymentOf(a app.App, r rollout.Rollout) deployment {
-	d := deployment{Rollout: r, of: a, value: "ACTIVE", reason: "DEPLOYING"}
+	d := deployment{Rollout: r, of: a, value: "ACTIVE", reason: "DEPLOYING", image: a.Image}
 	switch r.State {
 	case rollout.Paused:
 		d.reason = "PAUSED"
 	case rollout.Aborting:
 		d.reason = "CANCELING"
-	case rollout.Done:
+	case rollout.Done, rollout.Watching: // what ran before is kept ready for a while: naru's own affair
 		d.value, d.reason = "FINALIZED", "DEPLOYED"
 	case rollout.RolledBack, rollout.Failed:
 		d.value, d.reason = "FINALIZED", "CANCELED"
 	case rollout.Superseded:
 		d.value, d.reason = "FINALIZED", "SUPERSEDED"
+	}
+	return d
+}
+
+// queued is the deployment of an operation that has no rollout.
+func queued(a app.App, op operation.Operation, in deliver.Deployment) deployment {
+	d := deployment{of: a, value: "ACTIVE", reason: "DEPLOYING", image: cmp.Or(string(in.Image), a.Image)}
+	d.Rollout = rollout.Rollout{ID: rollout.ID(op.ID), App: a.ID, Spec: in.Strategy, MaxInFlight: in.Strategy.MaxInFlight, Created: op.Created, Moved: op.Started, Ended: op.Ended}
+	switch op.State {
+	case operation.Done: // what was left ready by an earlier one took over at once
+		d.value, d.reason = "FINALIZED", "DEPLOYED"
+	case operation.Failed:
+		d.value, d.reason = "FINALIZED", "CANCELED"
+		if op.Error != nil {
+			d.Reason = told(op.Error)
+			if strings.HasPrefix(op.Error.Message, "superseded") {
+				d.reason = "SUPERSEDED"
+			}
+		}
+	case operation.Canceled:
+		d.value, d.reason, d.Reason = "FINALIZED", "CANCELED", "the deployment was canceled before it began"
 	}
 	return d
 }
@@ -87,16 +118,43 @@ func (d *Door) listDeployments(c *call) error {
 	return show(c, deploymentList, all, c.deploymentResource)
 }
 
-func (d *Door) getDeployment(c *call) error {
+// deployment finds the one that the path names, with whose app who asks may do
+// something.
+func (d *Door) deployment(c *call, do auth.Action) (deployment, error) {
 	r, err := d.Rollouts.Rollout(c.ctx(), rollout.ID(c.guid()))
-	if err != nil {
-		return gone(err, "Deployment")
+	if err == nil {
+		a, err := d.app(c, string(r.App), do)
+		return deploymentOf(a, r), renamed(err, "App", "Deployment")
 	}
-	a, err := d.app(c, string(r.App), auth.SpaceRead)
-	if err != nil {
-		return missing("Deployment")
+	if !fault.Is(err, fault.NotFound) {
+		return deployment{}, err
 	}
-	return c.ok(c.deploymentResource(deploymentOf(a, r)))
+	op, err := d.Operations.Operation(c.ctx(), operation.ID(c.guid()))
+	if err != nil {
+		return deployment{}, gone(err, "Deployment")
+	}
+	var in deliver.Deployment
+	if op.Kind != deliver.KindDeploy || json.Unmarshal(op.Request, &in) != nil {
+		return deployment{}, missing("Deployment")
+	}
+	a, err := d.app(c, string(op.App), do)
+	return queued(a, op, in), renamed(err, "App", "Deployment")
+}
+
+// renamed says of what is missing that it is another thing.
+func renamed(err error, from, to string) error {
+	if err == error(missing(from)) {
+		return missing(to)
+	}
+	return err
+}
+
+func (d *Door) getDeployment(c *call) error {
+	one, err := d.deployment(c, auth.SpaceRead)
+	if err != nil {
+		return err
+	}
+	return c.ok(c.deploymentResource(one))
 }
 
 type deploymentResource struct {
@@ -122,16 +180,18 @@ func (c *call) deploymentResource(d deployment) deploymentResource {
 		NewProcesses:  []map[string]any{{"guid": processGUID(string(d.App), app.Web), "type": app.Web}},
 		Relationships: map[string]toOne{"app": one(string(d.App))},
 	}
-	if d.of.Image != "" {
-		out.Droplet.GUID = &d.of.Image
+	if d.image != "" {
+		out.Droplet.GUID = &d.image
 	}
 	details := map[string]any{"last_successful_healthcheck": nil, "last_status_change": stamp(later(d.Created, d.Moved))}
-	if d.Reason != "" {
+	if d.Reason != "" && d.reason != "DEPLOYED" {
 		details["error"] = d.Reason
 	}
 	out.Status = map[string]any{"value": d.value, "reason": d.reason, "details": details}
 	if steps := len(d.Spec.Steps); d.strategy() == "canary" && steps > 0 {
-		out.Status["canary"] = map[string]any{"steps": map[string]int{"current": min(cmp.Or(d.Step+1, 1), steps), "total": steps}}
+		out.Status["canary"] = map[string]any{"steps": map[string]int{"current": min(d.Step+1, steps), "total": steps}}
+		weights := each(d.Spec.Steps, func(s app.Step) map[string]int { return map[string]int{"instance_weight": s.Weight} })
+		out.Options["canary"] = map[string]any{"steps": weights}
 	}
 	return out
 }

@@ -50,11 +50,11 @@ type world struct {
 	org   app.Org
 	space app.Space
 	door  *cf.Door
+	pipe  *pipeline
 	url   string
 	token string // of the last login
 
 	provided *provide.Desk
-
 	somebody auth.UserID // with a role in the organisation
 }
 
@@ -82,6 +82,7 @@ func newWorld(t testing.TB) *world {
 	w.pushes = newPushes(dir, st)
 
 	pipe := &pipeline{store: st}
+	w.pipe = pipe
 	w.provided = apitest.Provided(t, st, apitest.Drains(t, st, book))
 	w.door = cf.New(cf.Services{
 		Provided: w.provided,
@@ -89,7 +90,7 @@ func newWorld(t testing.TB) *world {
 		Quotas: quota.NewBook(st, pipe), Labels: st, Domains: st,
 		Packages: st, Stager: w.stager, Intake: intake.New(st, w.source, room), Files: files{},
 		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Tasks: st, Runner: pipe, Events: st, Bases: st, Platform: pipe,
-		Codes: ssh.NewCodes(time.Minute, time.Now), Features: st,
+		Codes: ssh.NewCodes(time.Minute, time.Now), Features: st, Declarer: pipe, Deployer: pipe, Steerer: st, Past: st, Bindables: noServices{},
 	}, key, cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}, log)
 	srv := httptest.NewServer(w.door)
 	t.Cleanup(srv.Close)

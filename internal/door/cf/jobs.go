@@ -30,7 +30,7 @@ func done(what, guid string) string { return what + "~" + guid }
 var doneJob = regexp.MustCompile(`^([a-z_]+\.[a-z_]+)~[A-Za-z0-9_-]+$`)
 
 // jobs are the names of operations as clients know them.
-var jobs = map[operation.Kind]string{"delete": "app.delete", "push": "space.apply_manifest"}
+var jobs = map[operation.Kind]string{"delete": "app.delete", "push": "space.apply_manifest", "manifest": "space.apply_manifest"}
 
 func (d *Door) getJob(c *call) error {
 	guid := c.guid()

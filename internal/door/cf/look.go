@@ -3,6 +3,7 @@ package cf
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -71,6 +72,11 @@ func (v sight) processes(a app.App) []process {
 	known := slices.Clone(rel.Processes)
 	if len(known) == 0 {
 		known = []app.Process{{Type: app.Web}}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(a.Draft.Processes)) { // what a manifest says of is there before it runs
+		if !slices.ContainsFunc(known, func(p app.Process) bool { return p.Type == kind }) {
+			known = append(known, app.Process{Type: kind})
+		}
 	}
 	known = slices.DeleteFunc(known, func(p app.Process) bool { return p.Type == app.ReleaseType })
 	return each(known, func(p app.Process) process { return process{p.Resolve(a.Draft.Processes[p.Type]), a, a.Created} })

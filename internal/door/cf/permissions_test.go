@@ -13,6 +13,8 @@ import (
 	"naru/internal/app"
 	"naru/internal/auth"
 	"naru/internal/door/cf"
+	"naru/internal/pipeline/deliver"
+	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/quota"
 )
 
@@ -61,6 +63,7 @@ func (w *world) bodies() map[string]string {
 		"POST /v3/space_quotas":           `{"name":"new-%d","relationships":{` + org + `}}`,
 		"POST /v3/roles":                  `{"type":"space_auditor","relationships":{"user":{"data":{"username":"nobody-%d"}},` + space + `}}`,
 		"DELETE /v3/spaces/{guid}/routes": "?unmapped=true",
+		"POST /v3/deployments":            `{"relationships":{"app":{"data":{"guid":"{app}"}}}}`,
 		"POST /v3/service_instances":      `{"type":"user-provided","name":"new-%d","relationships":{` + space + `}}`,
 	}
 }
@@ -157,6 +160,8 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 		ids["service_instances"], ids["service_credential_bindings"] = string(bound.Service), string(bound.ID)
 	case "environment_variable_groups":
 		name = "running"
+	case "deployments", "revisions":
+		ids["deployments"], ids["revisions"] = w.deployed(a)
 	}
 	parts := strings.Split(p.path, "/") // "", v3, apps, {guid}, ...
 	path := p.path
@@ -167,7 +172,7 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 		}
 		path = strings.Replace(path, "{guid}", id, 1)
 	}
-	for key, value := range map[string]string{"{type}": "web", "{name}": name, "{destination_guid}": routes[0].Destinations[0].ID, "{space_guid}": string(w.space.ID)} {
+	for key, value := range map[string]string{"{type}": "web", "{name}": name, "{index}": "0", "{destination_guid}": routes[0].Destinations[0].ID, "{space_guid}": string(w.space.ID)} {
 		path = strings.ReplaceAll(path, key, value)
 	}
 	if strings.Contains(path, "{") {
@@ -188,14 +193,19 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 	if strings.Contains(body, "%d") {
 		body = strings.Replace(fmt.Sprintf(body, n), "{domain}", domain, 1)
 	}
-	status, _, answer := w.do(p.method, path, body)
+	ask := w.do
+	if strings.Contains(path, "manifest") && p.method == http.MethodPost {
+		body = fmt.Sprintf("applications: [{name: new-%d}]", n)
+		ask = func(_, path, body string) (int, http.Header, map[string]any) { return w.manifest(path, body) }
+	}
+	status, _, answer := ask(p.method, path, strings.Replace(body, "{app}", string(a.ID), 1))
 	if status == http.StatusNotFound && title(answer) == "CF-NotFound" {
 		return false, false
 	}
 	if status >= 500 {
 		w.t.Errorf("%s %s: %d %v", p.method, path, status, answer)
 	}
-	hiddenPlace := status == http.StatusUnprocessableEntity && ((strings.Contains(fmt.Sprint(answer), "you have access to it") || strings.Contains(fmt.Sprint(answer), "could not be found")) || strings.Contains(fmt.Sprint(answer), "you do not have access to it"))
+	hiddenPlace := status == http.StatusUnprocessableEntity && (strings.Contains(fmt.Sprint(answer), "you have access to it") || strings.Contains(fmt.Sprint(answer), "you do not have access to it") || strings.Contains(fmt.Sprint(answer), "could not be found"))
 	if title(answer) == "CF-FeatureDisabled" { // for everybody who might
 		return true, true
 	}
@@ -234,6 +244,18 @@ func unnamed(pattern string) string {
 		pattern += "/"
 	}
 	return strings.ReplaceAll(parameter.ReplaceAllString(pattern, "{}"), "{}-guid", "{}")
+}
+
+// deployed are a rollout of an app that waits at a step, and the app's release.
+func (w *world) deployed(a app.App) (deployment, revision string) {
+	w.t.Helper()
+	all, err := w.store.Releases(w.t.Context(), a.ID, 1)
+	must(w.t, err)
+	op, err := w.pipe.Deploy(w.t.Context(), operation.Ask{Actor: "test"}, a.ID, deliver.Deployment{
+		Release: all[0].ID, Strategy: app.Strategy{Kind: app.Canary, Steps: []app.Step{{Weight: 50, Hold: true}}},
+	})
+	must(w.t, err)
+	return string(op.ID), string(all[0].ID)
 }
 
 // domain is the id of the apps domain.

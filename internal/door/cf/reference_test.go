@@ -12,18 +12,17 @@ import (
 // whyNot are the reasons for what the door does not serve, by the beginning of
 // the path; the first that fits counts.
 var whyNot = [][2]string{
-	{"/v3/service", "no services yet"}, {"/v3/apps/{guid}/manifest", "comes with push"}, {"/v3/builds", "comes with push"},
-	{"/v3/packages", "comes with push"}, {"/v3/droplets", "comes with push"}, {"/v3/deployments", "comes with push"},
-	{"/v3/spaces/{guid}/manifest_diff", "comes with push"}, {"/v3/spaces/{guid}/actions", "comes with push"},
+	{"/v3/service", "no services yet"}, {"/v3/builds", "comes with push"},
+	{"/v3/packages", "comes with push"}, {"/v3/droplets", "comes with push"},
 	{"/v3/apps/{guid}/relationships", "comes with push"}, {"/v3/apps/{guid}/builds", "comes with push"},
-	{"/v3/resource_matches", "comes with push"}, {"/v3/revisions", "comes with rollback"}, {"/v3/apps/{guid}/revisions", "comes with rollback"},
+	{"/v3/resource_matches", "comes with push"},
 	{"/v3/tasks", "comes with tasks"}, {"/v3/apps/{guid}/tasks", "comes with tasks"}, {"/v3/isolation_segments", "naru has no isolation segments"},
 	{"/v3/organizations/{guid}/relationships", "naru has no isolation segments"}, {"/v3/spaces/{guid}/relationships", "naru has no isolation segments"},
 	{"/v3/security_groups", "naru has no security groups"}, {"/v3/organization_quotas", "naru has no quotas"}, {"/v3/space_quotas", "naru has no quotas"},
 	{"/v3/routes", "routes are not shared between spaces, and have no options here"}, {"/v3/domains", "domains come with their routes"},
 	{"/v3/stacks", "stacks are naru's foundations"}, {"/v3/buildpacks", "buildpacks are naru's builders"},
 	{"/v3/app_usage_events", "naru keeps no usage events"}, {"/v3/feature_flags", "features are not switched"},
-	{"/v3/environment_variable_groups", "naru gives no variables to all apps"}, {"/v3/apps/{guid}", "comes with push"},
+	{"/v3/apps/{guid}", "comes with push"},
 	{"/v3/admin", "builds keep no cache that could be cleared app by app"}, {"/v3/audit_events", "only as a list"}, {"/v3/info", "only the version"},
 	{"/v3/processes", "embedded in the list"},
 	{"/v3/route_policies", "naru has no route policies"}, {"/v3/spaces", "usage only of organizations"},

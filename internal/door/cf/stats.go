@@ -48,7 +48,16 @@ func (d *Door) stats(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := each(v.spots(p.of, p.Type), func(s spot) stat { return d.stat(c, p, s) })
+	why, err := d.failure(c, p.of)
+	if err != nil {
+		return err
+	}
+	out := each(v.spots(p.of, p.Type), func(s spot) stat {
+		if why != "" {
+			s.state, s.inst.LastExit = "CRASHED", &run.Exit{Reason: why}
+		}
+		return d.stat(c, p, s)
+	})
 	return c.ok(map[string]any{"resources": out})
 }
 
@@ -58,14 +67,14 @@ func (d *Door) stat(c *call, p process, s spot) stat {
 		Files: 16384, LogRate: -1, Ports: []port{},
 	}
 	i := s.inst
+	if s.state == "CRASHED" && i.LastExit != nil {
+		out.Details = &i.LastExit.Reason
+	}
 	if i.ID == "" {
 		return out
 	}
 	id, routable := string(i.ID), i.State == run.Healthy
 	out.Instance, out.Routable = &id, &routable
-	if s.state == "CRASHED" && i.LastExit != nil {
-		out.Details = &i.LastExit.Reason
-	}
 	if i.Started.IsZero() || s.state == "CRASHED" {
 		return out
 	}

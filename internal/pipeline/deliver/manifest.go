@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/fault"
@@ -35,19 +36,13 @@ type Declaration struct {
 	NoRoute   bool                     `json:"no_route,omitempty"` // it loses all it has
 	Host      string                   `json:"host,omitempty"`     // that it gets where it would have no route
 	Bindings  []Binding                `json:"bindings,omitempty"`
-	Metadata  *Metadata                `json:"metadata,omitempty"`
+	Metadata  *label.Change            `json:"metadata,omitempty"`
 }
 
 // Binding is a service that an app is to have.
 type Binding struct {
 	Service string `json:"service"`        // its name in the space
 	Name    string `json:"name,omitempty"` // of the binding
-}
-
-// Metadata are labels and annotations that are set; nil takes one away.
-type Metadata struct {
-	Labels      map[string]*string `json:"labels,omitempty"`
-	Annotations map[string]*string `json:"annotations,omitempty"`
 }
 
 // Declare is what another part of the platform does about a declaration, in the

@@ -1,0 +1,131 @@
+package cf
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/auth"
+	"naru/internal/fault"
+	"naru/internal/pipeline/deliver"
+	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/rollout"
+)
+
+func appWriteRoutes() []endpoint {
+	return []endpoint{
+		{pattern: "DELETE /v3/apps/{guid}/processes/{type}/instances/{index}", do: (*Door).restartInstance},
+		{pattern: "DELETE /v3/processes/{guid}/instances/{index}", do: (*Door).restartInstance},
+		{pattern: "POST /v3/apps/{guid}/actions/clear_buildpack_cache", do: (*Door).clearCache},
+	}
+}
+
+// lifeInput is how an app is to become an image; of a change, what is not said stays.
+type lifeInput struct {
+	Type string `json:"type"`
+	Data struct {
+		Buildpacks []string `json:"buildpacks"`
+		Stack      *string  `json:"stack"`
+	} `json:"data"`
+}
+
+// lifeWanted is what is asked for, over how it was.
+func (d *Door) lifeWanted(c *call, in *lifeInput, was app.Build) (app.Build, error) {
+	if in == nil {
+		return was, nil
+	}
+	switch in.Type {
+	case "docker":
+		return app.Build{Docker: true}, nil
+	case "cnb":
+		return was, unprocessable.saying(noCNB)
+	case "", "buildpack":
+	default:
+		return was, unprocessable.saying("Lifecycle type is not included in list: buildpack, cnb, docker")
+	}
+	check := &complaints{}
+	if err := d.checkBuild(c, check, in.Data.Buildpacks, in.Data.Stack); err != nil {
+		return was, err
+	}
+	if len(check.all) > 0 {
+		_, text, _ := strings.Cut(check.all[0].Detail, ": ")
+		return was, unprocessable.saying(text)
+	}
+	t := target{declared: declared{packs: in.Data.Buildpacks, stack: in.Data.Stack}}
+	return *t.build(was), nil
+}
+
+// rename gives an app another name.
+func (d *Door) rename(c *call, a app.App, name string) error {
+	_, err := d.Declarer.Rename(c.ctx(), c.by(), a.ID, name)
+	if err == nil {
+		return nil
+	}
+	return taken(err, "App with the name '"+name+"' already exists.")
+}
+
+// restartInstance has one instance replaced.
+func (d *Door) restartInstance(c *call) error {
+	p, v, err := d.process(c, auth.AppOperate)
+	if err != nil {
+		return err
+	}
+	index, err := strconv.Atoi(c.r.PathValue("index"))
+	if err != nil || index < 0 || index >= len(v.spots(p.of, p.Type)) {
+		return missing("Instance")
+	}
+	if err := d.Deployer.RestartInstance(c.ctx(), c.by(), p.of.ID, p.Type, index); err != nil {
+		return gone(err, "Instance")
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// clearCache answers that nothing is left of earlier builds that the next one could
+// not trust: what is kept is known by what it was made of.
+func (d *Door) clearCache(c *call) error {
+	a, err := d.app(c, c.guid(), auth.AppConfigure)
+	if err != nil {
+		return err
+	}
+	return c.job(done("app.clear_buildpack_cache", string(a.ID)))
+}
+
+// plainly are the operations whose outcome clients read from the instances alone.
+var plainly = []operation.Kind{"start", "restart", "push", deliver.KindDeploy}
+
+// shownFailure is how long it is told, in place of what runs, that a start came to nothing:
+// clients look every three seconds.
+const shownFailure = 15 * time.Second
+
+// failure says why the last start of an app came to nothing, while clients that
+// asked for it may still wait for its instances; "" where it did not. What ran
+// before runs again by then, and would be taken for what was asked for.
+func (d *Door) failure(c *call, a app.App) (string, error) {
+	newest, err := d.Rollouts.Rollouts(c.ctx(), a.ID, 1)
+	if err != nil || len(newest) == 0 {
+		return "", err
+	}
+	r := newest[0]
+	if r.State != rollout.RolledBack && r.State != rollout.Failed || time.Since(r.Ended) > shownFailure {
+		return "", nil
+	}
+	op, err := d.Operations.Operation(c.ctx(), operation.ID(r.ID))
+	if fault.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	var in deliver.Deployment
+	if err != nil || !slices.Contains(plainly, op.Kind) {
+		return "", err
+	}
+	if op.Kind == deliver.KindDeploy && (json.Unmarshal(op.Request, &in) != nil || in.Reason != restartReason) {
+		return "", nil // whoever asked follows the deployment
+	}
+	return r.Reason, nil
+}
+
+const restartReason = "restart"

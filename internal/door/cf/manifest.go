@@ -1,0 +1,416 @@
+package cf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"naru/internal/app"
+	"naru/internal/app/manifest"
+	"naru/internal/auth"
+	"naru/internal/fault"
+	"naru/internal/pipeline/deliver"
+	"naru/internal/pipeline/operation"
+	"naru/internal/route"
+)
+
+// Declarer brings manifests into apps; *deliver.Service does.
+type Declarer interface {
+	Skeleton(ctx context.Context, by operation.Ask, space app.SpaceID, name string, build app.Build) (app.App, error)
+	ApplyManifest(ctx context.Context, by operation.Ask, space app.SpaceID, all []deliver.Declaration) (operation.Operation, error)
+	Rename(ctx context.Context, by operation.Ask, a app.ID, name string) (app.App, error)
+	SetBuild(ctx context.Context, by operation.Ask, a app.ID, build app.Build) (app.App, error)
+}
+
+// Bindables are the services that manifests may name.
+type Bindables interface {
+	ServiceNames(ctx context.Context, space app.SpaceID) ([]string, error)
+	BoundTo(ctx context.Context, a app.ID) ([]deliver.Binding, error)
+}
+
+func manifestRoutes() []endpoint {
+	return []endpoint{
+		{pattern: "POST /v3/spaces/{guid}/manifest_diff", do: (*Door).diffManifest},
+		{pattern: "POST /v3/spaces/{guid}/actions/apply_manifest", do: (*Door).applyManifest},
+		{pattern: "POST /v3/apps/{guid}/actions/apply_manifest", do: (*Door).applyAppManifest},
+		{pattern: "GET /v3/apps/{guid}/manifest", do: (*Door).showManifest},
+	}
+}
+
+// quickly is how long an answer waits for the job that it names: a client that
+// finds it at its end need not come again.
+const quickly = 2 * time.Second
+
+// sentManifest reads the manifest of a request.
+func (c *call) sentManifest() ([]declared, []problem, error) {
+	kind, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if !slices.Contains([]string{"application/x-yaml", "application/yaml", "text/yaml", "text/x-yaml"}, kind) {
+		return nil, nil, badRequest.saying("Bad request: Content-Type must be yaml")
+	}
+	deadline := http.NewResponseController(c.w)
+	_ = deadline.SetReadDeadline(time.Now().Add(30 * time.Second)) // a test's writer has none
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, manifest.MaxBytes))
+	_ = deadline.SetReadDeadline(time.Time{})
+	var big *http.MaxBytesError
+	switch {
+	case errors.As(err, &big):
+		return nil, nil, tooLarge
+	case err != nil:
+		return nil, nil, badMessage
+	}
+	all, wrong := readManifest(body)
+	return all, wrong, nil
+}
+
+// target is an application of a manifest and the app it is about.
+type target struct {
+	declared
+	have shownApp // zero: there is none yet
+	host string   // that it gets where it would have no route
+}
+
+// targets reads a manifest for a space and finds everything that is wrong with it.
+func (d *Door) targets(c *call, p place) ([]target, []problem, error) {
+	all, wrong, err := c.sentManifest()
+	if err != nil || len(wrong) > 0 {
+		return nil, wrong, err
+	}
+	out := make([]target, 0, len(all))
+	for _, one := range all {
+		t, problems, err := d.target(c, p, one)
+		if err != nil {
+			return nil, nil, err
+		}
+		wrong = append(wrong, problems...)
+		out = append(out, t)
+	}
+	return out, wrong, nil
+}
+
+// target finds the app of one application, and what is wrong with it as things are.
+func (d *Door) target(c *call, p place, one declared) (target, []problem, error) {
+	t := target{declared: one}
+	check := &complaints{name: one.Name}
+	if err := app.CheckName("name", one.Name); err != nil {
+		check.bad("Name %s", fault.Of(err).Message)
+		return t, check.all, nil
+	}
+	have, err := d.Past.AppNamed(c.ctx(), p.space.ID, one.Name)
+	switch {
+	case err == nil:
+		shown, err := d.shown(c.ctx(), map[app.SpaceID]app.Space{p.space.ID: p.space}, []app.App{have})
+		if err != nil {
+			return t, nil, err
+		}
+		t.have = shown[0]
+	case !fault.Is(err, fault.NotFound):
+		return t, nil, err
+	}
+	if t.have.ID != "" {
+		switch {
+		case t.docker && !t.have.docker():
+			check.bad("Docker cannot be configured for a buildpack lifecycle app.")
+		case t.have.docker() && len(t.packs) > 0:
+			check.bad("Buildpacks cannot be configured for a docker lifecycle app.")
+		}
+	}
+	if err := d.checkBuild(c, check, t.packs, t.stack); err != nil {
+		return t, nil, err
+	}
+	if len(t.declared.services) > 0 && d.Bindables != nil {
+		if err := d.checkServices(c.ctx(), check, p, t.declared.services); err != nil {
+			return t, nil, err
+		}
+	}
+	return t, check.all, d.checkRoutes(c, check, p, &t)
+}
+
+// checkBuild refuses buildpacks and stacks that nobody has.
+func (d *Door) checkBuild(c *call, check *complaints, packs []string, stack *string) error {
+	if len(packs) > 0 {
+		known, err := d.buildpacks(c)
+		if err != nil {
+			return err
+		}
+		for _, name := range packs {
+			if !slices.ContainsFunc(known, func(i item) bool { return i.name == name }) && !systemPack.MatchString(name) && !gitURL.MatchString(name) {
+				check.bad("Buildpack: Buildpack must be an existing admin buildpack or a valid git URI ('%s')", name)
+			}
+		}
+	}
+	if stack == nil || strings.HasPrefix(*stack, "cflinuxfs") {
+		return nil
+	}
+	stacks, err := d.stacks(c)
+	if err == nil && !slices.ContainsFunc(stacks, func(i item) bool { return i.name == *stack }) {
+		check.bad("Stack must be an existing stack ('%s'): leave it out, or take one of cf stacks", *stack)
+	}
+	return err
+}
+
+var (
+	// The buildpacks that every Cloud Foundry has; which of naru's builders stands for
+	// one of them is the manifest's affair.
+	systemPack = regexp.MustCompile(`^[a-z_]+_buildpack(_offline)?$`)
+	gitURL     = regexp.MustCompile(`^(https?|git|ssh)://\S+$|^git@\S+$`)
+)
+
+// checkServices refuses those that are not there.
+func (d *Door) checkServices(ctx context.Context, check *complaints, p place, all []deliver.Binding) error {
+	have, err := d.Bindables.ServiceNames(ctx, p.space.ID)
+	if err != nil {
+		return err
+	}
+	for _, b := range all {
+		if !slices.Contains(have, b.Service) {
+			check.bad("Service instance '%s' not found", b.Service)
+			check.all[len(check.all)-1].status = http.StatusNotFound
+			check.all[len(check.all)-1].Code, check.all[len(check.all)-1].Title = notFound.Code, notFound.Title
+		}
+	}
+	return nil
+}
+
+// checkRoutes refuses routes of other spaces, and finds the host that an app gets
+// by itself.
+func (d *Door) checkRoutes(c *call, check *complaints, p place, t *target) error {
+	for _, r := range t.Routes {
+		in, err := r.New()
+		if err != nil || in.TCP != nil {
+			continue
+		}
+		at := in.Host
+		if !strings.Contains(at, ".") {
+			at += "." + d.cfg.AppsDomain
+		}
+		others, err := d.Routes.RoutesAt(c.ctx(), strings.ToLower(at), in.Path)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(others, func(o route.Route) bool { return o.Space != p.space.ID }) {
+			check.bad("Routes cannot be mapped to destinations in different spaces")
+		}
+	}
+	if t.NoRoute || len(t.Routes) > 0 || !t.RandomRoute && !t.defaultRoute {
+		return nil
+	}
+	if t.have.ID != "" {
+		routes, err := d.Routes.RoutesOf(c.ctx(), t.have.ID)
+		if err != nil || len(routes) > 0 {
+			return err
+		}
+	}
+	host := strings.ReplaceAll(strings.ToLower(t.Name), "_", "-")
+	if t.RandomRoute {
+		host = randomHost(host)
+	}
+	if !hostForm.MatchString(host) {
+		check.bad("Failed to create default route from app name: Host must be either \"*\" or contain only alphanumeric characters, \"_\", or \"-\"")
+	} else if len(host) > 63 {
+		check.bad("Failed to create default route from app name: Host cannot exceed 63 characters")
+	}
+	t.host = host
+	return nil
+}
+
+var hostForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+// randomHost is a host that nobody else has, and that people can say.
+func randomHost(name string) string {
+	adjectives := []string{"brave", "bright", "calm", "clever", "fond", "glad", "kind", "lively", "merry", "noble", "quick", "quiet", "sunny", "swift", "wise", "witty"}
+	nouns := []string{"badger", "crane", "dolphin", "falcon", "fox", "heron", "koala", "lynx", "otter", "panda", "raven", "robin", "seal", "tiger", "whale", "wren"}
+	letters := func() rune { return 'a' + rune(rand.IntN(26)) }                                                                    //nolint:gosec // no secret
+	tail := fmt.Sprintf("-%s-%s-%c%c", adjectives[rand.IntN(len(adjectives))], nouns[rand.IntN(len(nouns))], letters(), letters()) //nolint:gosec // likewise
+	return strings.TrimRight(name[:min(len(name), 63-len(tail))], "-") + tail
+}
+
+// build is how an application's image is to be made, over how it was; nil where
+// nothing is said.
+func (t target) build(was app.Build) *app.Build {
+	out := was
+	out.Docker = t.docker || t.have.ID != "" && t.have.docker()
+	if t.packs != nil {
+		out.Buildpacks, out.Builder = t.packs, ""
+		if len(t.packs) > 0 {
+			out.Builder, _ = manifest.BuilderOf(t.packs[0])
+		}
+	}
+	if t.stack != nil {
+		out.Stack, out.Foundation = *t.stack, *t.stack
+		if strings.HasPrefix(*t.stack, "cflinuxfs") {
+			out.Foundation = "" // naru's own stands for it
+		}
+	}
+	for to, from := range map[*string]string{
+		&out.Builder: t.Build.Builder, &out.Foundation: t.Build.Foundation, &out.Dockerfile: t.Build.Dockerfile, &out.Target: t.Build.Target,
+	} {
+		if from != "" {
+			*to = from
+		}
+	}
+	if t.Build.Args != nil {
+		out.Args = t.Build.Args
+	}
+	if t.Build.Env != nil {
+		out.Env = t.Build.Env
+	}
+	return &out
+}
+
+// declaration is what an application says of an app that is there.
+func (t target) declaration(a app.App) (deliver.Declaration, error) {
+	out := deliver.Declaration{
+		App: a.ID, Name: a.Name, Build: t.build(a.Build), Env: t.Env, Found: t.found, Strategy: t.Strategy, NoRoute: t.NoRoute, Host: t.host,
+		Bindings: t.declared.services, Metadata: t.metadata, Promises: t.Application.Promises(),
+	}
+	for _, p := range t.Processes {
+		if out.Processes == nil {
+			out.Processes = map[string]app.Overrides{}
+		}
+		out.Processes[p.Type] = p.Overrides
+		if p.Instances != nil {
+			if out.Scale == nil {
+				out.Scale = map[string]int{}
+			}
+			out.Scale[p.Type] = *p.Instances
+		}
+	}
+	if on, said := t.features["ssh"]; said {
+		off := !on
+		out.NoSSH = &off
+	}
+	if !t.NoRoute {
+		for _, r := range t.Routes {
+			one, err := r.New()
+			if err != nil {
+				return out, err
+			}
+			out.Routes = append(out.Routes, one)
+		}
+	}
+	return out, nil
+}
+
+// applyManifest makes the apps that are missing, and starts the operation that
+// brings the manifest into all of them.
+func (d *Door) applyManifest(c *call) error {
+	p, err := d.space(c, c.guid(), auth.AppWrite)
+	if err != nil {
+		return err
+	}
+	all, wrong, err := d.targets(c, p)
+	if err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
+		c.refuse(wrong...)
+		return nil
+	}
+	return d.apply(c, p, all)
+}
+
+// applyAppManifest is applyManifest for one app that is there.
+func (d *Door) applyAppManifest(c *call) error {
+	a, err := d.app(c, c.guid(), auth.AppWrite)
+	if err != nil {
+		return err
+	}
+	p, err := d.placeOf(c.ctx(), a.Space)
+	if err != nil {
+		return err
+	}
+	all, wrong, err := d.targets(c, p)
+	if err != nil {
+		return err
+	}
+	if len(wrong) == 0 && (len(all) != 1 || all[0].have.ID != a.ID) {
+		wrong = []problem{unprocessable.saying("The manifest must be of the app '" + a.Name + "' alone")}
+	}
+	if len(wrong) > 0 {
+		c.refuse(wrong...)
+		return nil
+	}
+	return d.apply(c, p, all)
+}
+
+func (d *Door) apply(c *call, p place, all []target) error {
+	var what []deliver.Declaration
+	var warnings []string
+	for _, t := range all {
+		a := t.have.App
+		if a.ID == "" {
+			var err error
+			if a, err = d.Declarer.Skeleton(c.ctx(), c.by(), p.space.ID, t.Name, *t.build(app.Build{})); err != nil {
+				if a, err = d.Past.AppNamed(c.ctx(), p.space.ID, t.Name); err != nil { // made by somebody else just now
+					return err
+				}
+			}
+		}
+		one, err := t.declaration(a)
+		if err != nil {
+			return err
+		}
+		what = append(what, one)
+		for _, w := range t.warnings {
+			warnings = append(warnings, url.QueryEscape(w))
+		}
+	}
+	op, err := d.Declarer.ApplyManifest(c.ctx(), c.by(), p.space.ID, what)
+	if err != nil {
+		return err
+	}
+	if len(warnings) > 0 {
+		c.w.Header().Set("X-Cf-Warnings", strings.Join(warnings, ","))
+	}
+	if err := d.through(c.ctx(), op, quickly); err != nil {
+		return err
+	}
+	return c.job(string(op.ID))
+}
+
+// through waits a while for the end of an operation.
+func (d *Door) through(ctx context.Context, op operation.Operation, within time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	var after int64
+	for {
+		lines, err := d.Operations.Progress(limited, op.ID, after, 100)
+		if len(lines) > 0 {
+			after = lines[len(lines)-1].Seq
+		}
+		if err == nil {
+			op, err = d.Operations.Operation(limited, op.ID)
+		}
+		if err == nil && !op.State.Ended() && len(lines) == 0 {
+			err = d.Operations.AwaitProgress(limited, op.ID, after)
+		}
+		switch {
+		case err != nil && limited.Err() != nil && ctx.Err() == nil:
+			return nil // whoever wants to know looks again
+		case err != nil, op.State.Ended():
+			return err
+		}
+	}
+}
+
+// routeOf is a route as manifests name it.
+func routeOf(r route.Route) (name, protocol string, ok bool) {
+	switch {
+	case r.When != nil:
+		return "", "", false
+	case r.TCP != nil && r.Host == "":
+		return fmt.Sprintf("tcp:%d", r.TCP.Port), "tcp", true
+	case r.TCP != nil:
+		return "", "", false
+	}
+	return r.Host + strings.TrimSuffix(r.Path, "/"), "http1", true
+}

@@ -1,0 +1,555 @@
+package cf
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"naru/internal/app"
+	"naru/internal/app/label"
+	"naru/internal/app/manifest"
+	"naru/internal/fault"
+	"naru/internal/pipeline/deliver"
+)
+
+// declared is one application of a manifest: naru's own reading of it, and what
+// Cloud Foundry has beside.
+type declared struct {
+	manifest.Application
+	node         *yaml.Node // as it was sent, in Cloud Foundry's form
+	docker       bool
+	life         string   // lifecycle, "" where nothing is said
+	packs        []string // buildpacks; nil where nothing is said
+	stack        *string
+	defaultRoute bool
+	found        []string // process types whose command is null
+	features     map[string]bool
+	services     []deliver.Binding
+	metadata     *label.Change
+	warnings     []string
+}
+
+// complaints gathers what is wrong with a manifest, app by app.
+type complaints struct {
+	name  string
+	index int
+	all   []problem
+}
+
+func (c *complaints) bad(format string, args ...any) {
+	about := fmt.Sprintf("For application at index %d: ", c.index)
+	if c.name != "" {
+		about = fmt.Sprintf("For application '%s': ", c.name)
+	}
+	p := unprocessable.saying(about + fmt.Sprintf(format, args...))
+	if !slices.Contains(c.all, p) {
+		c.all = append(c.all, p)
+	}
+}
+
+// readManifest reads a manifest as clients send it: variables are filled in.
+func readManifest(body []byte) ([]declared, []problem) {
+	parse := func(text string) []problem {
+		return []problem{badMessage.saying("Request invalid due to parse error: " + text)}
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(body, &doc); err != nil {
+		return nil, parse(strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: "))
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return nil, parse("invalid request body")
+	}
+	root := fields(doc.Content[0])
+	if v, ok := root["version"]; ok && v.Value != "1" {
+		return nil, []problem{unprocessable.saying("Unsupported manifest schema version. Currently supported versions: [1].")}
+	}
+	apps, ok := root["applications"]
+	if !ok || apps.Kind != yaml.SequenceNode || len(apps.Content) == 0 {
+		return nil, []problem{unprocessable.saying("Cannot parse manifest with no 'applications' field.")}
+	}
+	var out []declared
+	c := &complaints{}
+	names := map[string]bool{}
+	for i, entry := range apps.Content {
+		c.name, c.index = "", i
+		entry = aliased(entry)
+		if entry.Kind != yaml.MappingNode {
+			c.bad("must be a map of keys and values")
+			continue
+		}
+		d := c.application(entry)
+		if d.Name != "" && names[d.Name] {
+			c.bad("the name is there twice")
+		}
+		names[d.Name] = true
+		out = append(out, d)
+	}
+	return out, c.all
+}
+
+func aliased(v *yaml.Node) *yaml.Node {
+	for depth := 0; v.Kind == yaml.AliasNode && v.Alias != nil && depth < 10; depth++ {
+		v = v.Alias
+	}
+	return v
+}
+
+// fields are the values of a map by their keys; of a key that is there twice the
+// first.
+func fields(v *yaml.Node) map[string]*yaml.Node {
+	out := map[string]*yaml.Node{}
+	for i := 0; i+1 < len(v.Content); i += 2 {
+		if _, had := out[v.Content[i].Value]; !had {
+			out[v.Content[i].Value] = aliased(v.Content[i+1])
+		}
+	}
+	return out
+}
+
+func empty(v *yaml.Node) bool { return v.Kind == yaml.ScalarNode && v.Tag == "!!null" }
+
+func yes(v *yaml.Node) bool { return v != nil && v.Kind == yaml.ScalarNode && v.Value == "true" }
+
+// application checks an entry as Cloud Foundry does, takes from it what naru's own
+// manifests do not have, and has the rest read as one of those.
+func (c *complaints) application(entry *yaml.Node) declared {
+	d := declared{node: entry}
+	key := fields(entry)
+	before := len(c.all)
+	switch v, ok := key["name"]; {
+	case !ok || empty(v):
+		c.bad("Name can't be blank")
+	case v.Kind != yaml.ScalarNode:
+		c.bad("Name must be a string")
+	default:
+		c.name = v.Value
+	}
+	c.lifecycle(&d, key)
+	c.environment(key["env"])
+	c.routes(key)
+	c.beside(&d, key)
+	own := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: entry.Line}
+	take := func(name string, v *yaml.Node) {
+		own.Content = append(own.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name, Line: v.Line}, v)
+	}
+	web := false // an entry for web stands for all that the app says of itself
+	if v, ok := key["processes"]; ok && !empty(v) {
+		list, has := c.processes(&d, v)
+		web = has
+		take("processes", list)
+	}
+	whole := c.process(&d, app.Web, entry, web)
+	for i := 0; i+1 < len(whole.Content) && !web; i += 2 {
+		if name := whole.Content[i].Value; slices.Contains(ofProcess, name) {
+			take(name, whole.Content[i+1])
+		}
+	}
+	for i := 0; i+1 < len(entry.Content); i += 2 {
+		name, v := entry.Content[i].Value, aliased(entry.Content[i+1])
+		switch {
+		case slices.Contains(elsewhere, name), slices.Contains(passedOver, name), slices.Contains(ofProcess, name):
+		case name != "<<" && empty(v):
+		case name == "routes" && v.Kind == yaml.SequenceNode:
+			take(name, portsNamed(v))
+		default:
+			take(name, v)
+		}
+	}
+	if len(c.all) > before {
+		d.Name = c.name
+		return d
+	}
+	c.read(&d, own)
+	return d
+}
+
+// elsewhere are keys that are read here; passedOver those that Cloud Foundry does
+// nothing with either.
+var (
+	elsewhere = []string{
+		"processes", "buildpacks", "buildpack", "stack", "lifecycle", "docker", "cnb-credentials", "services", "sidecars", "features", "metadata",
+		"default-route",
+	}
+	passedOver = []string{"path", "domain", "domains", "host", "hosts", "no-hostname", "inherit", "user"}
+	ofProcess  = []string{
+		"command", "instances", "memory", "disk_quota", "disk-quota", "log-rate-limit-per-second", "timeout", "health-check-type",
+		"health-check-http-endpoint", "health-check-invocation-timeout", "health-check-interval", "readiness-health-check-type",
+		"readiness-health-check-http-endpoint", "readiness-health-check-invocation-timeout", "readiness-health-check-interval",
+	}
+)
+
+// read has naru's reader read what is left of an entry.
+func (c *complaints) read(d *declared, own *yaml.Node) {
+	text := func(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
+	file, err := manifest.Read("manifest.yml", &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{
+		text("applications"), {Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{own}},
+	}})
+	for _, one := range parted(err) {
+		f := fault.Of(one)
+		_, where, _ := strings.Cut(f.Field, ": ")
+		if where = strings.TrimPrefix(where, "applications[0]"); where != "" {
+			where = strings.TrimPrefix(where, ".") + ": "
+		}
+		c.bad("%s%s", where, f.Message)
+	}
+	if err != nil {
+		return
+	}
+	d.Application = file.Applications[0]
+	for _, w := range file.Warnings {
+		d.warnings = append(d.warnings, fmt.Sprintf("For application '%s': %s", d.Name, strings.TrimPrefix(w.Message, "applications[0].")))
+	}
+}
+
+// parted are the errors that one is made of.
+func parted(err error) []error {
+	var many interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &many):
+		return many.Unwrap()
+	}
+	return []error{err}
+}
+
+// lifecycle reads how the app comes to be an image.
+func (c *complaints) lifecycle(d *declared, key map[string]*yaml.Node) {
+	if v, ok := key["lifecycle"]; ok && !empty(v) {
+		d.life = v.Value
+	}
+	if v, ok := key["docker"]; ok && !empty(v) {
+		of := fields(v)
+		image := of["image"]
+		switch {
+		case v.Kind != yaml.MappingNode:
+			c.bad("Docker must be an object")
+		case image == nil || empty(image) || image.Value == "":
+			c.bad("Docker image required")
+		}
+		d.docker = true
+	}
+	one, single := key["buildpack"]
+	many, several := key["buildpacks"]
+	switch {
+	case single && several:
+		c.bad("Buildpack and Buildpacks fields cannot be used together.")
+	case d.docker && (single || several):
+		c.bad("Cannot specify both buildpack(s) and docker keys")
+	case single && one.Kind != yaml.ScalarNode:
+		c.bad("Buildpack must be a string")
+	case several && !empty(many) && many.Kind != yaml.SequenceNode:
+		c.bad("Buildpacks must be an array of strings")
+	}
+	if single && !slices.Contains([]string{"default", "null", ""}, one.Value) {
+		d.packs = []string{one.Value}
+	} else if single || several {
+		d.packs = []string{}
+	}
+	if several && many.Kind == yaml.SequenceNode {
+		for _, v := range many.Content {
+			if v = aliased(v); v.Kind != yaml.ScalarNode {
+				c.bad("Buildpacks can only contain strings")
+			} else if v.Value != "default" && v.Value != "null" && v.Value != "" {
+				d.packs = append(d.packs, v.Value)
+			}
+		}
+	}
+	if v, ok := key["stack"]; ok && !empty(v) {
+		d.stack = &v.Value
+	}
+	switch d.life {
+	case "", "buildpack":
+		if d.docker && d.life != "" {
+			c.bad("Cannot specify both lifecycle %s and docker keys", d.life)
+		}
+	case "docker":
+		d.docker = true
+	case "cnb":
+		c.bad("%s", noCNB)
+	default:
+		c.bad("Lifecycle must be one of buildpack, cnb, docker")
+	}
+	if _, ok := key["cnb-credentials"]; ok && d.life != "cnb" {
+		d.warnings = append(d.warnings, fmt.Sprintf("For application '%s': cnb-credentials are for the lifecycle cnb, and are ignored", c.name))
+	}
+}
+
+const noCNB = "naru has no Cloud Native Buildpacks: leave the lifecycle out, so that naru finds out how the source is built, or add a Dockerfile"
+
+var reservedNames = regexp.MustCompile(`^(VCAP_|VMC|vcap_|vmc)`)
+
+// environment checks the names of variables.
+func (c *complaints) environment(v *yaml.Node) {
+	if v == nil || empty(v) {
+		return
+	}
+	if v.Kind != yaml.MappingNode {
+		c.bad("Env must be an object of keys and values")
+		return
+	}
+	for _, name := range slices.Sorted(mapKeys(fields(v))) {
+		switch {
+		case strings.HasPrefix(name, "VCAP_"):
+			c.bad("Env cannot start with VCAP_")
+		case reservedNames.MatchString(name):
+			c.bad("Env cannot start with %s", strings.ToUpper(name[:3]))
+		case name == "PORT":
+			c.bad("Env cannot set PORT")
+		}
+	}
+}
+
+// routes checks the keys about routes.
+func (c *complaints) routes(key map[string]*yaml.Node) {
+	for name, title := range map[string]string{"no-route": "No-route", "random-route": "Random-route", "default-route": "Default-route"} {
+		if v, ok := key[name]; ok && !empty(v) && v.Value != "true" && v.Value != "false" {
+			c.bad("%s must be a boolean", title)
+		}
+	}
+	if yes(key["random-route"]) && yes(key["default-route"]) {
+		c.bad("Random-route and default-route may not be used together")
+	}
+	v, ok := key["routes"]
+	switch {
+	case !ok || empty(v):
+		return
+	case v.Kind != yaml.SequenceNode:
+		c.bad("Routes must be a list of route objects")
+		return
+	}
+	for _, r := range v.Content {
+		of := fields(aliased(r))
+		name := of["route"]
+		if aliased(r).Kind != yaml.MappingNode || name == nil {
+			c.bad("Routes must be a list of route objects")
+			continue
+		}
+		if !routeForm.MatchString(name.Value) {
+			c.bad("The route '%s' is not a properly formed URL", name.Value)
+		}
+		if p := of["protocol"]; p != nil && !empty(p) && !slices.Contains([]string{"http1", "http2", "tcp"}, p.Value) {
+			c.bad("Route protocol must be 'http1', 'http2' or 'tcp'.")
+		}
+		c.options(name.Value, of["options"])
+	}
+}
+
+var routeForm = regexp.MustCompile(`^(https?://|tcp://)?(\*\.)?[A-Za-z0-9_.:-]+(/[^\s?#]*)?$|^(tcp|sni):\S+$`)
+
+var portForm = regexp.MustCompile(`^(?:tcp://)?[A-Za-z0-9_.-]+:([0-9]+)$`)
+
+// portsNamed are routes with those of ports, "tcp.example.com:1234", as naru names
+// them: "tcp:1234".
+func portsNamed(list *yaml.Node) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Line: list.Line}
+	for _, r := range list.Content {
+		r = aliased(r)
+		of := fields(r)
+		name := of["route"]
+		if name == nil || !portForm.MatchString(name.Value) {
+			out.Content = append(out.Content, r)
+			continue
+		}
+		tcp := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: r.Line}
+		for _, key := range slices.Sorted(mapKeys(of)) {
+			v := of[key]
+			switch {
+			case key == "protocol" && v.Value == "tcp", key == "options" && len(v.Content) == 0:
+				continue
+			case key == "route":
+				v = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "tcp:" + portForm.FindStringSubmatch(v.Value)[1], Line: v.Line}
+			}
+			tcp.Content = append(tcp.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key, Line: v.Line}, v)
+		}
+		out.Content = append(out.Content, tcp)
+	}
+	return out
+}
+
+// options checks those of a route.
+func (c *complaints) options(route string, v *yaml.Node) {
+	if v == nil || empty(v) {
+		return
+	}
+	for name, value := range fields(v) {
+		switch {
+		case !slices.Contains([]string{"loadbalancing", "hash_header", "hash_balance"}, name):
+			c.bad("Route '%s' contains invalid route option '%s'. Valid keys: 'loadbalancing, hash_header, hash_balance'", route, name)
+		case name == "loadbalancing" && !slices.Contains([]string{"round-robin", "least-connection", "hash"}, value.Value):
+			c.bad("Cannot use loadbalancing value '%s' for route '%s'; Valid values are: 'round-robin, least-connection, hash'", value.Value, route)
+		}
+	}
+}
+
+// processes reads the entries of a list of them, as naru's own reader takes them.
+func (c *complaints) processes(d *declared, v *yaml.Node) (list *yaml.Node, web bool) {
+	list = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Line: v.Line}
+	if v.Kind != yaml.SequenceNode {
+		c.bad("Processes must be an array of process configurations")
+		return list, false
+	}
+	seen := map[string]bool{}
+	for _, one := range v.Content {
+		one = aliased(one)
+		kind := fields(one)["type"]
+		if one.Kind != yaml.MappingNode || kind == nil || empty(kind) || kind.Value == "" {
+			c.bad("All Processes must specify a type")
+			continue
+		}
+		if seen[kind.Value] {
+			c.bad("Process \"%s\" may only be present once", kind.Value)
+		}
+		seen[kind.Value] = true
+		list.Content = append(list.Content, c.process(d, kind.Value, one, false))
+	}
+	return list, seen[app.Web]
+}
+
+// process checks what is said of a process type, and returns it without what is
+// read here; quiet where it does not count.
+func (c *complaints) process(d *declared, kind string, entry *yaml.Node, quiet bool) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: entry.Line}
+	bad := func(format string, args ...any) {
+		if !quiet {
+			c.bad("Process \"%s\": %s", kind, fmt.Sprintf(format, args...))
+		}
+	}
+	put := func(name string, v *yaml.Node) {
+		out.Content = append(out.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name, Line: v.Line}, v)
+	}
+	key := fields(entry)
+	for _, name := range slices.Sorted(mapKeys(key)) {
+		v := key[name]
+		if name == "command" && (empty(v) || v.Value == "null") {
+			if !quiet {
+				d.found = append(d.found, kind)
+			}
+			continue
+		}
+		if empty(v) || slices.Contains(passedOver, name) {
+			continue
+		}
+		title := strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "-", " ")
+		switch name {
+		case "memory", "disk_quota", "disk-quota":
+			title = map[string]string{"memory": "Memory"}[name]
+			if title == "" {
+				title = "Disk quota"
+			}
+			mib, problem := inMiB(v.Value)
+			if problem != "" {
+				bad("%s %s", title, problem)
+				continue
+			}
+			v = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strconv.Itoa(mib) + "M", Line: v.Line}
+		case "log-rate-limit-per-second":
+			if v.Value != "-1" {
+				bad("%s", noLogRate)
+			}
+			continue
+		case "instances":
+			if n, err := strconv.Atoi(v.Value); err != nil || n < 0 || n > 2_000_000 {
+				bad("Instances must be greater than or equal to 0")
+				continue
+			}
+		case "timeout", "health-check-invocation-timeout", "health-check-interval",
+			"readiness-health-check-invocation-timeout", "readiness-health-check-interval":
+			if n, err := strconv.Atoi(v.Value); err != nil || n < 1 {
+				bad("%s must be greater than or equal to 1", title)
+				continue
+			}
+		case "health-check-type", "readiness-health-check-type":
+			if !slices.Contains([]string{"port", "process", "http", "none"}, v.Value) {
+				bad("%s must be \"port\", \"process\", or \"http\"", title)
+				continue
+			}
+		case "health-check-http-endpoint", "readiness-health-check-http-endpoint":
+			if !strings.HasPrefix(v.Value, "/") {
+				bad("%s must be a valid URI path", title)
+				continue
+			}
+		}
+		if !strings.HasPrefix(name, "readiness-") {
+			put(name, v)
+		}
+	}
+	if key["health-check-http-endpoint"] != nil && key["health-check-type"] != nil && !slices.Contains([]string{"http", ""}, key["health-check-type"].Value) {
+		bad("Health check type must be \"http\" to set a health check HTTP endpoint.")
+	}
+	c.readiness(key, out, bad)
+	return out
+}
+
+// readiness makes a check of readiness the check, for naru has one: an instance that
+// fails it gets no requests, and is replaced after a while. Where both are given and
+// differ, one of them would be lost.
+func (c *complaints) readiness(key map[string]*yaml.Node, out *yaml.Node, bad func(string, ...any)) {
+	kind := key["readiness-health-check-type"]
+	if kind == nil || empty(kind) || kind.Value == "process" || kind.Value == "none" {
+		return
+	}
+	of := func(v *yaml.Node) string {
+		if v == nil {
+			return ""
+		}
+		return v.Value
+	}
+	health, path, ready := of(key["health-check-type"]), of(key["health-check-http-endpoint"]), of(key["readiness-health-check-http-endpoint"])
+	switch {
+	case kind.Value == "port" && (health == "" || health == "port" || health == "http"):
+	case kind.Value == "http" && health == "http" && (ready == "" || path == "" || ready == path):
+	case health == "http":
+		bad("naru has one check that decides both health and readiness: give the same endpoint to both, or leave the readiness check out")
+	default:
+		set := func(name, value string) {
+			for i := 0; i+1 < len(out.Content); i += 2 {
+				if out.Content[i].Value == name {
+					out.Content = slices.Delete(out.Content, i, i+2)
+					break
+				}
+			}
+			out.Content = append(out.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name, Line: kind.Line},
+				&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value, Line: kind.Line})
+		}
+		set("health-check-type", kind.Value)
+		if kind.Value == "http" && ready != "" {
+			set("health-check-http-endpoint", ready)
+		}
+	}
+}
+
+const noLogRate = "naru limits logs for all apps alike (logs.rate), not app by app: leave log-rate-limit-per-second out"
+
+var sizeForm = regexp.MustCompile(`^\s*(-?[0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$`)
+
+// inMiB reads a size, or says what is wrong with it.
+func inMiB(text string) (int, string) {
+	const unit = "must use a supported unit: B, K, KB, M, MB, G, GB, T, or TB"
+	m := sizeForm.FindStringSubmatch(text)
+	if m == nil {
+		if strings.IndexFunc(text, func(r rune) bool { return r >= '0' && r <= '9' }) != 0 {
+			return 0, "is not a number"
+		}
+		return 0, unit
+	}
+	factor, known := map[string]float64{"B": 1. / (1 << 20), "K": 1. / 1024, "M": 1, "G": 1024, "T": 1 << 20}[strings.ToUpper(m[2])[:min(1, len(m[2]))]]
+	if rest := strings.ToUpper(m[2]); !known || len(rest) > 2 || len(rest) == 2 && (rest[1] != 'B' || rest[0] == 'B') {
+		return 0, unit
+	}
+	n, err := strconv.ParseFloat(m[1], 64)
+	switch {
+	case err != nil:
+		return 0, "is not a number"
+	case n*factor < 1:
+		return 0, "must be greater than 0MB"
+	case n*factor > 1<<30:
+		return 0, "is too large"
+	}
+	return int(n * factor), ""
+}
