@@ -1,6 +1,10 @@
 package deliver_test
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
 	"testing"
 
 	"naru/internal/app"
@@ -11,6 +15,7 @@ import (
 	"naru/internal/pipeline/operation"
 	"naru/internal/secret"
 	"naru/internal/source"
+	"naru/internal/store"
 )
 
 // docker is a package of an image.
@@ -129,4 +134,57 @@ func TestThePasswordOfAPackage(t *testing.T) {
 	if sealed, err := p.store.SecretsOf(ctx, a.ID); err != nil || len(sealed) != 1 {
 		t.Errorf("sealed after one of two is deleted: %d, %v", len(sealed), err)
 	}
+}
+
+// queued is a staging that was asked for while nothing carries it out.
+func (w *world) queued(t *testing.T, pack source.Package) operation.Operation {
+	t.Helper()
+	st, err := store.Open(t.Context(), filepath.Join(w.dir, "store.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asleep := deliver.New(deliver.Parts{Store: st, Wake: func() {}}, deliver.Config{}, slog.New(slog.DiscardHandler))
+	op, err := asleep.Stage(t.Context(), by, deliver.Staging{Package: pack.ID})
+	if err := errors.Join(err, st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return op
+}
+
+// TestAStagingKilledAtEachCommit ends with one image of the package, wherever the
+// platform dies.
+func TestAStagingKilledAtEachCommit(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	a, err := p.CreateApp(t.Context(), by, w.space, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kills := 0
+	for n := int64(1); ; n += everyCommit() {
+		pack := p.docker(t, a.ID, fmt.Sprintf("serve %d", n), "", secret.Secret{})
+		p.down()
+		op := w.queued(t, pack)
+		w.killAt = n
+		p = w.up(t)
+		w.killAt = 0
+		p.untilEnd(t, op.ID)
+		p.down()
+		killed := p.kill.Load() <= 0
+		p = w.up(t)
+		if end := p.await(t, op); end.State != operation.Done {
+			t.Fatalf("killed at commit %d the staging is %s: %v", n, end.State, end.Error)
+		}
+		if made, err := p.store.ImagesOfPackage(t.Context(), pack.ID); err != nil || len(made) != 1 {
+			t.Fatalf("killed at commit %d: made %v, %v", n, made, err)
+		}
+		if !killed {
+			break
+		}
+		kills++
+	}
+	if kills == 0 {
+		t.Error("nothing was killed")
+	}
+	t.Logf("%d commits", kills)
 }
