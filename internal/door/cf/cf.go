@@ -29,12 +29,13 @@
 // that makes an image of a snapshot and stops there: naru's push must be able to
 // end before the release is cut, as its Plan ends before the build. A droplet is
 // the image; PATCH current_droplet sets App.Image and starts nothing; actions/start
-// and restart cut the release. A manifest is applied through Drafts, Mapper and
-// Scale, app by app, as one operation whose job reports the first that failed;
-// packages app/manifest reads the same keys, so both doors read one model. A
-// deployment is an operation "restart" or "rollback" with a strategy: rolling
-// is Rolling, canary is Canary with instance_steps as steps that hold, continue and
-// cancel steer the rollout, and PAUSED is the state in which its step waits.
+// and restart cut the release. A manifest is one operation, whose job reports the
+// first app that failed; package app/manifest reads the same keys, so both doors
+// read one model. A deployment is an operation "deploy" with a strategy, and its id
+// is the operation's and the rollout's: rolling is Rolling, canary is Canary with
+// instance_steps as steps that hold and are judged, continue and cancel steer the
+// rollout, and PAUSED is the state in which its step waits. A restart is a
+// deployment without a strategy.
 //
 // Open: metadata, which nothing keeps; a package that is uploaded and never built
 // (snapshots without an app are forgotten after a while: are they then EXPIRED);
