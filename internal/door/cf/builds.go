@@ -340,6 +340,11 @@ func (d *Door) builder(c *call, packs []string) (string, error) {
 		return builder, nil
 	}
 	names := each(all, func(b client.Builder) string { return b.Name })
-	return "", unprocessable.saying("naru has no buildpack '" + name + "': it has " + strings.Join(names, ", ") +
-		". Leave it out, so that the source decides, or add a Dockerfile")
+	return "", unprocessable.saying(noBuildpack(name, names))
+}
+
+// noBuildpack is not in Cloud Foundry's words: the client would show its own in
+// their place, without what there is.
+func noBuildpack(name string, have []string) string {
+	return "naru has no buildpack '" + name + "': it has " + strings.Join(have, ", ") + ". Leave it out, so that the source decides, or add a Dockerfile"
 }

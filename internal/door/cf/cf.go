@@ -8,7 +8,7 @@
 // Organisations, spaces, users, apps and routes are naru's, under naru's ids. A
 // process is a type of the app's current release, with the draft's settings: its id
 // is the app's for web, else the app's and the type. A droplet is an image of an
-// app, and so is the package it was made of, under one id. A deployment is a
+// app; a package is a source.Package. A deployment is a
 // rollout. A role has no id of its own and is named by what it is. A job is an
 // operation, or says of what was done at once that it is complete. A stack is a
 // foundation, a buildpack a builder. A domain is that of the apps, or the whole
@@ -22,12 +22,12 @@
 // # How push is to be translated
 //
 // A package of bits is a snapshot: the zip of the upload and the files that
-// resource_matches said are known make one (those files are found by their SHA-256;
-// clients send SHA-1, so the source store needs a second index, or the answer stays
-// the empty list, which costs an upload). A package of type docker is a reference
-// with a credential, and is imported when it is built. A build is the operation
-// that makes an image of a snapshot and stops there: naru's push must be able to
-// end before the release is cut, as its Plan ends before the build. A droplet is
+// resource_matches said are known make one. Those are found by their SHA-1 in the
+// spaces whose source who asks may write, and in no others. A package of type docker
+// is a reference with a credential, and is imported when it is built. An image that
+// was made by naru push is its own package, under its id. A build is the operation
+// "stage", which ends with the image and waits only for other builds of the app;
+// looking at one waits a moment for its end. A droplet is
 // the image; PATCH current_droplet sets App.Image and starts nothing; actions/start
 // and restart cut the release. A manifest is one operation, whose job reports the
 // first app that failed; package app/manifest reads the same keys, so both doors
@@ -37,10 +37,8 @@
 // rollout, and PAUSED is the state in which its step waits. A restart is a
 // deployment without a strategy.
 //
-// Open: metadata, which nothing keeps; a package that is uploaded and never built
-// (snapshots without an app are forgotten after a while: are they then EXPIRED);
-// apps whose first droplet is set and never started (a draft with an image and
-// Stopped, which naru's push does not make yet: its new apps are Started); the web
+// Open: metadata, which nothing keeps; packages are kept as long as their app, so
+// none is EXPIRED; the web
 // process keeps its id over deployments here, where clients may look for the new
 // one in new_processes; set-env before the first push changes the build in naru
 // and the run in Cloud Foundry; log rates, sidecars and features of an app have no

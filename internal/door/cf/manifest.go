@@ -143,7 +143,7 @@ func (d *Door) checkBuild(c *call, check *complaints, packs []string, stack *str
 		}
 		for _, name := range packs {
 			if !slices.ContainsFunc(known, func(i item) bool { return i.name == name }) && !systemPack.MatchString(name) && !gitURL.MatchString(name) {
-				check.bad("Buildpack: Buildpack must be an existing admin buildpack or a valid git URI ('%s')", name)
+				check.bad("%s", noBuildpack(name, each(known, func(i item) string { return i.name })))
 			}
 		}
 	}

@@ -65,7 +65,7 @@ func TestWrongManifestsAreRefused(t *testing.T) {
 		"both buildpacks":   {"applications: [{name: x, buildpack: go_buildpack, buildpacks: [go_buildpack]}]", []string{wrong + "For application 'x': Buildpack and Buildpacks fields cannot be used together."}},
 		"docker":            {"applications: [{name: x, docker: {image: a}, buildpacks: [go_buildpack]}]", []string{wrong + "For application 'x': Cannot specify both buildpack(s) and docker keys"}},
 		"docker of another": {"applications: [{name: shop, docker: {image: a}}]", []string{wrong + "For application 'shop': Docker cannot be configured for a buildpack lifecycle app."}},
-		"buildpack":         {"applications: [{name: x, buildpacks: [mine]}]", []string{wrong + "For application 'x': Buildpack: Buildpack must be an existing admin buildpack or a valid git URI ('mine')"}},
+		"buildpack":         {"applications: [{name: x, buildpacks: [mine]}]", []string{wrong + "For application 'x': naru has no buildpack 'mine': it has dockerfile, node, go, python, maven, gradle, jar, java, procfile, static. Leave it out, so that the source decides, or add a Dockerfile"}},
 		"stack":             {"applications: [{name: x, stack: beos}]", []string{wrong + "For application 'x': Stack must be an existing stack ('beos'): leave it out, or take one of cf stacks"}},
 		"env":               {"applications: [{name: x, env: {VCAP_X: 1, PORT: 2}}]", []string{wrong + "For application 'x': Env cannot set PORT", wrong + "For application 'x': Env cannot start with VCAP_"}},
 		"routes":            {"applications: [{name: x, routes: [a.localhost]}]", []string{wrong + "For application 'x': Routes must be a list of route objects"}},
