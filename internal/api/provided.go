@@ -148,8 +148,8 @@ func (s *server) getCredentials(ctx context.Context, in *servicePath) (client.Se
 }
 
 type changeServiceInput struct {
-	servicePath
-	Body client.ServiceChange
+	Service string `path:"service" maxLength:"255" doc:"name of the service"`
+	Body    client.ServiceChange
 }
 
 func (s *server) changeService(ctx context.Context, in *changeServiceInput) (client.Service, error) {
@@ -218,8 +218,8 @@ func (s *server) getVariables(ctx context.Context, in *groupPath) (client.Variab
 }
 
 type setVariablesInput struct {
-	groupPath
-	Body client.VariablesChange
+	Group string `path:"group" enum:"running,staging" doc:"running: of instances; staging: of builds"`
+	Body  client.VariablesChange
 }
 
 func (s *server) setVariables(ctx context.Context, in *setVariablesInput) (client.Variables, error) {

@@ -21,6 +21,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/provide"
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
 	"naru/internal/run"
@@ -197,6 +198,14 @@ type builds struct {
 func (b builds) Build(ctx context.Context, req build.Request) (build.Result, error) {
 	if b.unable != nil { // before foundations are baked for nothing
 		return build.Result{}, b.unable
+	}
+	given, err := provide.Variables(ctx, b.store, provide.Staging)
+	if err != nil {
+		return build.Result{}, err
+	}
+	if len(given) > 0 { // none must not change what a build is known by
+		maps.Copy(given, req.Env) // what the app says comes first
+		req.Env = given
 	}
 	repository := req.Target.Repository
 	req.Target = b.target

@@ -22,6 +22,7 @@ func main() {
 		go flood(rate, &written)
 	}
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "probe") })
+	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, os.Getenv(r.FormValue("name"))) })
 	http.HandleFunc("/written", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, written.Load()) })
 	http.HandleFunc("/address", func(w http.ResponseWriter, _ *http.Request) {
 		addrs, err := net.InterfaceAddrs()

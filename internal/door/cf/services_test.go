@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -269,5 +271,39 @@ func TestThereIsNoMarketplace(t *testing.T) {
 	}
 	if got := detail(w.ask(422, "POST", "/v3/service_route_bindings", `{}`)); got != "Support for route services is disabled" {
 		t.Error(got)
+	}
+}
+
+// TestReplayServices sends what real clients sent about services, as TestReplay
+// does about the rest.
+func TestReplayServices(t *testing.T) {
+	files, err := filepath.Glob("testdata/services-v*.txt")
+	must(t, err)
+	if len(files) != 2 {
+		t.Fatalf("there are transcripts %v", files)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			w := newWorld(t)
+			shop := w.shop("shop")
+			w.login("admin")
+			p := &player{world: w, names: map[string]string{"org": string(w.org.ID), "space": string(w.space.ID), "app": string(shop.ID)}}
+			text, err := os.ReadFile(file)
+			must(t, err)
+			request, sent := "", 0
+			for n, line := range strings.Split(string(text), "\n") {
+				if !strings.HasPrefix(line, "-> ") {
+					request = line
+					continue
+				}
+				sent++
+				if why := p.exchange(request, strings.Fields(line)[1:]); why != "" {
+					t.Errorf("%s:%d: %s: %s", file, n+1, request, why)
+				}
+			}
+			if sent < 50 {
+				t.Errorf("only %d requests were sent", sent)
+			}
+		})
 	}
 }

@@ -359,10 +359,20 @@ func CheckGroup(g Group) error {
 
 // Variables are those of a group. What an app sets itself comes before them.
 func (d *Desk) Variables(ctx context.Context, g Group) (map[string]string, error) {
+	return Variables(ctx, d.Store, g)
+}
+
+// Settings keeps what is the platform's.
+type Settings interface {
+	Setting(ctx context.Context, name string) (string, error)
+}
+
+// Variables are those of a group that a store keeps.
+func Variables(ctx context.Context, s Settings, g Group) (map[string]string, error) {
 	if err := CheckGroup(g); err != nil {
 		return nil, err
 	}
-	text, err := d.Setting(ctx, "variables."+string(g))
+	text, err := s.Setting(ctx, "variables."+string(g))
 	if fault.Is(err, fault.NotFound) {
 		return map[string]string{}, nil
 	}
