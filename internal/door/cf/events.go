@@ -21,6 +21,8 @@ var auditTypes = map[event.Kind]string{
 	"app.created": "audit.app.create", "app.deleted": "audit.app.delete-request", "app.stopped": "audit.app.stop",
 	"app.scaled": "audit.app.process.scale", "env.changed": "audit.app.update", "app.configured": "audit.app.update", "release.cut": "audit.app.revision.create",
 	"route.mapped": "audit.app.map-route", "route.unmapped": "audit.app.unmap-route", "image.built": "audit.app.droplet.create",
+	"image.chosen": "audit.app.droplet.mapped", "image.copied": "audit.app.droplet.create", "image.deleted": "audit.app.droplet.delete",
+	"package.added": "audit.app.package.create", "package.uploaded": "audit.app.package.upload", "package.deleted": "audit.app.package.delete",
 	"rollout.started": "audit.app.deployment.create", "instance.crashed": "audit.app.process.crash", "app.exec": "audit.app.ssh-authorized", "ssh.opened": "audit.app.ssh-authorized", "ssh.refused": "audit.app.ssh-unauthorized",
 	"task.started": "audit.app.task.create", "space.created": "audit.space.create", "space.deleted": "audit.space.delete-request",
 	"service.created": "audit.user_provided_service_instance.create", "service.changed": "audit.user_provided_service_instance.update",
