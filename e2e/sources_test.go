@@ -27,6 +27,7 @@ func TestSources(t *testing.T) {
 	repository, bundle := gitServer(t)
 	p := start(t, "NARU_CA_BUNDLE="+bundle)
 	t.Run("git", func(t *testing.T) { testGit(t, p, repository) })
+	t.Run("buildpack", func(t *testing.T) { testBuildpack(t, p, repository) })
 	t.Run("image", func(t *testing.T) { testImage(t, p) })
 }
 
@@ -50,6 +51,25 @@ func testGit(t *testing.T, p *platform, repository string) {
 		t.Errorf("credentials list says:\n%s", out)
 	}
 	h.do(t, "delete", "site", "--yes")
+}
+
+// testBuildpack builds an app with a classic buildpack from a repository.
+func testBuildpack(t *testing.T, p *platform, repository string) {
+	h := p.admin
+	dir := t.TempDir()
+	for name, text := range map[string]string{"words.txt": "packed words", ".profile": "export GREETING=hello"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.do(t, "push", "packed", "--path", dir, "-b", repository+"#buildpack")
+	p.says(t, "packed", "/", "hello packed words")
+	if out := h.do(t, "exec", "packed", "--", "sh", "-c", "pwd; id -u; cat $DEPS_DIR/0/there"); !strings.Contains(out, "/home/vcap/app\n1000\nsupplied") {
+		t.Errorf("inside it is\n%s", out)
+	}
+	h.refused(t, []string{"push", "packed", "--path", dir, "-b", repository + "#first"}, "is no buildpack")
+	p.says(t, "packed", "/", "hello packed words")
+	h.do(t, "delete", "packed", "--yes")
 }
 
 // testImage copies the image of an app out of our registry into another one and
@@ -129,6 +149,24 @@ func gitServer(t *testing.T) (url, bundle string) {
 	in("tag", "first")
 	change(t, filepath.Join(work, "index.html"), "", "", "second words")
 	in("commit", "-q", "-a", "-m", "second")
+	in("checkout", "-q", "--orphan", "buildpack")
+	in("rm", "-q", "-r", "-f", ".")
+	for name, text := range map[string]string{
+		"supply":   "echo supplied >$3/$4/there",
+		"finalize": "mkdir -p $1/public",
+		"release":  `printf 'default_process_types:\n  web: echo $GREETING $(cat words.txt) >public/index.html && python3 -m http.server $PORT -d public\n'`,
+	} {
+		path := filepath.Join(work, "bin", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil { //nolint:gosec // it is run
+			t.Fatal(err)
+		}
+	}
+	in("add", ".")
+	in("commit", "-q", "-m", "a buildpack")
+	in("checkout", "-q", "main")
 	in("clone", "-q", "--bare", ".", filepath.Join(root, "site.git"))
 
 	backend := &cgi.Handler{

@@ -19,6 +19,7 @@ type Recipe struct {
 	Env         map[string]string `json:"env,omitempty"`        // of the image
 	Processes   []app.Process     `json:"processes"`            // web first; empty only for a Dockerfile
 	Dockerfile  *Dockerfile       `json:"dockerfile,omitempty"` //
+	Buildpacks  []Buildpack       `json:"buildpacks,omitempty"` // classic ones, which do the work of the only step
 	Warnings    []Hint            `json:"warnings,omitempty"`   // for people; not part of the recipe key
 }
 

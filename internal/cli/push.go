@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"naru/internal/app/manifest"
 	"naru/internal/client"
 	"naru/internal/fault"
 )
@@ -59,7 +60,7 @@ Ctrl-C leaves a push that was begun to the server; naru operations shows how it 
 	fl.BoolVar(&f.noManifest, "no-manifest", false, "read no manifest")
 	fl.StringVar(&f.git, "git", "", "push a repository instead: URL#REF")
 	fl.StringVarP(&f.image, "image", "i", "", "push an image instead: nothing is built")
-	fl.StringVarP(&f.builder, "builder", "b", "", "builder to use instead of finding one (naru builders)")
+	fl.StringVarP(&f.builder, "builder", "b", "", "builder to use instead of finding one (naru builders), or the URL of a classic buildpack's repository")
 	fl.StringVar(&f.foundation, "foundation", "", "foundation or image to stand on instead of the builder's choice")
 	fl.StringVar(&f.dockerfile, "dockerfile", "", "path of the Dockerfile in the source")
 	fl.StringVar(&f.target, "target", "", "stage of the Dockerfile to build")
@@ -218,6 +219,12 @@ func (f pushFlags) over(p *client.Push) error {
 		if one.from != "" {
 			*one.to = one.from
 		}
+	}
+	if f.builder != "" {
+		p.Build.Buildpacks = nil // the command line decides
+	}
+	if manifest.Repository(f.builder) {
+		p.Build.Builder, p.Build.Buildpacks = "", []string{f.builder}
 	}
 	if p.NoRoute && len(f.routes) > 0 || f.noRoute && len(p.Routes) > 0 {
 		p.NoRoute, p.Routes = f.noRoute, nil // the command line decides

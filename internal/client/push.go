@@ -22,6 +22,7 @@ type GitSource struct {
 // BuildSettings say how source becomes an image.
 type BuildSettings struct {
 	Builder    string            `json:"builder,omitempty" maxLength:"64" doc:"absent: found out by looking at the source"`
+	Buildpacks []string          `json:"buildpacks,omitempty" maxItems:"16" doc:"URLs of repositories of classic buildpacks, URL#REF for a branch, tag or commit, in their order; in place of a builder"`
 	Foundation string            `json:"foundation,omitempty" maxLength:"512" doc:"name with version (node:22), or any image reference, in place of the builder's choice"`
 	Dockerfile string            `json:"dockerfile,omitempty" maxLength:"1024" doc:"path in the source; absent: Dockerfile where there is one"`
 	Target     string            `json:"target,omitempty" maxLength:"128" doc:"stage of the Dockerfile; absent: the last"`

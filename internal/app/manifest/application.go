@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -185,6 +186,8 @@ func (r *reader) buildpacks(a *Application, key string, list []*yaml.Node) {
 		builder, ok := BuilderOf(name)
 		switch {
 		case name == "":
+		case Repository(name):
+			a.Build.Buildpacks = append(a.Build.Buildpacks, name)
 		case !ok:
 			r.warn(v, "%s: %q is not known; the source tree decides (naru builders lists the builders)", key, name)
 		case a.Build.Builder != "":
@@ -199,9 +202,21 @@ func (r *reader) buildpacks(a *Application, key string, list []*yaml.Node) {
 // URL of its repository; "" where the source tree decides. ok tells whether it is
 // known.
 func BuilderOf(buildpack string) (builder string, ok bool) {
+	if repository.MatchString(buildpack) && !strings.Contains(buildpack, "github.com/cloudfoundry/") {
+		return "", false
+	}
 	builder, ok = builders[strings.TrimSuffix(strings.TrimSuffix(path.Base(buildpack), ".git"), "-buildpack")]
 	return builder, ok
 }
+
+// Repository reports whether a buildpack is named by the URL of a repository that
+// holds it. Those of Cloud Foundry itself stand for builders.
+func Repository(buildpack string) bool {
+	_, ok := BuilderOf(buildpack)
+	return !ok && repository.MatchString(buildpack)
+}
+
+var repository = regexp.MustCompile(`^(https?|git|ssh)://\S+$|^git@\S+$`)
 
 // builders by the name of a buildpack, of Cloud Foundry or our own.
 var builders = map[string]string{

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	bkclient "github.com/moby/buildkit/client"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"golang.org/x/sync/errgroup"
 
 	"naru/internal/artifact"
@@ -116,21 +117,28 @@ func (b *Builder) solve(ctx context.Context, c *bkclient.Client, req build.Reque
 	}
 	status := make(chan *bkclient.SolveStatus)
 	var resp *bkclient.SolveResponse
-	var g errgroup.Group // not bound to ctx: the status channel is drained to its end
+	var wrong *fault.Error // found by the frontend; the daemon hands on its text alone
+	var g errgroup.Group   // not bound to ctx: the status channel is drained to its end
 	g.Go(func() error {
 		frontend := b.frontend(req)
 		if req.Recipe.Dockerfile != nil {
 			frontend = dockerfileFrontend(opt.FrontendAttrs)
 		}
 		var err error
-		resp, err = c.Build(ctx, opt, "naru", frontend, status)
+		resp, err = c.Build(ctx, opt, "naru", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+			res, err := frontend(ctx, c)
+			errors.As(err, &wrong)
+			return res, err
+		}, status)
 		return err
 	})
 	g.Go(func() error {
 		follow.run(status)
 		return nil
 	})
-	if err := g.Wait(); err != nil {
+	if err := g.Wait(); err != nil && wrong != nil {
+		return "", wrong
+	} else if err != nil {
 		return "", err
 	}
 	digest := resp.ExporterResponse["containerimage.digest"]

@@ -63,7 +63,7 @@ func TestBuilds(t *testing.T) {
 	m := newMachine(t, newRegistry(t))
 	for name, test := range map[string]func(*testing.T, *machine){
 		"examples": testExamples, "failures": testFailures, "image": testImage,
-		"dockerfile": testDockerfile, "procfile": testProcfileBinary, "mirrors": testMirrors,
+		"dockerfile": testDockerfile, "procfile": testProcfileBinary, "mirrors": testMirrors, "classic": testClassic,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, m) })
 	}

@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -44,12 +45,18 @@ func describe(ctx context.Context, req build.Request, ref artifact.Ref) (build.R
 		}
 		res.Layers, res.Bytes = append(res.Layers, layer), res.Bytes+l.Size
 	}
-	if req.Recipe.Dockerfile == nil {
+	if req.Recipe.Dockerfile == nil && len(req.Recipe.Buildpacks) == 0 {
 		return res, nil
 	}
 	config, err := img.ConfigFile()
 	if err != nil {
 		return build.Result{}, fmt.Errorf("read configuration of %s: %w", ref, err)
+	}
+	if len(req.Recipe.Buildpacks) > 0 {
+		if err := json.Unmarshal([]byte(config.Config.Labels[LabelProcesses]), &res.Processes); err != nil {
+			return build.Result{}, fmt.Errorf("read processes of %s: %w", ref, err)
+		}
+		return res, nil
 	}
 	res.Processes = withPort(req.Recipe.Processes, config)
 	return res, nil

@@ -47,9 +47,14 @@ func (b *Builder) frontend(req build.Request) gateway.BuildFunc {
 			}
 			stepEnv = envMap(from.Config.Env)
 		}
-		state, err := compile(req, stepEnv, path.Base(b.opts.StaticServer))
+		state, g, err := compile(req, stepEnv, path.Base(b.opts.StaticServer))
 		if err != nil {
 			return nil, err
+		}
+		if len(req.Recipe.Buildpacks) > 0 {
+			if req, err = released(ctx, c, req, g.steps[req.Recipe.Steps[0].ID]); err != nil {
+				return nil, err
+			}
 		}
 		def, err := state.Marshal(ctx, llb.Platform(platform()))
 		if err != nil {
@@ -86,23 +91,27 @@ func baseConfig(ctx context.Context, c gateway.Client, ref string) (image, error
 
 // compile turns a recipe into BuildKit's graph: every step is a state of its
 // own over the build foundation, every layer one copy over the run foundation.
-func compile(req build.Request, stepEnv map[string]string, server string) (llb.State, error) {
+func compile(req build.Request, stepEnv map[string]string, server string) (llb.State, graph, error) {
 	g := graph{req: req, steps: map[string]llb.State{}, server: server, source: llb.Local(sourceMount,
 		llb.SharedKeyHint(req.SnapshotDigest), llb.WithCustomName("[internal] read the source"))}
 	for _, step := range req.Recipe.Steps {
+		if len(req.Recipe.Buildpacks) > 0 {
+			g.classic(step, stepEnv)
+			continue
+		}
 		if err := g.step(step, stepEnv); err != nil {
-			return llb.State{}, err
+			return llb.State{}, g, err
 		}
 	}
 	image := llb.Image(req.Foundations.Run.Ref, llb.WithCustomName("[internal] foundation "+req.Recipe.Foundations.Run))
 	for _, layer := range req.Recipe.Layers {
 		next, err := g.layer(image, layer)
 		if err != nil {
-			return llb.State{}, err
+			return llb.State{}, g, err
 		}
 		image = next
 	}
-	return image, nil
+	return image, g, nil
 }
 
 type graph struct {
@@ -190,8 +199,8 @@ func copyInfo(exclude []string, at time.Time) *llb.CopyInfo {
 // layer lays one layer over the image. Its last act gives the folders above it
 // their time back, which adding to them changed.
 func (g *graph) layer(image llb.State, l build.Layer) (llb.State, error) {
-	if l.To != "/app" && !strings.HasPrefix(l.To, "/app/") && !strings.HasPrefix(l.To, homeDir+"/") {
-		return image, fmt.Errorf("layer %s goes to %q, which is not below /app or %s", l.Name, l.To, homeDir)
+	if l.To != "/app" && !strings.HasPrefix(l.To, "/app/") && !strings.HasPrefix(l.To, homeDir+"/") && !strings.HasPrefix(l.To, build.ClassicHome+"/") {
+		return image, fmt.Errorf("layer %s goes to %q, which is not below /app, %s or %s", l.Name, l.To, homeDir, build.ClassicHome)
 	}
 	name := "layer: " + l.Name
 	at := depsTime
@@ -216,7 +225,7 @@ func (g *graph) layer(image llb.State, l build.Layer) (llb.State, error) {
 	}
 	empty := llb.Scratch().File(llb.Mkdir("/d", 0o755, owned(), llb.WithCreatedTime(depsTime)), internal("folder times"))
 	for dir := path.Dir(l.To); dir != "/"; dir = path.Dir(dir) {
-		if strings.HasPrefix(dir, "/app") || strings.HasPrefix(dir, homeDir) {
+		if strings.HasPrefix(dir, "/app") || strings.HasPrefix(dir, homeDir) || strings.HasPrefix(dir, build.ClassicHome) {
 			files = files.Copy(empty, "/d", dir, copyInfo(nil, depsTime))
 		}
 	}

@@ -44,6 +44,9 @@ func imageConfig(req build.Request, base image) image {
 	if req.Foundations.Run.Tini {
 		img.Config.Entrypoint = []string{tini, "--"}
 	}
+	if len(req.Recipe.Buildpacks) > 0 {
+		img.Config.WorkingDir, img.Config.Entrypoint = build.ClassicApp, []string{build.ClassicLaunch, "--"}
+	}
 	if web, ok := req.Recipe.Process(app.Web); ok {
 		img.Config.Cmd = web.Command
 		if web.Port != 0 {
@@ -102,6 +105,10 @@ func labels(req build.Request, base map[string]string) map[string]string {
 	set(LabelBuilder, req.Recipe.Builder)
 	if req.Foundations.Run.Tini {
 		set(LabelInit, tini)
+	}
+	if len(req.Recipe.Buildpacks) > 0 {
+		set(LabelInit, build.ClassicLaunch)
+		set(LabelProcesses, processesLabel(req.Recipe))
 	}
 	return out
 }

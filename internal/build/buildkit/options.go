@@ -59,6 +59,9 @@ func (b *Builder) solveOptions(req build.Request) (bkclient.SolveOpt, error) {
 	if req.Recipe.Dockerfile != nil {
 		return dockerfileOptions(opt, req)
 	}
+	if err := packMounts(req, opt.LocalMounts); err != nil {
+		return bkclient.SolveOpt{}, err
+	}
 	if !usesServer(req.Recipe) {
 		return opt, nil
 	}

@@ -308,6 +308,10 @@ func (d *Door) settings(c *call, want app.Build) (client.BuildSettings, error) {
 		Builder: want.Builder, Foundation: want.Foundation, Dockerfile: want.Dockerfile, Target: want.Target, Args: want.Args, Env: want.Env,
 	}
 	if len(want.Buildpacks) > 0 {
+		if slices.ContainsFunc(want.Buildpacks, manifest.Repository) {
+			out.Builder, out.Buildpacks = "", want.Buildpacks
+			return out, classicAlone(want.Buildpacks)
+		}
 		builder, err := d.builder(c, want.Buildpacks)
 		if err != nil {
 			return out, err
@@ -321,6 +325,16 @@ func (d *Door) settings(c *call, want app.Build) (client.BuildSettings, error) {
 		out.Foundation = ""
 	}
 	return out, nil
+}
+
+// classicAlone refuses naru's builders among buildpacks that come from repositories.
+func classicAlone(packs []string) error {
+	for _, name := range packs {
+		if !manifest.Repository(name) {
+			return unprocessable.saying("'" + name + "' is a builder of naru's and does not work together with buildpacks from repositories: name their repositories alone")
+		}
+	}
+	return nil
 }
 
 // builder is what stands for buildpacks; the last of them is the one that starts

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"naru/internal/app"
@@ -95,13 +96,19 @@ func (s *Service) build(ctx context.Context, w *operation.Work, a app.App, snap 
 		return built{}, operation.Outcome{}, fmt.Errorf("make work folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	if err := s.sources.Checkout(ctx, snap, dir); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, "source"), 0o700); err != nil {
+		return built{}, operation.Outcome{}, fmt.Errorf("make work folder: %w", err)
+	}
+	if err := s.sources.Checkout(ctx, snap, filepath.Join(dir, "source")); err != nil {
+		return built{}, operation.Outcome{}, err
+	}
+	if err := s.unpack(ctx, a.Space, recipe.Buildpacks, dir); err != nil {
 		return built{}, operation.Outcome{}, err
 	}
 	stage := &staging{work: w, app: a.ID, book: s.logs}
 	stop := stage.follow(ctx)
 	res, err := s.builds.Build(ctx, build.Request{
-		Recipe: recipe, Dir: dir, SnapshotDigest: snap.Digest, Space: a.Space,
+		Recipe: recipe, Dir: filepath.Join(dir, "source"), SnapshotDigest: snap.Digest, Space: a.Space,
 		Target: build.Target{Repository: repository}, SourceCommit: snap.Origin.Commit,
 		Env: in.Build.Env, Fresh: in.Build.Fresh,
 		Progress: func(e build.Event) { stage.hear(ctx, e) },
@@ -140,7 +147,17 @@ func (s *Service) recipe(ctx context.Context, snap source.Snapshot, in client.Bu
 		}
 		opts.Processes = append(opts.Processes, p)
 	}
-	return build.Detect(tree, opts)
+	if len(in.Buildpacks) == 0 {
+		return build.Detect(tree, opts)
+	}
+	if in.Builder != "" {
+		return build.Recipe{}, fault.New(fault.Invalid, "builder", "a builder and buildpacks exclude each other").WithTry("name one of them")
+	}
+	packs, err := s.buildpacks(ctx, snap.Space, in.Buildpacks)
+	if err != nil {
+		return build.Recipe{}, err
+	}
+	return build.Classic(tree, packs, opts)
 }
 
 // Plan says what a push would build.

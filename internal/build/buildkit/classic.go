@@ -1,0 +1,122 @@
+package buildkit
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/moby/buildkit/client/llb"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/tonistiigi/fsutil"
+
+	"naru/internal/build"
+	"naru/internal/fault"
+)
+
+// LabelProcesses holds the processes of an image whose buildpacks named them.
+const LabelProcesses = "naru.processes"
+
+//go:embed classic_stage.sh
+var classicStage string
+
+//go:embed classic_launch.sh
+var classicLaunch string
+
+func packMount(i int) string { return "buildpack-" + strconv.Itoa(i) }
+
+// packMounts adds the folders of a request's buildpacks to those that the daemon
+// may ask for.
+func packMounts(req build.Request, mounts map[string]fsutil.FS) error {
+	for i, p := range req.Recipe.Buildpacks {
+		files, err := sourceFS(p.Dir)
+		if err != nil {
+			return fmt.Errorf("open buildpack %s: %w", p.Name, err)
+		}
+		mounts[packMount(i)] = files
+	}
+	return nil
+}
+
+// classic adds the step in which buildpacks work: as user 1000, below /home/vcap,
+// where the app will run.
+func (g *graph) classic(s build.Step, env map[string]string) {
+	mkdir := llb.Mkdir(build.ClassicHome, 0o755, llb.WithParents(true), owned(), llb.WithCreatedTime(depsTime)).
+		Mkdir(homeDir, 0o755, llb.WithParents(true), owned(), llb.WithCreatedTime(depsTime)).
+		Mkdir("/buildpacks", 0o755, owned(), llb.WithCreatedTime(depsTime))
+	for _, dir := range []string{"app", "cache", "deps", "profile.d", "tmp", ".naru"} {
+		mkdir = mkdir.Mkdir(build.ClassicHome+"/"+dir, 0o755, owned(), llb.WithCreatedTime(depsTime))
+	}
+	state := llb.Image(g.req.Foundations.Build.Ref, llb.WithCustomName("[internal] foundation "+g.req.Recipe.Foundations.Build)).
+		File(mkdir.Mkfile(build.ClassicLaunch, 0o755, []byte(classicLaunch), owned(), llb.WithCreatedTime(depsTime)), internal("prepare "+build.ClassicHome))
+	for i, p := range g.req.Recipe.Buildpacks {
+		from := llb.Local(packMount(i), llb.SharedKeyHint(p.Digest), llb.WithCustomName("[internal] read buildpack "+p.Name))
+		state = state.File(llb.Copy(from, "/", "/buildpacks/"+strconv.Itoa(i), copyInfo(nil, depsTime)), internal("copy buildpack "+p.Name))
+	}
+	state = state.File(llb.Copy(g.source, "/", build.ClassicApp, copyInfo(s.Exclude, depsTime)), internal("copy ."))
+	all := map[string]string{
+		"PATH": defaultPath, "HOME": build.ClassicHome, "USER": "vcap", "LANG": "C.UTF-8", "TMPDIR": build.ClassicHome + "/tmp", "CF_STACK": "cflinuxfs4",
+		"VCAP_APPLICATION": "{}", "VCAP_SERVICES": "{}", "MEMORY_LIMIT": "1024m", "NARU_BUILDPACKS": strconv.Itoa(len(g.req.Recipe.Buildpacks)),
+	}
+	for i, p := range g.req.Recipe.Buildpacks {
+		all["NARU_BUILDPACK_"+strconv.Itoa(i)] = p.Name
+	}
+	for _, more := range []map[string]string{env, g.req.Env, s.Env} {
+		maps.Copy(all, more)
+	}
+	run := []llb.RunOption{
+		llb.Args([]string{"/bin/bash", "-c", classicStage}), llb.Dir(build.ClassicApp), llb.User(fmt.Sprintf("%d:%d", userID, userID)), llb.WithCustomName(s.Title + ": " + g.req.Recipe.Found),
+	}
+	if g.req.Fresh {
+		run = append(run, llb.IgnoreCache)
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		run = append(run, llb.AddEnv(name, all[name]))
+	}
+	for _, c := range s.Caches { // an app's own: buildpacks take what is there for theirs
+		sum := sha256.Sum256([]byte(g.req.Target.Repository))
+		c.Name += "-" + hex.EncodeToString(sum[:8])
+		run = append(run, g.cache(c))
+	}
+	g.steps[s.ID] = state.Run(append(run, secretMounts(g.req)...)...).Root()
+}
+
+// released asks what the last buildpack said of processes, after its step.
+func released(ctx context.Context, c gateway.Client, req build.Request, state llb.State) (build.Request, error) {
+	def, err := state.Marshal(ctx, llb.Platform(platform()))
+	if err != nil {
+		return req, fmt.Errorf("compile recipe: %w", err)
+	}
+	res, err := c.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB(), Evaluate: true})
+	if err != nil {
+		return req, err
+	}
+	ref, err := res.SingleRef()
+	if err != nil {
+		return req, fmt.Errorf("find result of buildpacks: %w", err)
+	}
+	const most = 64 << 10
+	text, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: build.ClassicRelease, Range: &gateway.FileRange{Length: most + 1}})
+	if err != nil {
+		return req, fmt.Errorf("read what bin/release wrote: %w", err)
+	}
+	if len(text) > most {
+		return req, fault.New(fault.Failed, "buildpack", "bin/release wrote more than 64 KiB")
+	}
+	req.Recipe.Processes, err = req.Recipe.Released(text)
+	return req, err
+}
+
+// processesLabel is how an image tells its processes.
+func processesLabel(r build.Recipe) string {
+	text, err := json.Marshal(r.Processes)
+	if err != nil {
+		panic(err) // words and numbers can be encoded
+	}
+	return string(text)
+}

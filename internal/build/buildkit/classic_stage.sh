@@ -1,0 +1,51 @@
+set -eu
+home=/home/vcap
+app=$home/app cache=$home/cache deps=$home/deps packs=/buildpacks
+last=$((NARU_BUILDPACKS - 1))
+
+say() { printf -- '-----> %s\n' "$1"; }
+die() { printf 'ERROR: %s\n' "$1" >&2; exit 1; }
+has() { [ -f "$packs/$1/bin/$2" ]; }
+
+# call runs a program of a buildpack.
+call() {
+	local i=$1 program=$2
+	shift 2
+	local name=NARU_BUILDPACK_$i
+	[ -x "$packs/$i/bin/$program" ] || die "buildpack ${!name}: bin/$program cannot be executed"
+	"$packs/$i/bin/$program" "$@" || die "buildpack ${!name}: bin/$program ended with exit code $?"
+}
+
+i=0
+while [ "$i" -le "$last" ]; do
+	name=NARU_BUILDPACK_$i
+	name=${!name}
+	mkdir -p "$deps/$i" "$cache/$i" "$cache/final"
+	if [ "$i" -lt "$last" ] || has "$i" finalize; then
+		if has "$i" supply; then
+			say "$name supplies"
+			call "$i" supply "$app" "$cache/$i" "$deps" "$i"
+		elif [ "$i" -lt "$last" ]; then
+			die "buildpack $name has no bin/supply, so it can only be the last"
+		fi
+	fi
+	i=$((i + 1))
+done
+
+name=NARU_BUILDPACK_$last
+name=${!name}
+if has "$last" finalize; then
+	say "$name finishes"
+	call "$last" finalize "$app" "$cache/final" "$deps" "$last" "$home/profile.d"
+elif has "$last" compile; then
+	say "$name compiles"
+	call "$last" compile "$app" "$cache/final"
+elif has "$last" supply; then
+	die "buildpack $name only supplies, so it cannot be the last: it has neither bin/finalize nor bin/compile"
+else
+	die "$name is no buildpack: it has neither bin/finalize nor bin/compile"
+fi
+: >"$home/.naru/release.yml"
+if has "$last" release; then
+	call "$last" release "$app" >"$home/.naru/release.yml"
+fi

@@ -1,0 +1,158 @@
+package buildkit_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"naru/internal/app"
+	"naru/internal/build"
+	"naru/internal/fault"
+)
+
+// buildpack writes one of shell scripts.
+func buildpack(t *testing.T, name string, programs map[string]string) build.Buildpack {
+	t.Helper()
+	dir := t.TempDir()
+	for program, text := range programs {
+		path := filepath.Join(dir, "bin", program)
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		must(t, os.WriteFile(path, []byte("#!/bin/bash\nset -eu\n"+text), 0o755)) //nolint:gosec // it is run
+	}
+	return build.Buildpack{Name: name, Digest: "sha256:" + strings.Repeat("c", 63) + name[len(name)-1:], Dir: dir}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testClassic(t *testing.T, m *machine) {
+	words := buildpack(t, "words-1", map[string]string{
+		"supply": `mkdir -p "$3/$4/bin" "$3/$4/profile.d"
+printf '#!/bin/sh\necho "words of $1"\n' >"$3/$4/bin/words"
+chmod +x "$3/$4/bin/words"
+echo "times: $(cat "$2/times" 2>/dev/null || echo none)"
+echo one >>"$2/times"
+[ -w "$1" ] && [ "$(id -u)" = 1000 ] && [ "$CF_STACK" = cflinuxfs4 ]
+echo "export PATH=\$DEPS_DIR/$4/bin:\$PATH" >"$3/$4/profile.d/path.sh"
+`,
+	})
+	last := buildpack(t, "last-2", map[string]string{
+		"detect":   "exit 1\n", // whoever names a buildpack has decided
+		"supply":   "touch \"$3/$4/there\"\n",
+		"finalize": `cat "$3"/*/profile.d/*.sh >"$5/all.sh"; echo made >"$1/made.txt"` + "\n",
+		"release":  `printf 'default_process_types:\n  web: words $GREETING $(cat made.txt)\n  worker: sleep 1000\n'` + "\n",
+	})
+	try := func(t *testing.T, files map[string]string, packs ...build.Buildpack) (build.Result, []build.Event, error) {
+		t.Helper()
+		dir := t.TempDir()
+		for name, text := range files {
+			write(t, dir, name, text)
+		}
+		recipe, err := build.Classic(os.DirFS(dir), packs, build.Options{})
+		must(t, err)
+		sum := sha256.Sum256([]byte(dir))
+		return m.push(t, dir, "sha256:"+hex.EncodeToString(sum[:]), func(r *build.Request) { r.Recipe = recipe })
+	}
+	source := map[string]string{"main.txt": "text", ".profile": "export GREETING=hello\n"}
+
+	t.Run("one supplies, the other finishes", func(t *testing.T) {
+		res, _, err := try(t, source, words, last)
+		must(t, err)
+		if got := app.Types(res.Processes); strings.Join(got, " ") != "web worker" {
+			t.Fatalf("processes %v", got)
+		}
+		config, err := m.pull(t, res).ConfigFile()
+		must(t, err)
+		if config.Config.Entrypoint[0] != build.ClassicLaunch || config.Config.Labels["naru.init"] != build.ClassicLaunch || config.Config.WorkingDir != build.ClassicApp {
+			t.Errorf("%+v", config.Config)
+		}
+		all := files(t, m.pull(t, res))
+		for _, name := range []string{"/home/vcap/app/made.txt", "/home/vcap/app/main.txt", "/home/vcap/deps/0/bin/words", "/home/vcap/deps/1/there", "/home/vcap/profile.d/all.sh", "/home/vcap/.naru/launch"} {
+			if f := all[name]; f == nil || f.Uid != 1000 {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
+		// As it will be started: the root of the image, the command under the launcher.
+		root := t.TempDir()
+		unpack(t, m.pull(t, res), root)
+		argv := append([]string{root, build.ClassicLaunch, "--"}, res.Processes[0].Command...)
+		out, err := exec.Command("chroot", append([]string{"--userspec=1000:1000"}, argv...)...).CombinedOutput()
+		if err != nil || !strings.HasSuffix(string(out), "words of hello\n") {
+			t.Errorf("said %q, %v", out, err)
+		}
+	})
+	t.Run("the cache is kept", func(t *testing.T) {
+		_, events, err := try(t, map[string]string{"main.txt": "other"}, words, last)
+		must(t, err)
+		if said := lines(events); !strings.Contains(said, "times: one") {
+			t.Errorf("said %s", said)
+		}
+	})
+	t.Run("a Procfile wins", func(t *testing.T) {
+		res, _, err := try(t, map[string]string{"Procfile": "web: mine\n"}, words, last)
+		must(t, err)
+		if got := res.Processes[0].Command; got[len(got)-1] != "exec mine" || len(res.Processes) != 2 {
+			t.Errorf("processes %+v", res.Processes)
+		}
+	})
+	t.Run("an old one compiles", func(t *testing.T) {
+		old := buildpack(t, "old-3", map[string]string{"compile": "[ -d \"$2\" ] && mv \"$1/main.txt\" \"$1/moved.txt\"\n", "release": "echo 'default_process_types: {web: cat moved.txt}'\n"})
+		res, _, err := try(t, source, old)
+		must(t, err)
+		if all := files(t, m.pull(t, res)); all["/home/vcap/app/moved.txt"] == nil || all["/home/vcap/app/main.txt"] != nil {
+			t.Error("it was not compiled")
+		}
+	})
+	for name, tc := range map[string]struct {
+		packs []build.Buildpack
+		want  string
+	}{
+		"fails":            {[]build.Buildpack{buildpack(t, "bad-4", map[string]string{"compile": "echo no such luck >&2; exit 3\n"})}, "no such luck"},
+		"is none":          {[]build.Buildpack{buildpack(t, "none-5", map[string]string{"detect": "exit 0\n"})}, "neither bin/finalize nor bin/compile"},
+		"cannot be first":  {[]build.Buildpack{buildpack(t, "old-6", map[string]string{"compile": "true\n"}), last}, "can only be the last"},
+		"cannot be last":   {[]build.Buildpack{words}, "only supplies"},
+		"names no command": {[]build.Buildpack{buildpack(t, "mute-7", map[string]string{"compile": "true\n"})}, "how to start"},
+		"writes no YAML":   {[]build.Buildpack{buildpack(t, "yaml-8", map[string]string{"compile": "true\n", "release": "echo '{'\n"})}, "no YAML"},
+	} {
+		t.Run("one that "+name, func(t *testing.T) {
+			_, events, err := try(t, source, tc.packs...)
+			if !fault.Is(err, fault.Failed) || !strings.Contains(err.Error()+lines(events), tc.want) {
+				t.Errorf("got %v, said %s; want %q", err, lines(events), tc.want)
+			}
+		})
+	}
+}
+
+// unpack lays an image's files into a folder.
+func unpack(t *testing.T, img v1.Image, dir string) {
+	t.Helper()
+	stream := mutate.Extract(img)
+	defer stream.Close()
+	tar := exec.Command("tar", "-x", "-p", "--numeric-owner", "-C", dir)
+	tar.Stdin = stream
+	if out, err := tar.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// lines is what commands said.
+func lines(events []build.Event) string {
+	var b strings.Builder
+	for _, e := range events {
+		if e.Kind == build.Line {
+			b.WriteString(e.Text + "\n")
+		}
+	}
+	return b.String()
+}
