@@ -47,6 +47,8 @@ func TestWrongManifestsAreRefused(t *testing.T) {
 	}{
 		"no yaml":           {"applications: [", []string{"1001 CF-MessageParseError Request invalid due to parse error: "}},
 		"nothing":           {"", []string{"1001 CF-MessageParseError Request invalid due to parse error: "}},
+		"holds itself":      {"applications: [{name: x, env: &a {b: *a}}]", []string{"1001 CF-MessageParseError Request invalid due to parse error: "}},
+		"multiplies":        {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\napplications: [{name: x, routes: *f}]", []string{"1001 CF-MessageParseError Request invalid due to parse error: "}},
 		"version":           {"version: 2\napplications: [{name: x}]", []string{wrong + "Unsupported manifest schema version. Currently supported versions: [1]."}},
 		"no applications":   {"memory: 1G", []string{wrong + "Cannot parse manifest with no 'applications' field."}},
 		"empty":             {"applications: []", []string{wrong + "Cannot parse manifest with no 'applications' field."}},

@@ -58,7 +58,12 @@ func readManifest(body []byte) ([]declared, []problem) {
 		return []problem{badMessage.saying("Request invalid due to parse error: " + text)}
 	}
 	var doc yaml.Node
-	if err := yaml.Unmarshal(body, &doc); err != nil {
+	err := yaml.Unmarshal(body, &doc)
+	if err == nil {
+		var whole any // refuses aliases that hold themselves, or multiply without end
+		err = doc.Decode(&whole)
+	}
+	if err != nil {
 		return nil, parse(strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: "))
 	}
 	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
