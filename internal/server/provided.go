@@ -10,13 +10,14 @@ import (
 	"naru/internal/config"
 	"naru/internal/observe/drain"
 	"naru/internal/pipeline/provide"
+	"naru/internal/pipeline/quota"
 	"naru/internal/run/launch"
 	"naru/internal/store"
 )
 
 // newProvided wires what apps are provided with, and tells it to their instances.
 func newProvided(cfg config.Config, st *store.Store, safe *vault.Vault, drains *drain.Desk, launcher *launch.Launcher) *provide.Desk {
-	desk := provide.New(st, safe, drains, cfg.Services.Max)
+	desk := provide.New(countedServices{st, quota.NewDesk(st)}, safe, drains, cfg.Services.Max)
 	api := AppsURL(cfg, "api."+cfg.PlatformDomain())
 	launcher.Surround(func(ctx context.Context, a app.App, space app.Space) (s launch.Surroundings, err error) {
 		s.API = api

@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 
+	"naru/internal/app/service"
 	"naru/internal/event"
 	"naru/internal/pipeline/quota"
 	"naru/internal/route"
@@ -29,4 +30,22 @@ func (n namespaces) CreateDomain(ctx context.Context, d route.Domain, evs ...eve
 		return err
 	})
 	return d, err
+}
+
+// countedServices are services, as many as quotas allow.
+type countedServices struct {
+	*store.Store
+	desk *quota.Desk
+}
+
+// AddService keeps a service for which there is room.
+func (c countedServices) AddService(ctx context.Context, one service.Service, sealed string, evs ...event.Event) (service.Service, error) {
+	err := c.Together(ctx, func(ctx context.Context) (err error) {
+		if err := c.desk.Service(ctx, one.Space); err != nil {
+			return err
+		}
+		one, err = c.Store.AddService(ctx, one, sealed, evs...)
+		return err
+	})
+	return one, err
 }

@@ -118,6 +118,16 @@ func (t *tx) forgetOrg(ctx context.Context, org app.OrgID) error {
 	if _, err := t.NewDelete().Model((*domainRow)(nil)).Where("org_id = ?", org).Exec(ctx); err != nil {
 		return fmt.Errorf("delete domains of org %s: %w", org, err)
 	}
+	var rows []domainRow
+	if err := t.NewSelect().Model(&rows).Where("shared LIKE ?", "%"+string(org)+"%").Scan(ctx); err != nil {
+		return fmt.Errorf("find domains shared with org %s: %w", org, err)
+	}
+	for _, r := range rows {
+		r.Shared.V = slices.DeleteFunc(r.Shared.V, func(o app.OrgID) bool { return o == org })
+		if _, err := t.NewUpdate().Model(&r).WherePK().Exec(ctx); err != nil {
+			return fmt.Errorf("unshare domain %s: %w", r.Name, err)
+		}
+	}
 	return t.forgetPlace(ctx, string(org))
 }
 

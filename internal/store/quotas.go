@@ -282,8 +282,8 @@ func (s *Store) QuotasIn(ctx context.Context, space app.SpaceID) ([]quota.Held, 
 
 // countable says what is counted of a resource, as a condition on a table.
 var countable = map[quota.Resource]struct{ table, where string }{
-	quota.Routes: {"routes", "1 = 1"},
-	quota.Ports:  {"routes", "host = 'tcp' AND path LIKE ':%'"},
+	quota.Routes: {"routes", "1 = 1"}, quota.Services: {"services", "1 = 1"},
+	quota.Ports: {"routes", "host = 'tcp' AND path LIKE ':%'"},
 }
 
 // CountIn counts what there is of a resource in spaces.

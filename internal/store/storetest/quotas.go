@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/pipeline/quota"
@@ -104,6 +105,37 @@ func quotas(t *testing.T, open Opener) {
 		}
 	})
 
+	t.Run("labels are of one thing and go with what it goes with", func(t *testing.T) {
+		space, err := w.CreateSpace(ctx, w.org.ID, "labelled", happened("space.created", "labelled"))
+		must(t, err)
+		a := w.newAppIn(t, space.ID, "labelled")
+		text := func(s string) *string { return &s }
+		for _, on := range []label.Thing{
+			{Kind: "apps", ID: string(a.ID), App: a.ID}, {Kind: "processes", ID: string(a.ID), App: a.ID}, {Kind: "spaces", ID: string(space.ID), Space: space.ID},
+			{Kind: "users", ID: "somebody"},
+		} {
+			_, err := w.SetLabels(ctx, on, label.Change{Labels: map[string]*string{"a": text("1"), "b": text("")}, Annotations: map[string]*string{"note": text("x")}})
+			must(t, err)
+			got, err := w.SetLabels(ctx, on, label.Change{Labels: map[string]*string{"a": text("2"), "b": nil}})
+			if err != nil || len(got.Labels) != 1 || got.Labels["a"] != "2" || got.Annotations["note"] != "x" {
+				t.Errorf("%s: %+v, %v", on.Kind, got, err)
+			}
+		}
+		if got, err := w.LabelsOf(ctx, "apps", string(a.ID), "nothing"); err != nil || len(got) != 1 {
+			t.Errorf("labels of apps: %v, %v", got, err)
+		}
+		if got, err := w.LabelsOf(ctx, "processes"); err != nil || len(got) != 1 {
+			t.Errorf("labels of all processes: %v, %v", got, err)
+		}
+		must(t, w.DeleteApp(ctx, a.ID))
+		must(t, w.DeleteSpace(ctx, space.ID))
+		for kind, want := range map[string]int{"apps": 0, "processes": 0, "spaces": 0, "users": 1} {
+			if got, err := w.LabelsOf(ctx, kind); err != nil || len(got) != want {
+				t.Errorf("%s afterwards: %v, %v", kind, got, err)
+			}
+		}
+	})
+
 	t.Run("routes and ports are counted in the spaces that are named", func(t *testing.T) {
 		for i, r := range []route.Route{{Host: "a.example", Path: "/"}, {TCP: &route.TCP{Port: 20007}}, {Host: "tcp", Path: "/"}} {
 			r.ID, r.Space = route.ID(id.New()), w.space.ID
@@ -169,6 +201,8 @@ func quotas(t *testing.T, open Opener) {
 		must(t, w.AssignQuota(ctx, quota.DefaultID, org.ID, ""))
 		_, err = w.CreateDomain(ctx, route.Domain{ID: "gone", Name: "gone.example", Org: org.ID})
 		must(t, err)
+		_, err = w.CreateDomain(ctx, route.Domain{ID: "stays", Name: "stays.example", Org: w.org.ID, Shared: []app.OrgID{org.ID}})
+		must(t, err)
 		must(t, w.DeleteSpace(ctx, space.ID))
 		must(t, w.DeleteOrg(ctx, org.ID))
 		if _, err := w.Quota(ctx, q.ID); !fault.Is(err, fault.NotFound) {
@@ -179,8 +213,8 @@ func quotas(t *testing.T, open Opener) {
 		all, err := w.Domains(ctx)
 		must(t, err)
 		for _, d := range all {
-			if d.Name == "gone.example" {
-				t.Error("its domain is there")
+			if d.Name == "gone.example" || d.For(org.ID) && d.Org != "" {
+				t.Errorf("its domain is there: %+v", d)
 			}
 		}
 		if holders[string(org.ID)] != "" || holders[string(space.ID)] != "" {
