@@ -107,7 +107,7 @@ func TestJudgedCanaries(t *testing.T) {
 	})
 	t.Run("the past is judged, too", func(t *testing.T) {
 		at := p.rolled(t, "worse").Verdict
-		args := []string{"judge", "worse", "--baseline", "v1", "--canary", "v2", "--from", at.From.Format(time.RFC3339), "--to", at.To.Format(time.RFC3339)}
+		args := []string{"judge", "worse", "--baseline", "v1", "--canary", "v2", "--since", at.From.Format(time.RFC3339), "--until", at.To.Format(time.RFC3339)}
 		var v client.Verdict
 		p.json(t, &v, args...)
 		if v.Outcome != "fail" || v.Score == nil || !strings.HasPrefix(v.Text, "worse than before: 5xx ") || !strings.Contains(v.Text, "canary requests (p < 0.001)") {

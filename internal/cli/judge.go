@@ -22,7 +22,7 @@ func (c *cmd) judge() *cobra.Command {
 	command := &cobra.Command{
 		Use: "judge APP", Short: "Judge two releases, or groups, over a time that is past", Args: exactly("APP"),
 		Example: "  naru judge my-shop\n" +
-			"  naru judge my-shop --baseline v3 --canary v4 --from 2h --to 1h\n" +
+			"  naru judge my-shop --baseline v3 --canary v4 --since 2h --until 1h\n" +
 			"  naru judge my-shop --metric 'queue=sum(queue_depth),direction=up,effect=1.2,critical'",
 		RunE: func(cc *cobra.Command, args []string) error {
 			in, err := c.inApp(args[0])
@@ -33,7 +33,7 @@ func (c *cmd) judge() *cobra.Command {
 			for _, one := range []struct {
 				flag, text string
 				to         **time.Time
-			}{{"--from", from, &q.From}, {"--to", to, &q.To}, {"--baseline-from", baselineFrom, &q.BaselineFrom}} {
+			}{{"--since", from, &q.From}, {"--until", to, &q.To}, {"--baseline-since", baselineFrom, &q.BaselineFrom}} {
 				if *one.to, err = moment(one.flag, one.text, now); err != nil {
 					return err
 				}
@@ -59,9 +59,9 @@ func (c *cmd) judge() *cobra.Command {
 	f := command.Flags()
 	f.StringVar(&q.Canary, "canary", "", "release (v4) or name of a group (default: what the newest rollout brought)")
 	f.StringVar(&q.Baseline, "baseline", "", "what it is compared with (default: what that took the place of)")
-	f.StringVar(&from, "from", "", "begin: a time such as 2026-11-21T16:00:00Z, or how long ago, such as 2h (default: an hour before the end; without both, when both had requests during their newest rollout)")
-	f.StringVar(&to, "to", "", "end, in the same forms (default: now)")
-	f.StringVar(&baselineFrom, "baseline-from", "", "begin of the baseline's time, where it is another one")
+	f.StringVar(&from, "since", "", "begin: a time such as 2026-11-21T16:00:00Z, or how long ago, such as 2h (default: an hour before the end; without both, when both had requests during their newest rollout)")
+	f.StringVar(&to, "until", "", "end, in the same forms (default: now)")
+	f.StringVar(&baselineFrom, "baseline-since", "", "begin of the baseline's time, where it is another one")
 	f.StringArrayVar(&metrics, "metric", nil, "one of your own: NAME=PROMQL[,direction=up|down][,weight=N][,effect=TIMES][,critical]")
 	f.BoolVar(&q.Only, "only", false, "judge by --metric alone")
 	f.Float64Var(&q.Pass, "pass", 0, "score from which it passes (default 90)")
@@ -77,7 +77,7 @@ func moment(flag, text string, now time.Time) (*time.Time, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // none was named
 	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+	if ago, err := app.ParseDays(text); err == nil {
 		at := now.Add(-ago)
 		return &at, nil
 	}

@@ -74,16 +74,16 @@ func TestMirrorIsSaidOrNot(t *testing.T) {
 
 func TestMoments(t *testing.T) {
 	now := time.Date(2026, 11, 21, 16, 0, 0, 0, time.UTC)
-	for text, want := range map[string]time.Time{"2h": now.Add(-2 * time.Hour), "2026-11-20T10:00:00Z": time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC), "0s": now} {
-		if got, err := moment("--from", text, now); err != nil || !got.Equal(want) {
+	for text, want := range map[string]time.Time{"2h": now.Add(-2 * time.Hour), "7d": now.AddDate(0, 0, -7), "2026-11-20T10:00:00Z": time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC), "0s": now} {
+		if got, err := moment("--since", text, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q is %v (%v), want %s", text, got, err, want)
 		}
 	}
-	if got, err := moment("--from", "", now); err != nil || got != nil {
+	if got, err := moment("--since", "", now); err != nil || got != nil {
 		t.Errorf("nothing is %v (%v)", got, err)
 	}
 	for _, text := range []string{"yesterday", "-2h", "2026-11-20"} {
-		if got, err := moment("--from", text, now); err == nil {
+		if got, err := moment("--since", text, now); err == nil {
 			t.Errorf("%q is %v, want it refused", text, got)
 		}
 	}

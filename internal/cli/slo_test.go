@@ -21,7 +21,7 @@ func reported() client.ObjectiveReport {
 			{Kind: "rollout", Name: "v42", Bad: 400, Budget: 400.0 / 2016, Seconds: 240},
 			{Kind: "unexplained", Bad: 600, Budget: 600.0 / 2016, Seconds: 360},
 		},
-		Notes: []string{"the app is 3d old: the figures are of 3d out of 28d"},
+		Notes: []string{"counting began 3d ago: the figures are of 3d out of 28d"},
 	}
 }
 
@@ -37,7 +37,7 @@ func TestSLOPage(t *testing.T) {
 		"  burn rate 5m 14  1h 0.5  6h ?\n",
 		", in 3 days, at the rate of the last 6 hours\n",
 		"  spent     unexplained 29.8 %, rollout v42 19.8 %\n",
-		"  note      the app is 3d old",
+		"  note      counting began 3d ago",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)

@@ -262,7 +262,7 @@ func treeOf(spans []client.Span) []treeRow {
 }
 
 func (c *cmd) dependencies() *cobra.Command {
-	var since, until time.Duration
+	var since, until string
 	command := &cobra.Command{
 		Use:   "dependencies [APP]",
 		Short: "Show which services call which, how often and with how many errors",
@@ -273,12 +273,15 @@ func (c *cmd) dependencies() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			now := time.Now()
-			app, end := "", now.Add(-until)
+			from, to, err := spanOf(since, until, time.Now())
+			if err != nil {
+				return err
+			}
+			app := ""
 			if len(args) > 0 {
 				app = args[0]
 			}
-			d, err := s.Dependencies(cc.Context(), app, now.Add(-since), end)
+			d, err := s.Dependencies(cc.Context(), app, from, to)
 			if err != nil {
 				return err
 			}
@@ -298,7 +301,7 @@ func (c *cmd) dependencies() *cobra.Command {
 		},
 	}
 	f := command.Flags()
-	f.DurationVar(&since, "since", time.Hour, "calls of the last 10m, 1h, ...")
-	f.DurationVar(&until, "until", 0, "calls older than 5m, 1h, ...")
+	f.StringVar(&since, "since", "", "calls of the last 10m, 1h, 7d, ..., or since a time such as 2026-11-21T16:00:00Z (default: an hour before --until)")
+	f.StringVar(&until, "until", "", "calls older than 5m, 1h, ..., or than a time")
 	return command
 }

@@ -213,7 +213,7 @@ func (r *Report) note(since time.Time) {
 	case !r.Known:
 		say("there was no traffic, so nothing is known; the objective says no_traffic: %s", r.Objective.Idle)
 	case since.After(r.Period.From):
-		say("the app is %s old: the figures are of %s out of %s", about(r.Now.Sub(since)), about(r.Observed), app.Days(r.Period.Length()))
+		say("counting began %s ago: the figures are of %s out of %s", about(r.Now.Sub(since)), about(r.Observed), app.Days(r.Period.Length()))
 	case r.Idle > 0:
 		say("%d slices of %s had no traffic and count as %s", r.Idle, length, r.Objective.Idle)
 	}

@@ -210,7 +210,7 @@ func TestPartialWindow(t *testing.T) {
 		if !near(r.Ratio, 1-20.0/4320, 1e-12) || !near(r.Used, 20/40.32, 1e-9) || !near(r.LeftTime().Minutes(), 20.32, 1e-6) {
 			t.Errorf("%s: measured %v, used %v, %v min left", name, r.Ratio, r.Used, r.LeftTime().Minutes())
 		}
-		if r.Observed != 3*day || len(r.Notes) != 1 || r.Notes[0] != "the app is 3d old: the figures are of 3d out of 28d" {
+		if r.Observed != 3*day || len(r.Notes) != 1 || r.Notes[0] != "counting began 3d ago: the figures are of 3d out of 28d" {
 			t.Errorf("%s: observed %s, notes %q", name, r.Observed, r.Notes)
 		}
 	}

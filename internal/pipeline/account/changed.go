@@ -33,7 +33,7 @@ const (
 // WhatChanged lines up what was changed about an app with its traffic.
 func (t *Teller) WhatChanged(ctx context.Context, a app.App, since time.Duration) (Timeline, error) {
 	if since < time.Minute || since > LongestSince {
-		return Timeline{}, fault.New(fault.Invalid, "since", "%s is not a time from 1 minute to %d days", since, int(LongestSince.Hours()/24)).WithTry("--since 24h")
+		return Timeline{}, fault.New(fault.Invalid, "since", "%s is not a time from 1 minute to %d days", app.Days(since), int(LongestSince.Hours()/24)).WithTry("--since 24h")
 	}
 	now := t.now()
 	// A young app's time is cut into finer slots than a day would be.

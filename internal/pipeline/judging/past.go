@@ -138,9 +138,9 @@ func (q Question) check(now time.Time) error {
 	c := canary.Config{Pass: q.Pass, Marginal: q.Marginal, Minimum: q.Minimum}
 	switch {
 	case !q.From.Before(q.To):
-		return bad("from", "--from 2h --to 1h", "the time ends %s before it begins", (-long).Round(time.Second))
+		return bad("from", "--since 2h --until 1h", "the time ends %s before it begins", (-long).Round(time.Second))
 	case q.From.After(now):
-		return bad("from", "--from 1h", "%s has not come yet", q.From.UTC().Format(time.RFC3339))
+		return bad("from", "--since 1h", "%s has not come yet", q.From.UTC().Format(time.RFC3339))
 	case long > MaxPast:
 		return bad("from", "a shorter time", "%s are more than %s", long.Round(time.Hour), MaxPast)
 	case q.Canary == q.Baseline && q.From.Equal(q.BaselineFrom):
