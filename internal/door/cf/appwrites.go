@@ -98,10 +98,6 @@ func (d *Door) clearCache(c *call) error {
 // plainly are the operations whose outcome clients read from the instances alone.
 var plainly = []operation.Kind{"start", "restart", "push", deliver.KindDeploy}
 
-// shownFailure is how long it is told, in place of what runs, that a start came to nothing:
-// clients look every three seconds.
-const shownFailure = 15 * time.Second
-
 // failure says why the last start of an app came to nothing, while clients that
 // asked for it may still wait for its instances; "" where it did not. What ran
 // before runs again by then, and would be taken for what was asked for.
@@ -111,7 +107,7 @@ func (d *Door) failure(c *call, a app.App) (string, error) {
 		return "", err
 	}
 	r := newest[0]
-	if r.State != rollout.RolledBack && r.State != rollout.Failed || time.Since(r.Ended) > shownFailure {
+	if r.State != rollout.RolledBack && r.State != rollout.Failed || time.Since(r.Ended) > d.cfg.FailureShown {
 		return "", nil
 	}
 	op, err := d.Operations.Operation(c.ctx(), operation.ID(r.ID))

@@ -84,9 +84,12 @@ type Config struct {
 	// Of uploads: how much, and how long a client may send nothing.
 	UploadBytes int64         // 1 GiB
 	Silence     time.Duration // a minute
-	SSH         SSH           // how people get into instances
-	Via         string        // the word by which requests of the platform's own gateway are known; "": none
-	ViaField    string        // header field that carries it
+	// How long it is told, in place of what runs, that a start came to nothing:
+	// clients look every three seconds.
+	FailureShown time.Duration // 15 s
+	SSH          SSH           // how people get into instances
+	Via          string        // the word by which requests of the platform's own gateway are known; "": none
+	ViaField     string        // header field that carries it
 }
 
 // Services are what the handlers call. All are needed; one value may fill
@@ -146,6 +149,9 @@ type Door struct {
 func New(svc Services, key Key, cfg Config, log *slog.Logger) *Door {
 	if cfg.BodyBytes <= 0 {
 		cfg.BodyBytes = 1 << 20
+	}
+	if cfg.FailureShown <= 0 {
+		cfg.FailureShown = 15 * time.Second
 	}
 	cfg.UploadBytes, cfg.Silence = cmp.Or(cfg.UploadBytes, 1<<30), cmp.Or(cfg.Silence, time.Minute)
 	cfg.Domain = strings.ToLower(cfg.Domain)

@@ -91,7 +91,7 @@ func newWorld(t testing.TB) *world {
 		Packages: st, Stager: w.stager, Intake: intake.New(st, w.source, room), Files: files{},
 		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Tasks: st, Runner: pipe, Events: st, Bases: st, Platform: pipe,
 		Codes: ssh.NewCodes(time.Minute, time.Now), Features: st, Declarer: pipe, Deployer: pipe, Steerer: st, Past: st, Bindables: noServices{},
-	}, key, cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}, log)
+	}, key, cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", FailureShown: time.Hour, SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}, log)
 	srv := httptest.NewServer(w.door)
 	t.Cleanup(srv.Close)
 	w.url = srv.URL
