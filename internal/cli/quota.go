@@ -162,7 +162,7 @@ func limitOf(key, value string) (int, error) {
 
 func (c *cmd) quotaCreate(ofSpaces *bool) *cobra.Command {
 	return &cobra.Command{
-		Use: "create QUOTA [KEY=VALUE...]", Short: "Make a quota", Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeQuotaKeys,
+		Use: "create QUOTA [KEY=VALUE...]", Short: "Make a quota", Args: minimum(1, "QUOTA"), ValidArgsFunction: completeQuotaKeys,
 		Example: "  naru quota create small memory=4G routes=20\n  naru quota create team instances=10 --space-quota -o acme",
 		RunE: func(cc *cobra.Command, args []string) error {
 			cl, t, err := c.connect()
@@ -191,7 +191,7 @@ func (c *cmd) quotaCreate(ofSpaces *bool) *cobra.Command {
 func (c *cmd) quotaSet(ofSpaces *bool) *cobra.Command {
 	rename := ""
 	command := &cobra.Command{
-		Use: "set QUOTA [KEY=VALUE...]", Short: "Change the limits of a quota", Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeQuotaKeys,
+		Use: "set QUOTA [KEY=VALUE...]", Short: "Change the limits of a quota", Args: minimum(1, "QUOTA"), ValidArgsFunction: completeQuotaKeys,
 		Example: "  naru quota set small memory=8G routes=none\n  naru quota set small --name tiny",
 		RunE: func(cc *cobra.Command, args []string) error {
 			cl, t, err := c.connect()
