@@ -283,7 +283,7 @@ func killedAtEachCommit(t *testing.T, strategy *client.Strategy) {
 // under the race detector takes minutes.
 func everyCommit() int64 {
 	if testing.Short() {
-		return 3
+		return 6
 	}
 	return 1
 }
