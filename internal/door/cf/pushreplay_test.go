@@ -2,7 +2,6 @@ package cf_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -30,30 +29,8 @@ func TestReplayOfPushes(t *testing.T) {
 				must(t, err)
 				p.names[strings.Replace(name, "rec", "app", 1)] = string(a.ID)
 			}
-			p.pushes(t, file)
+			p.play(t, file, 50, p.step)
 		})
-	}
-}
-
-func (p *player) pushes(t *testing.T, file string) {
-	text, err := os.ReadFile(file)
-	must(t, err)
-	command, request, sent := "", "", 0
-	for n, line := range strings.Split(string(text), "\n") {
-		switch {
-		case strings.HasPrefix(line, "#"):
-			command = line
-		case strings.HasPrefix(line, "-> "):
-			sent++
-			if why := p.step(request, strings.Fields(line)[1:]); why != "" {
-				t.Errorf("%s:%d: %s: %s: %s", file, n+1, command, request, why)
-			}
-		default:
-			request = line
-		}
-	}
-	if sent < 50 {
-		t.Errorf("only %d requests were sent", sent)
 	}
 }
 

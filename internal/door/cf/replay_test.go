@@ -39,7 +39,7 @@ func TestReplay(t *testing.T) {
 				"route": string(routes[0].ID), "destination": routes[0].Destinations[0].ID, "host": strings.TrimPrefix(w.url, "http://"),
 				"now": "1", "password": strings.ReplaceAll(password, " ", "+"), "token": token.Reveal(),
 			}}
-			p.play(t, file)
+			p.play(t, file, 100, p.exchange)
 		})
 	}
 }
@@ -61,7 +61,10 @@ func (p *player) filled(s string) string {
 	})
 }
 
-func (p *player) play(t *testing.T, file string) {
+// play sends what a transcript says, and holds the answers against it: step sends one
+// request and says what is wrong. least is how many there must be.
+func (p *player) play(t *testing.T, file string, least int, step func(request string, want []string) string) {
+	t.Helper()
 	text, err := os.ReadFile(file)
 	must(t, err)
 	command, request, sent := "", "", 0
@@ -71,14 +74,14 @@ func (p *player) play(t *testing.T, file string) {
 			command = line
 		case strings.HasPrefix(line, "-> "):
 			sent++
-			if why := p.exchange(request, strings.Fields(line)[1:]); why != "" {
+			if why := step(request, strings.Fields(line)[1:]); why != "" {
 				t.Errorf("%s:%d: %s: %s: %s", file, n+1, command, request, why)
 			}
 		default:
 			request = line
 		}
 	}
-	if sent < 100 {
+	if sent < least {
 		t.Errorf("only %d requests were sent", sent)
 	}
 }
