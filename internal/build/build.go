@@ -23,6 +23,7 @@ type Builder interface {
 
 // Request is one build.
 type Request struct {
+	App            app.ID
 	Recipe         Recipe
 	Dir            string      // the snapshot, checked out; read only, never written
 	SnapshotDigest string      // of the snapshot, "sha256:..."
@@ -35,6 +36,10 @@ type Request struct {
 	Timeout        time.Duration     // of the whole build; 0: DefaultTimeout
 	Env            map[string]string // seen by the commands of the build; stays out of the image, is part of the key
 	Secrets        map[string]secret.Secret
+	Handed         map[string]secret.Secret // to buildpacks alone: what is not part of the key
+	MemoryMiB      int                      // of an instance, to buildpacks alone; 0: what is usual
+	Stack          string                   // to buildpacks alone; "": the usual one
+	Bound          string                   // to buildpacks alone: what services are bound and how old, which is part of the key
 	Mirrors        Mirrors
 	Progress       func(Event) // called from one goroutine at a time; nil: nobody listens
 }

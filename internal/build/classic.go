@@ -16,9 +16,10 @@ import (
 // Buildpack is a classic buildpack of Cloud Foundry: a folder with programs named
 // bin/supply, bin/finalize, bin/compile and bin/release.
 type Buildpack struct {
-	Name   string `json:"name"`   // as it was asked for
-	Digest string `json:"digest"` // of its files, "sha256:..."
-	Dir    string `json:"-"`      // where they are while it builds
+	Name     string `json:"name"`               // as it was asked for
+	Digest   string `json:"digest"`             // of its files, "sha256:..."
+	Uploaded bool   `json:"uploaded,omitempty"` // the platform has it, not a repository
+	Dir      string `json:"-"`                  // where they are while it builds
 }
 
 // Where classic buildpacks find everything, when they build and when the app runs.
@@ -44,13 +45,36 @@ func Classic(fsys fs.FS, packs []Buildpack, opts Options) (Recipe, error) {
 	if opts.Dockerfile != "" {
 		return Recipe{}, fault.New(fault.Invalid, "buildpacks", "buildpacks and a Dockerfile exclude each other").WithTry("name one of them")
 	}
-	t, err := look(fsys)
-	if err != nil {
-		return Recipe{}, err
-	}
 	found := "buildpack " + packs[0].Name
 	for _, p := range packs[1:] {
 		found += ", " + p.Name
+	}
+	return classic(fsys, found, packs, opts)
+}
+
+// MaxDetected is how many buildpacks may be asked whether a tree is theirs.
+const MaxDetected = 64
+
+// Detected writes the recipe for a tree that no builder of naru's recognises: its
+// buildpacks are asked with bin/detect, one after the other, and the first that
+// says so builds it alone.
+func Detected(fsys fs.FS, packs []Buildpack, opts Options) (Recipe, error) {
+	if len(packs) == 0 || len(packs) > MaxDetected {
+		return Recipe{}, fault.New(fault.Invalid, "buildpacks", "between 1 and %d buildpacks can be asked (got %d)", MaxDetected, len(packs))
+	}
+	found := "uploaded buildpacks, asked in order: " + packs[0].Name
+	for _, p := range packs[1:] {
+		found += ", " + p.Name
+	}
+	r, err := classic(fsys, found, packs, opts)
+	r.Ask = true
+	return r, err
+}
+
+func classic(fsys fs.FS, found string, packs []Buildpack, opts Options) (Recipe, error) {
+	t, err := look(fsys)
+	if err != nil {
+		return Recipe{}, err
 	}
 	r := Recipe{
 		Builder: "classic", Found: found, Foundations: Names{Build: "classic", Run: "classic"}, Buildpacks: packs,
@@ -86,6 +110,9 @@ func Classic(fsys fs.FS, packs []Buildpack, opts Options) (Recipe, error) {
 // is what its bin/release wrote.
 func (r Recipe) Released(text []byte) ([]app.Process, error) {
 	last := r.Buildpacks[len(r.Buildpacks)-1].Name
+	if r.Ask {
+		last = "that built it"
+	}
 	var said struct {
 		Types map[string]string `yaml:"default_process_types"`
 	}

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"io/fs"
 	"slices"
 	"strings"
@@ -169,6 +170,12 @@ func names(all []detector) string {
 	return strings.Join(out, ", ")
 }
 
+// Unrecognised reports that an error of Detect says that no builder recognises the
+// tree.
+func Unrecognised(err error) bool { return errors.Is(err, errNothing) }
+
+var errNothing = errors.New("no builder recognises the source")
+
 // nothing is the fault for a tree that nobody recognises.
 func nothing(t *tree) error {
 	var looked []string
@@ -179,7 +186,7 @@ func nothing(t *tree) error {
 	if len(t.names) == 0 {
 		what = "the directory is empty"
 	}
-	return fault.New(fault.Invalid, "source", "%s; looked for %s", what, strings.Join(looked, ", ")).
+	return fault.New(fault.Invalid, "source", "%s; looked for %s", what, strings.Join(looked, ", ")).WithCause(errNothing).
 		WithTry("push the directory that holds one of them (%s), add a Dockerfile, or choose with -b", t.summary())
 }
 

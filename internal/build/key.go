@@ -32,7 +32,8 @@ func RecipeKey(req Request) (string, error) {
 		Recipe                        Recipe
 		Env                           map[string]string
 		Secrets                       []string
-	}{Version, req.SnapshotDigest, req.Target.Repository, req.Foundations.Build.Digest, req.Foundations.Run.Digest, named, recipe, req.Env, secrets})
+		Bound                         string `json:",omitempty"`
+	}{Version, req.SnapshotDigest, req.Target.Repository, req.Foundations.Build.Digest, req.Foundations.Run.Digest, named, recipe, req.Env, secrets, req.Bound})
 	if err != nil {
 		return "", fmt.Errorf("encode recipe: %w", err)
 	}

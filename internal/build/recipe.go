@@ -20,6 +20,7 @@ type Recipe struct {
 	Processes   []app.Process     `json:"processes"`            // web first; empty only for a Dockerfile
 	Dockerfile  *Dockerfile       `json:"dockerfile,omitempty"` //
 	Buildpacks  []Buildpack       `json:"buildpacks,omitempty"` // classic ones, which do the work of the only step
+	Ask         bool              `json:"ask,omitempty"`        // of Buildpacks only the first works whose bin/detect knows the source
 	Warnings    []Hint            `json:"warnings,omitempty"`   // for people; not part of the recipe key
 }
 

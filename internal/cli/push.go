@@ -18,7 +18,8 @@ type pushFlags struct {
 	path, git, image        string
 	manifest                string
 	noManifest              bool
-	builder, foundation     string
+	foundation              string
+	builders                []string
 	dockerfile, target      string
 	buildArgs, env, routes  []string
 	command, memory, disk   string
@@ -60,7 +61,7 @@ Ctrl-C leaves a push that was begun to the server; naru operations shows how it 
 	fl.BoolVar(&f.noManifest, "no-manifest", false, "read no manifest")
 	fl.StringVar(&f.git, "git", "", "push a repository instead: URL#REF")
 	fl.StringVarP(&f.image, "image", "i", "", "push an image instead: nothing is built")
-	fl.StringVarP(&f.builder, "builder", "b", "", "builder to use instead of finding one (naru builders), or the URL of a classic buildpack's repository")
+	fl.StringArrayVarP(&f.builders, "builder", "b", nil, "builder or uploaded buildpack to use instead of finding one (naru builders), or the URL of a classic buildpack's repository; repeated for several buildpacks, the last of which starts the app")
 	fl.StringVar(&f.foundation, "foundation", "", "foundation or image to stand on instead of the builder's choice")
 	fl.StringVar(&f.dockerfile, "dockerfile", "", "path of the Dockerfile in the source")
 	fl.StringVar(&f.target, "target", "", "stage of the Dockerfile to build")
@@ -215,16 +216,16 @@ func (f pushFlags) over(p *client.Push) error {
 	for _, one := range []struct {
 		to   *string
 		from string
-	}{{&p.Build.Builder, f.builder}, {&p.Build.Foundation, f.foundation}, {&p.Build.Dockerfile, f.dockerfile}, {&p.Build.Target, f.target}} {
+	}{{&p.Build.Foundation, f.foundation}, {&p.Build.Dockerfile, f.dockerfile}, {&p.Build.Target, f.target}} {
 		if one.from != "" {
 			*one.to = one.from
 		}
 	}
-	if f.builder != "" {
-		p.Build.Buildpacks = nil // the command line decides
-	}
-	if manifest.Repository(f.builder) {
-		p.Build.Builder, p.Build.Buildpacks = "", []string{f.builder}
+	if len(f.builders) > 0 { // the command line decides
+		p.Build.Builder, p.Build.Buildpacks = "", f.builders
+		if one := f.builders[0]; len(f.builders) == 1 && !manifest.Repository(one) {
+			p.Build.Builder, p.Build.Buildpacks = one, nil
+		}
 	}
 	if p.NoRoute && len(f.routes) > 0 || f.noRoute && len(p.Routes) > 0 {
 		p.NoRoute, p.Routes = f.noRoute, nil // the command line decides

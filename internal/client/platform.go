@@ -55,6 +55,7 @@ type Builder struct {
 	Name        string   `json:"name" doc:"what --builder takes"`
 	Detects     string   `json:"detects" doc:"what it looks for, in words"`
 	Foundations []string `json:"foundations,omitempty" doc:"what it builds and runs on unless told otherwise"`
+	Uploaded    bool     `json:"uploaded,omitempty" doc:"it is a classic buildpack that somebody uploaded"`
 }
 
 // Event is one line of the record of what happened.

@@ -21,8 +21,9 @@ type GitSource struct {
 
 // BuildSettings say how source becomes an image.
 type BuildSettings struct {
-	Builder    string            `json:"builder,omitempty" maxLength:"64" doc:"absent: found out by looking at the source"`
-	Buildpacks []string          `json:"buildpacks,omitempty" maxItems:"16" doc:"URLs of repositories of classic buildpacks, URL#REF for a branch, tag or commit, in their order; in place of a builder"`
+	Builder    string            `json:"builder,omitempty" maxLength:"300" doc:"a builder, or an uploaded buildpack, which comes first; absent: found out by looking at the source"`
+	Buildpacks []string          `json:"buildpacks,omitempty" maxItems:"16" doc:"classic buildpacks in their order, by the names of uploaded ones or the URLs of repositories (URL#REF for a branch, tag or commit); in place of a builder. Names that were not uploaded leave the choice to builder"`
+	Stack      string            `json:"stack,omitempty" maxLength:"250" doc:"for which uploaded buildpacks are made; absent: cflinuxfs4"`
 	Foundation string            `json:"foundation,omitempty" maxLength:"512" doc:"name with version (node:22), or any image reference, in place of the builder's choice"`
 	Dockerfile string            `json:"dockerfile,omitempty" maxLength:"1024" doc:"path in the source; absent: Dockerfile where there is one"`
 	Target     string            `json:"target,omitempty" maxLength:"128" doc:"stage of the Dockerfile; absent: the last"`

@@ -189,6 +189,7 @@ type builds struct {
 	next        build.Builder
 	foundations build.Foundations
 	store       *store.Store
+	around      *around
 	target      build.Target // but for the repository
 	mirrors     build.Mirrors
 	timeout     time.Duration
@@ -206,6 +207,9 @@ func (b builds) Build(ctx context.Context, req build.Request) (build.Result, err
 	if len(given) > 0 { // none must not change what a build is known by
 		maps.Copy(given, req.Env) // what the app says comes first
 		req.Env = given
+	}
+	if err := b.around.hand(ctx, &req); err != nil {
+		return build.Result{}, err
 	}
 	repository := req.Target.Repository
 	req.Target = b.target

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"time"
 
 	"naru/internal/app"
@@ -110,13 +111,24 @@ func (p *platform) Doctor(ctx context.Context) ([]client.Finding, error) {
 	return out, nil
 }
 
-// Builders lists the builders.
-func (p *platform) Builders(context.Context) ([]client.Builder, error) {
+// Builders lists the builders, and behind them the buildpacks that were uploaded.
+func (p *platform) Builders(ctx context.Context) ([]client.Builder, error) {
 	var out []client.Builder
 	for _, b := range build.Builders() {
 		out = append(out, client.Builder{Name: b.Name, Detects: b.Looks + ": " + b.Makes})
 	}
-	return out, nil
+	all, err := p.store.Buildpacks(ctx)
+	for _, b := range all {
+		detects := "what its bin/detect knows, asked as number " + strconv.Itoa(b.Position)
+		switch {
+		case !b.Enabled:
+			detects = "nothing, for it is disabled"
+		case b.Digest == "":
+			detects = "nothing, for its files were not uploaded yet"
+		}
+		out = append(out, client.Builder{Name: b.Name, Detects: detects, Foundations: []string{"classic"}, Uploaded: true})
+	}
+	return out, err
 }
 
 // Backup writes everything that cannot be made again; keys and passwords only

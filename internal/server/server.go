@@ -39,6 +39,7 @@ import (
 	"naru/internal/pipeline/intake"
 	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/packs"
 	"naru/internal/pipeline/quota"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/pipeline/task"
@@ -188,11 +189,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	promises := newPromises(cfg, st)
 	promised := &budgets{store: st, measure: promises.Reports}
 	allowed := gate.New(st, promised, time.Now, log)
+	told := newAround(cfg, st)
 	delivery := deliver.New(deliver.Parts{
 		Store: st, Sources: sources{frozen, st, reserve}, Git: cloner{git.New(git.Options{TempDir: cfg.CacheDir(), CAFile: cfg.CABundle}, log), frozen, safe, reserve},
 		Images: roomyImports{imports{images, safe, cfg.Listen.Registry, own, users.spaceOf}, reserve},
 		Builds: roomyBuilds{builds{
-			next: builder, foundations: foundations, store: st, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout, unable: unableToBuild(cfg),
+			next: builder, foundations: foundations, store: st, around: told, mirrors: mirrors(cfg), timeout: cfg.Build.Timeout, unable: unableToBuild(cfg),
 			target: build.Target{Registry: cfg.Listen.Registry, User: platformUser, Token: secret.New(users.password), Insecure: true},
 		}, reserve, built, log},
 		Secrets: safe, Router: traffic, Domains: domains, Logs: forgetful{book, spans.Store}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Patience: cfg.Rollout.Patience, Releaser: commands, Judge: trials, Traffic: counts}, log), Wake: wake, Gate: allowed, Promises: promises.Service,
@@ -226,7 +228,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 
-	provided := newProvided(cfg, st, safe, drains, launcher)
+	provided := newProvided(cfg, st, safe, drains, launcher, told)
 	delivery.OnDeclare(labelDeclared(st))
 	delivery.OnDeclare(bindDeclared(provided))
 
@@ -256,7 +258,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	clouds, err := newCloudFoundry(ctx, cfg, cf.Services{
-		Packages: st, Stager: delivery, Intake: intake.New(st, frozen, func() error { return reserve.Check("uploads") }), Files: images,
+		Packages: st, Packs: packs.New(st, frozen, func() error { return reserve.Check("uploads") }), Stager: delivery, Intake: intake.New(st, frozen, func() error { return reserve.Check("uploads") }), Files: images,
 		Codes: inside.codes, Features: st, Declarer: delivery, Deployer: delivery, Steerer: operations{st, ops}, Past: st, Bindables: bindables{provided},
 		Quotas: limited, Labels: st, Domains: namespaces{st, quota.NewDesk(st)},
 		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,

@@ -253,6 +253,9 @@ func (u *upkeep) sweepSource(ctx context.Context) (int64, error) {
 }
 
 func (u *upkeep) neededSource(ctx context.Context, space app.SpaceID) ([]string, error) {
+	if space == source.Buildpacks {
+		return u.neededBuildpacks(ctx)
+	}
 	snaps, err := u.store.Snapshots(ctx, space)
 	if err != nil {
 		return nil, err
@@ -262,4 +265,16 @@ func (u *upkeep) neededSource(ctx context.Context, space app.SpaceID) ([]string,
 		keep = append(keep, s.Digest)
 	}
 	return keep, nil
+}
+
+// neededBuildpacks are the files of the buildpacks that were uploaded.
+func (u *upkeep) neededBuildpacks(ctx context.Context) ([]string, error) {
+	all, err := u.store.Buildpacks(ctx)
+	var keep []string
+	for _, b := range all {
+		if b.Digest != "" {
+			keep = append(keep, b.Digest)
+		}
+	}
+	return keep, err
 }

@@ -179,20 +179,16 @@ func (r *reader) check(k string, v *yaml.Node) app.CheckType {
 	}
 }
 
-// buildpacks translates a buildpack's name into a builder's.
+// buildpacks keeps the names of buildpacks, for only the server knows which were
+// uploaded, and the builder that stands for them where none was.
 func (r *reader) buildpacks(a *Application, key string, list []*yaml.Node) {
 	for _, v := range list {
 		name := r.text(key, v)
-		builder, ok := BuilderOf(name)
-		switch {
-		case name == "":
-		case Repository(name):
-			a.Build.Buildpacks = append(a.Build.Buildpacks, name)
-		case !ok:
-			r.warn(v, "%s: %q is not known; the source tree decides (naru builders lists the builders)", key, name)
-		case a.Build.Builder != "":
-			r.warn(v, "%s: only the first is used, %q is ignored", key, name)
-		default:
+		if name == "" {
+			continue
+		}
+		a.Build.Buildpacks = append(a.Build.Buildpacks, name)
+		if builder, ok := BuilderOf(name); ok && a.Build.Builder == "" {
 			a.Build.Builder = builder
 		}
 	}

@@ -56,7 +56,7 @@ type Application struct {
 // Build is what an entry says about building: naru's own keys, and buildpacks.
 type Build struct {
 	Builder    string            // naru.builder, or the buildpack's name in naru's words
-	Buildpacks []string          `json:",omitempty"` // URLs of repositories of classic buildpacks, in their order
+	Buildpacks []string          `json:",omitempty"` // names, or URLs of repositories of classic buildpacks, in their order
 	Foundation string            // naru.foundation
 	Dockerfile string            // naru.dockerfile
 	Target     string            // naru.target

@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed"
@@ -60,14 +61,25 @@ func (g *graph) classic(s build.Step, env map[string]string) {
 	}
 	state = state.File(llb.Copy(g.source, "/", build.ClassicApp, copyInfo(s.Exclude, depsTime)), internal("copy ."))
 	all := map[string]string{
-		"PATH": defaultPath, "HOME": build.ClassicHome, "USER": "vcap", "LANG": "C.UTF-8", "TMPDIR": build.ClassicHome + "/tmp", "CF_STACK": "cflinuxfs4",
-		"VCAP_APPLICATION": "{}", "VCAP_SERVICES": "{}", "MEMORY_LIMIT": "1024m", "NARU_BUILDPACKS": strconv.Itoa(len(g.req.Recipe.Buildpacks)),
+		"PATH": defaultPath, "HOME": build.ClassicHome, "USER": "vcap", "LANG": "C.UTF-8", "TMPDIR": build.ClassicHome + "/tmp", "CF_STACK": cmp.Or(g.req.Stack, "cflinuxfs4"),
+		"MEMORY_LIMIT": strconv.Itoa(max(1024, g.req.MemoryMiB)) + "m", "CF_INSTANCE_PORTS": "[]", "CF_INSTANCE_ADDR": "", "CF_INSTANCE_PORT": "", "NARU_BUILDPACKS": strconv.Itoa(len(g.req.Recipe.Buildpacks)),
+	}
+	if g.req.Recipe.Ask {
+		all["NARU_ASK"] = "1"
+	}
+	if g.req.Bound != "" { // what is handed over may have changed
+		all["NARU_BOUND"] = g.req.Bound
 	}
 	for i, p := range g.req.Recipe.Buildpacks {
 		all["NARU_BUILDPACK_"+strconv.Itoa(i)] = p.Name
 	}
 	for _, more := range []map[string]string{env, g.req.Env, s.Env} {
 		maps.Copy(all, more)
+	}
+	for name, otherwise := range map[string]string{"VCAP_APPLICATION": "{}", "VCAP_SERVICES": "{}"} {
+		if delete(all, name); g.req.Handed[name].IsZero() {
+			all[name] = otherwise
+		}
 	}
 	run := []llb.RunOption{
 		llb.Args([]string{"/bin/bash", "-c", classicStage}), llb.Dir(build.ClassicApp), llb.User(fmt.Sprintf("%d:%d", userID, userID)), llb.WithCustomName(s.Title + ": " + g.req.Recipe.Found),
@@ -77,6 +89,9 @@ func (g *graph) classic(s build.Step, env map[string]string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		run = append(run, llb.AddEnv(name, all[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.req.Handed)) {
+		run = append(run, llb.AddSecret(name, llb.SecretID("handed/"+name), llb.SecretAsEnv(true)))
 	}
 	for _, c := range s.Caches { // an app's own: buildpacks take what is there for theirs
 		sum := sha256.Sum256([]byte(g.req.Target.Repository))

@@ -3,6 +3,19 @@ home=/home/vcap
 app=$home/app cache=$home/cache deps=$home/deps packs=/buildpacks
 last=$((NARU_BUILDPACKS - 1))
 
+# address is the container's own.
+address() {
+	local last='' word
+	while read -r _ word rest; do
+		case "$word $rest" in
+		'host LOCAL'*) case $last in 127.*) ;; *) printf '%s' "$last"; return ;; esac ;;
+		*) last=$word ;;
+		esac
+	done </proc/net/fib_trie
+}
+address=$(address || true)
+export CF_INSTANCE_IP="$address" CF_INSTANCE_INTERNAL_IP="$address"
+
 say() { printf -- '-----> %s\n' "$1"; }
 die() { printf 'ERROR: %s\n' "$1" >&2; exit 1; }
 has() { [ -f "$packs/$1/bin/$2" ]; }
@@ -16,6 +29,24 @@ call() {
 	"$packs/$i/bin/$program" "$@" || die "buildpack ${!name}: bin/$program ended with exit code $?"
 }
 
+# ask leaves the first buildpack that knows the app as the only one.
+ask() {
+	local i=0 name known
+	while [ "$i" -le "$last" ]; do
+		name=NARU_BUILDPACK_$i
+		if has "$i" detect && [ -x "$packs/$i/bin/detect" ] && known=$("$packs/$i/bin/detect" "$app"); then
+			say "${!name} knows the app${known:+: $known}"
+			export NARU_BUILDPACK_0="${!name}"
+			[ "$i" = 0 ] || { mv "$packs/0" "$packs/not" && mv "$packs/$i" "$packs/0"; }
+			last=0
+			return
+		fi
+		i=$((i + 1))
+	done
+	die "None of the buildpacks detected a compatible application"
+}
+
+[ -z "${NARU_ASK:-}" ] || ask
 i=0
 while [ "$i" -le "$last" ]; do
 	name=NARU_BUILDPACK_$i

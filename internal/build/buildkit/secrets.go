@@ -102,6 +102,9 @@ func secretStore(req build.Request) (session.Attachable, error) {
 		// A Dockerfile asks by the bare name: RUN --mount=type=secret,id=NAME.
 		store["declared/"+name], store[name] = []byte(value.Reveal()), []byte(value.Reveal())
 	}
+	for name, value := range req.Handed {
+		store["handed/"+name] = []byte(value.Reveal())
+	}
 	if m := req.Mirrors; m.CABundle != "" {
 		pem, err := os.ReadFile(m.CABundle)
 		if err != nil {

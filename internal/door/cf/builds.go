@@ -307,10 +307,17 @@ func (d *Door) settings(c *call, want app.Build) (client.BuildSettings, error) {
 	out := client.BuildSettings{
 		Builder: want.Builder, Foundation: want.Foundation, Dockerfile: want.Dockerfile, Target: want.Target, Args: want.Args, Env: want.Env,
 	}
+	if strings.HasPrefix(want.Stack, "cflinuxfs") {
+		out.Stack = want.Stack
+	}
 	if len(want.Buildpacks) > 0 {
-		if slices.ContainsFunc(want.Buildpacks, manifest.Repository) {
+		classic, err := d.classic(c, want.Buildpacks)
+		if err != nil {
+			return out, err
+		}
+		if classic {
 			out.Builder, out.Buildpacks = "", want.Buildpacks
-			return out, classicAlone(want.Buildpacks)
+			return out, nil
 		}
 		builder, err := d.builder(c, want.Buildpacks)
 		if err != nil {
@@ -327,21 +334,34 @@ func (d *Door) settings(c *call, want app.Build) (client.BuildSettings, error) {
 	return out, nil
 }
 
-// classicAlone refuses naru's builders among buildpacks that come from repositories.
-func classicAlone(packs []string) error {
-	for _, name := range packs {
-		if !manifest.Repository(name) {
-			return unprocessable.saying("'" + name + "' is a builder of naru's and does not work together with buildpacks from repositories: name their repositories alone")
+// classic reports whether buildpacks are others than naru's builders: those that
+// were uploaded, which come first, and those that come from repositories. Together
+// with naru's builders they are refused.
+func (d *Door) classic(c *call, names []string) (bool, error) {
+	have, err := d.Packs.All(c.ctx())
+	if err != nil {
+		return false, err
+	}
+	var others []string
+	for _, name := range names {
+		if !manifest.Repository(name) && !slices.ContainsFunc(have, func(b source.Buildpack) bool { return b.Name == name }) {
+			others = append(others, name)
 		}
 	}
-	return nil
+	if len(others) == len(names) {
+		return false, nil
+	}
+	if len(others) > 0 {
+		return true, unprocessable.saying("'" + others[0] + "' was not uploaded, and naru's builders do not work together with buildpacks that were or that come from repositories: upload it with cf create-buildpack, or leave it out")
+	}
+	return true, nil
 }
 
 // builder is what stands for buildpacks; the last of them is the one that starts
 // the app, and there is one builder.
 func (d *Door) builder(c *call, packs []string) (string, error) {
 	name := packs[len(packs)-1]
-	all, err := d.Platform.Builders(c.ctx())
+	all, err := d.builders(c)
 	if err != nil {
 		return "", err
 	}

@@ -101,6 +101,7 @@ type Services struct {
 	Apps       Apps
 	Images     Images
 	Packages   Packages
+	Packs      Packs
 	Stager     Stager
 	Intake     Intake
 	Files      Files
@@ -182,7 +183,7 @@ func (d *Door) mux(endpoints []endpoint) *http.ServeMux {
 func (d *Door) apiRoutes() []endpoint {
 	var all []endpoint
 	for _, some := range [][]endpoint{
-		packageRoutes(), buildRoutes(),
+		packageRoutes(), buildRoutes(), buildpackRoutes(),
 		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
 		manifestRoutes(), revisionRoutes(), sidecarRoutes(), appWriteRoutes(),
 		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(), withoutRoutes(),

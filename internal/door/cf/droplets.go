@@ -95,6 +95,9 @@ func (c *call) dropletResource(b built) dropletResource {
 	}
 	name, _, _ := strings.Cut(strings.ReplaceAll(b.Origin, ",", " "), " ")
 	out.Buildpacks = []buildpackUsed{{Name: name, DetectOutput: b.Origin, BuildpackName: name}}
+	if classic, ok := strings.CutPrefix(b.Origin, "buildpack "); ok {
+		out.Buildpacks = each(strings.Split(classic, ", "), func(name string) buildpackUsed { return buildpackUsed{Name: name, BuildpackName: name} })
+	}
 	if stack := stackOf(b.Foundation); stack != "" {
 		out.Stack = &stack
 	}

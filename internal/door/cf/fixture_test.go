@@ -26,6 +26,7 @@ import (
 	"naru/internal/observe/logs"
 	"naru/internal/pipeline/intake"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/packs"
 	"naru/internal/pipeline/provide"
 	"naru/internal/pipeline/quota"
 	"naru/internal/pipeline/task"
@@ -88,7 +89,7 @@ func newWorld(t testing.TB) *world {
 		Provided: w.provided,
 		Sessions: w.auth, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
 		Quotas: quota.NewBook(st, pipe), Labels: st, Domains: st,
-		Packages: st, Stager: w.stager, Intake: intake.New(st, w.source, room), Files: files{},
+		Packages: st, Packs: packs.New(st, w.source, room), Stager: w.stager, Intake: intake.New(st, w.source, room), Files: files{},
 		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Tasks: st, Runner: pipe, Events: st, Bases: st, Platform: pipe,
 		Codes: ssh.NewCodes(time.Minute, time.Now), Features: st, Declarer: pipe, Deployer: pipe, Steerer: st, Past: st, Bindables: noServices{},
 	}, key, cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", FailureShown: time.Hour, SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}, log)

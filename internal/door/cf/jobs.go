@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"naru/internal/auth"
 	"naru/internal/fault"
 	"naru/internal/pipeline/operation"
+	"naru/internal/source"
 )
 
 func jobRoutes() []endpoint {
@@ -38,6 +40,9 @@ func (d *Door) getJob(c *call) error {
 		return d.emptied(c, guid, m[1], m[2], m[3])
 	}
 	if m := doneJob.FindStringSubmatch(guid); m != nil {
+		if b, ok := strings.CutPrefix(guid, uploadJob+"~"); ok {
+			return d.uploaded(c, guid, source.BuildpackID(b))
+		}
 		now := time.Now()
 		return c.ok(jobResource{c.jobThing(guid, now, now), m[1], "COMPLETE", []problem{}, []string{}})
 	}

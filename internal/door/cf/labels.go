@@ -273,7 +273,6 @@ func labelRoutes() []endpoint {
 		{pattern: "PATCH /v3/tasks/{guid}", do: relabelled(auth.AppExec, (*Door).getTask)},
 		{pattern: "PATCH /v3/domains/{guid}", do: relabelled(auth.OrgManage, (*Door).getDomain)},
 		{pattern: "PATCH /v3/stacks/{guid}", do: relabelled(auth.PlatformManage, (*Door).getStack)},
-		{pattern: "PATCH /v3/buildpacks/{guid}", do: relabelled(auth.PlatformManage, (*Door).getBuildpack)},
 		{pattern: "PATCH /v3/users/{guid}", do: relabelled(auth.UserManage, (*Door).getUser)},
 	}
 }

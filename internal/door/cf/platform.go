@@ -7,15 +7,13 @@ import (
 
 	"naru/internal/artifact"
 	"naru/internal/auth"
-	"naru/internal/client"
+	"naru/internal/source"
 )
 
 func platformRoutes() []endpoint {
 	return []endpoint{
 		{pattern: "GET /v3/stacks", do: (*Door).listStacks},
 		{pattern: "GET /v3/stacks/{guid}", do: (*Door).getStack},
-		{pattern: "GET /v3/buildpacks", do: (*Door).listBuildpacks},
-		{pattern: "GET /v3/buildpacks/{guid}", do: (*Door).getBuildpack},
 		{pattern: "GET /v3/feature_flags", do: (*Door).listFlags},
 		{pattern: "GET /v3/feature_flags/{name}", do: (*Door).getFlag},
 		{pattern: "PATCH /v3/feature_flags/{name}", do: (*Door).changeFlag},
@@ -28,6 +26,23 @@ type item struct {
 	position int
 	stack    string
 	about    string
+	pack     *source.Buildpack // that was uploaded; nil for what is naru's own
+}
+
+// guid is the id of an item of a kind.
+func (i item) guid(kind string) string {
+	if i.pack != nil {
+		return string(i.pack.ID)
+	}
+	return named(kind, i.name)
+}
+
+func (i item) times() (created, updated time.Time) {
+	if i.pack != nil {
+		return i.pack.Created, i.pack.Updated
+	}
+	t := began.Add(time.Duration(i.position) * time.Second)
+	return t, t
 }
 
 func items(kind string) list[item] {
@@ -38,12 +53,9 @@ func items(kind string) list[item] {
 			"lifecycle": func(item) []string { return []string{"buildpack"} },
 			"default":   func(i item) []string { return []string{map[bool]string{true: "true", false: "false"}[i.position == 1]} },
 		},
-		orders: map[string]func(item) string{"name": func(i item) string { return i.name }, "position": func(i item) string { return string(rune(i.position)) }},
-		times: func(i item) (time.Time, time.Time) {
-			t := began.Add(time.Duration(i.position) * time.Second)
-			return t, t
-		},
-		guid: func(i item) string { return named(kind, i.name) },
+		orders: map[string]func(item) string{"name": func(i item) string { return i.name }, "position": func(i item) string { return string(rune(i.position)) }, "lifecycle": func(item) string { return "buildpack" }},
+		times:  item.times,
+		guid:   func(i item) string { return i.guid(kind) },
 	}
 }
 
@@ -91,60 +103,11 @@ func (d *Door) getStack(c *call) error {
 // pick answers with the item that the path names.
 func pick(c *call, kind, thing string, all []item, encode func(item) any) error {
 	for _, i := range all {
-		if named(kind, i.name) == c.guid() {
+		if i.guid(kind) == c.guid() {
 			return c.ok(encode(i))
 		}
 	}
 	return missing(thing)
-}
-
-// buildpacks are the builders, in the order in which they are tried.
-func (d *Door) buildpacks(c *call) ([]item, error) {
-	builders, err := d.Platform.Builders(c.ctx())
-	n := 0
-	return each(builders, func(b client.Builder) item {
-		n++
-		i := item{name: b.Name, position: n, about: b.Detects}
-		if len(b.Foundations) > 0 {
-			i.stack = b.Foundations[0]
-		}
-		return i
-	}), err
-}
-
-func (c *call) buildpackResource(i item) any {
-	guid := named("buildpack", i.name)
-	stack := &i.stack
-	if i.stack == "" {
-		stack = nil
-	}
-	return struct {
-		resource
-		Name      string  `json:"name"`
-		Stack     *string `json:"stack"`
-		State     string  `json:"state"`
-		Filename  *string `json:"filename"`
-		Position  int     `json:"position"`
-		Enabled   bool    `json:"enabled"`
-		Locked    bool    `json:"locked"`
-		Lifecycle string  `json:"lifecycle"`
-	}{c.thing(guid, began, began, "/v3/buildpacks/"+guid), i.name, stack, "READY", nil, i.position, true, true, "buildpack"}
-}
-
-func (d *Door) listBuildpacks(c *call) error {
-	all, err := d.buildpacks(c)
-	if err != nil {
-		return err
-	}
-	return show(c, items("buildpack"), all, c.buildpackResource)
-}
-
-func (d *Door) getBuildpack(c *call) error {
-	all, err := d.buildpacks(c)
-	if err != nil {
-		return err
-	}
-	return pick(c, "buildpack", "Buildpack", all, c.buildpackResource)
 }
 
 // flag is a feature that Cloud Foundry can switch; naru has it or not.

@@ -15,6 +15,7 @@ import (
 	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/intake"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/packs"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/pipeline/task"
 	"naru/internal/release"
@@ -210,6 +211,18 @@ type Bases interface {
 // Platform tells about the server itself.
 type Platform interface {
 	Builders(ctx context.Context) ([]client.Builder, error)
+}
+
+// Packs keeps the buildpacks that people upload; *packs.Shelf does.
+type Packs interface {
+	All(ctx context.Context) ([]source.Buildpack, error)
+	One(ctx context.Context, id source.BuildpackID) (source.Buildpack, error)
+	Create(ctx context.Context, by operation.Ask, c packs.Change) (source.Buildpack, error)
+	Change(ctx context.Context, by operation.Ask, id source.BuildpackID, c packs.Change) (source.Buildpack, error)
+	Delete(ctx context.Context, by operation.Ask, id source.BuildpackID) error
+	// Upload notes what is wrong with files that came whole with the buildpack; an
+	// error is of the upload.
+	Upload(ctx context.Context, by operation.Ask, id source.BuildpackID, filename string, r io.Reader) error
 }
 
 // patience is how long a request waits until what it asked for is to be seen.

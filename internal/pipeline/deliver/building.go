@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -108,7 +109,7 @@ func (s *Service) build(ctx context.Context, w *operation.Work, a app.App, snap 
 	stage := &staging{work: w, app: a.ID, book: s.logs}
 	stop := stage.follow(ctx)
 	res, err := s.builds.Build(ctx, build.Request{
-		Recipe: recipe, Dir: filepath.Join(dir, "source"), SnapshotDigest: snap.Digest, Space: a.Space,
+		App: a.ID, MemoryMiB: memoryOf(a, in.Processes), Stack: in.Build.Stack, Recipe: recipe, Dir: filepath.Join(dir, "source"), SnapshotDigest: snap.Digest, Space: a.Space,
 		Target: build.Target{Repository: repository}, SourceCommit: snap.Origin.Commit,
 		Env: in.Build.Env, Fresh: in.Build.Fresh,
 		Progress: func(e build.Event) { stage.hear(ctx, e) },
@@ -131,6 +132,11 @@ func (s *Service) build(ctx context.Context, w *operation.Work, a app.App, snap 
 	return built{img, res.Cached}, out, nil
 }
 
+// memoryOf is what an instance of web gets; 0: what is usual.
+func memoryOf(a app.App, in map[string]client.PushedProcess) int {
+	return cmp.Or(in[app.Web].MemoryMiB, a.Draft.Processes[app.Web].MemoryMiB)
+}
+
 // recipe looks at a snapshot and says how it is built.
 func (s *Service) recipe(ctx context.Context, snap source.Snapshot, in client.BuildSettings, processes map[string]client.ProcessSettings) (build.Recipe, error) {
 	tree, err := s.sources.Fetch(ctx, snap)
@@ -147,17 +153,7 @@ func (s *Service) recipe(ctx context.Context, snap source.Snapshot, in client.Bu
 		}
 		opts.Processes = append(opts.Processes, p)
 	}
-	if len(in.Buildpacks) == 0 {
-		return build.Detect(tree, opts)
-	}
-	if in.Builder != "" {
-		return build.Recipe{}, fault.New(fault.Invalid, "builder", "a builder and buildpacks exclude each other").WithTry("name one of them")
-	}
-	packs, err := s.buildpacks(ctx, snap.Space, in.Buildpacks)
-	if err != nil {
-		return build.Recipe{}, err
-	}
-	return build.Classic(tree, packs, opts)
+	return s.recipeOf(ctx, snap.Space, tree, in, opts)
 }
 
 // Plan says what a push would build.

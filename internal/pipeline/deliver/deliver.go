@@ -65,6 +65,7 @@ type Store interface {
 	Image(ctx context.Context, id artifact.ID) (artifact.Image, error)
 	ImageOf(ctx context.Context, a app.ID, ref artifact.Ref) (artifact.Image, error)
 
+	Buildpacks(ctx context.Context) ([]source.Buildpack, error)
 	AddPackage(ctx context.Context, p source.Package, evs ...event.Event) (source.Package, error)
 	Package(ctx context.Context, id source.PackageID) (source.Package, error)
 	DeletePackage(ctx context.Context, id source.PackageID, evs ...event.Event) error

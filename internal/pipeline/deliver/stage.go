@@ -108,9 +108,8 @@ func (s *Service) obtainPackage(ctx context.Context, w *operation.Work, a app.Ap
 		return artifact.Image{}, false, err
 	}
 	if commands := commandsOf(a.Draft); len(commands) > 0 {
-		if len(in.Buildpacks) > 0 { // what they start is known when they have worked
-			push.Processes = commands
-		} else if _, err := s.recipe(ctx, snap, push.Build, nil); fault.Is(err, fault.Invalid) {
+		r, err := s.recipe(ctx, snap, push.Build, nil)
+		if len(r.Buildpacks) > 0 || fault.Is(err, fault.Invalid) { // what buildpacks start is known when they have worked
 			push.Processes = commands
 		}
 	}

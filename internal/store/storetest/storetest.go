@@ -51,6 +51,7 @@ func Suite(t *testing.T, open Opener) {
 		{"secrets", secrets},
 		{"source to release", sourceToRelease},
 		{"packages", packages},
+		{"buildpacks", buildpacks},
 		{"instances", instances},
 		{"rollouts", rollouts},
 		{"strategies", strategies},
