@@ -172,9 +172,17 @@ func names(all []detector) string {
 
 // Unrecognised reports that an error of Detect says that no builder recognises the
 // tree.
-func Unrecognised(err error) bool { return errors.Is(err, errNothing) }
+func Unrecognised(err error) bool {
+	var u unrecognised
+	return errors.As(err, &u)
+}
 
-var errNothing = errors.New("no builder recognises the source")
+// unrecognised is the fault for a tree that nobody recognises, told from others.
+type unrecognised struct{ fault *fault.Error }
+
+func (u unrecognised) Error() string { return u.fault.Error() }
+
+func (u unrecognised) Unwrap() error { return u.fault }
 
 // nothing is the fault for a tree that nobody recognises.
 func nothing(t *tree) error {
@@ -186,8 +194,8 @@ func nothing(t *tree) error {
 	if len(t.names) == 0 {
 		what = "the directory is empty"
 	}
-	return fault.New(fault.Invalid, "source", "%s; looked for %s", what, strings.Join(looked, ", ")).WithCause(errNothing).
-		WithTry("push the directory that holds one of them (%s), add a Dockerfile, or choose with -b", t.summary())
+	return unrecognised{fault.New(fault.Invalid, "source", "%s; looked for %s", what, strings.Join(looked, ", ")).
+		WithTry("push the directory that holds one of them (%s), add a Dockerfile, or choose with -b", t.summary())}
 }
 
 // finish lays the Procfile's and the caller's processes over the recipe's and

@@ -15,6 +15,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/build"
 	"naru/internal/fault"
+	"naru/internal/secret"
 )
 
 // buildpack writes one of shell scripts.
@@ -112,6 +113,44 @@ echo "export PATH=\$DEPS_DIR/$4/bin:\$PATH" >"$3/$4/profile.d/path.sh"
 		must(t, err)
 		if all := files(t, m.pull(t, res)); all["/home/vcap/app/moved.txt"] == nil || all["/home/vcap/app/main.txt"] != nil {
 			t.Error("it was not compiled")
+		}
+	})
+	t.Run("the first that knows the app", func(t *testing.T) {
+		stranger := buildpack(t, "strange-1", map[string]string{"detect": "exit 1\n", "compile": "exit 9\n"})
+		dumb := buildpack(t, "dumb-2", map[string]string{"compile": "exit 9\n"})
+		knows := buildpack(t, "knows-3", map[string]string{
+			"detect": "[ -f \"$1/main.txt\" ] && echo 'text 1.0'\n",
+			"compile": `[ -d "$(dirname "$0")" ] && printf '%s\n' "$VCAP_SERVICES" >"$1/services.txt"
+echo "$MEMORY_LIMIT $CF_STACK ${CF_INSTANCE_IP:-none} $VCAP_APPLICATION"
+` + "\n", "release": "echo 'default_process_types: {web: cat services.txt}'\n",
+		})
+		later := buildpack(t, "later-4", map[string]string{"detect": "exit 0\n", "compile": "exit 9\n"})
+		ask := func(bound string, packs ...build.Buildpack) (build.Result, []build.Event, error) {
+			dir := t.TempDir()
+			write(t, dir, "main.txt", "text")
+			recipe, err := build.Detected(os.DirFS(dir), packs, build.Options{})
+			must(t, err)
+			return m.push(t, dir, "sha256:"+strings.Repeat("d", 64), func(r *build.Request) {
+				r.Recipe, r.MemoryMiB, r.Stack, r.Bound = recipe, 2048, "cflinuxfs3", bound
+				r.Handed = map[string]secret.Secret{"VCAP_APPLICATION": secret.New(`{"name":"shop"}`), "VCAP_SERVICES": secret.New(`{"` + bound + `":[]}`)}
+			})
+		}
+		res, events, err := ask("one", stranger, dumb, knows, later)
+		must(t, err)
+		if said := lines(events); !strings.Contains(said, "knows-3 knows the app: text 1.0") || !strings.Contains(said, "2048m cflinuxfs3 ") || strings.Contains(said, "cflinuxfs3 none") || !strings.Contains(said, `{"name":"shop"}`) {
+			t.Errorf("said %s", said)
+		}
+		first := m.pull(t, res)
+		if f := files(t, first)["/home/vcap/app/services.txt"]; f == nil {
+			t.Error("it did not see its services")
+		}
+		again, _, err := ask("two", stranger, dumb, knows, later) // others are bound: built again
+		must(t, err)
+		if again.Ref.Digest == res.Ref.Digest {
+			t.Error("nothing was built for other services")
+		}
+		if _, events, err = ask("one", stranger, dumb); !fault.Is(err, fault.Failed) || !strings.Contains(err.Error()+lines(events), "None of the buildpacks") {
+			t.Errorf("nobody knows it: %v", err)
 		}
 	})
 	for name, tc := range map[string]struct {

@@ -28,15 +28,11 @@ func buildpackRoutes() []endpoint {
 }
 
 // builders are naru's own, without those whose name an uploaded buildpack has.
-func (d *Door) builders(c *call) ([]client.Builder, error) {
+func (d *Door) builders(c *call, uploaded []source.Buildpack) ([]client.Builder, error) {
 	all, err := d.Platform.Builders(c.ctx())
-	var taken []string
-	for _, b := range all {
-		if b.Uploaded {
-			taken = append(taken, b.Name)
-		}
-	}
-	return slices.DeleteFunc(all, func(b client.Builder) bool { return slices.Contains(taken, b.Name) }), err
+	return slices.DeleteFunc(all, func(b client.Builder) bool {
+		return b.Uploaded || slices.ContainsFunc(uploaded, func(u source.Buildpack) bool { return u.Name == b.Name })
+	}), err
 }
 
 // buildpacks are those that were uploaded, in their order, and behind them naru's
@@ -49,7 +45,7 @@ func (d *Door) buildpacks(c *call) ([]item, error) {
 	out := each(uploaded, func(b source.Buildpack) item {
 		return item{name: b.Name, position: b.Position, stack: b.Stack, pack: &b}
 	})
-	builders, err := d.builders(c)
+	builders, err := d.builders(c, uploaded)
 	for _, b := range builders {
 		i := item{name: b.Name, position: len(out) + 1, about: b.Detects}
 		if len(b.Foundations) > 0 {

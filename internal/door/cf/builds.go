@@ -361,7 +361,7 @@ func (d *Door) classic(c *call, names []string) (bool, error) {
 // the app, and there is one builder.
 func (d *Door) builder(c *call, packs []string) (string, error) {
 	name := packs[len(packs)-1]
-	all, err := d.builders(c)
+	all, err := d.builders(c, nil)
 	if err != nil {
 		return "", err
 	}

@@ -13,9 +13,11 @@ import (
 	"naru/internal/app"
 	"naru/internal/auth"
 	"naru/internal/door/cf"
+	"naru/internal/id"
 	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/quota"
+	"naru/internal/source"
 )
 
 // permission is what Cloud Foundry's documentation permits at an endpoint.
@@ -54,6 +56,7 @@ func (w *world) bodies() map[string]string {
 		"POST /v3/packages": `{"type":"bits","relationships":{"app":{"data":{"guid":"{guid}"}}}}`,
 		"POST /v3/droplets": `{"relationships":{"app":{"data":{"guid":"{guid}"}}}}`,
 
+		"POST /v3/buildpacks":             `{"name":"new-%d"}`,
 		"POST /v3/organizations":          `{"name":"new-%d"}`,
 		"POST /v3/spaces":                 `{"name":"new-%d","relationships":{` + org + `}}`,
 		"POST /v3/apps":                   `{"name":"new-%d","relationships":{` + space + `}}`,
@@ -161,6 +164,10 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 	case "service_instances", "service_credential_bindings":
 		bound := w.bound(a, fmt.Sprintf("service-%d", n), `{"uri":"x"}`)
 		ids["service_instances"], ids["service_credential_bindings"] = string(bound.Service), string(bound.ID)
+	case "buildpacks":
+		b, err := w.store.AddBuildpack(w.t.Context(), source.Buildpack{ID: source.BuildpackID(id.New()), Name: fmt.Sprintf("pack-%d", n)}, 100)
+		must(w.t, err)
+		ids["buildpacks"] = string(b.ID)
 	case "environment_variable_groups":
 		name = "running"
 	case "deployments", "revisions":
