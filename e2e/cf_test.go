@@ -8,9 +8,6 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -121,16 +118,7 @@ func TestCloudFoundry(t *testing.T) {
 	slow(t)
 	t.Parallel() // it waits more than it works
 	p := start(t)
-	c := &cloud{p: p}
-	password, err := os.ReadFile(filepath.Join(p.data(), "secrets", "admin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	form := url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {strings.TrimSpace(string(password))}}
-	_, _, answer := c.send(t, "login", "POST", "/oauth/token", "application/x-www-form-urlencoded", form.Encode())
-	if c.token, _ = answer["access_token"].(string); c.token == "" {
-		t.Fatalf("no token: %v", answer)
-	}
+	c := signedIn(t, p)
 	first := func(path string) map[string]any {
 		all, _ := c.ask(t, "GET", path, "")["resources"].([]any)
 		if len(all) == 0 {

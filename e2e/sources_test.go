@@ -28,6 +28,7 @@ func TestSources(t *testing.T) {
 	p := start(t, "NARU_CA_BUNDLE="+bundle)
 	t.Run("git", func(t *testing.T) { testGit(t, p, repository) })
 	t.Run("buildpack", func(t *testing.T) { testBuildpack(t, p, repository) })
+	t.Run("uploaded buildpack", func(t *testing.T) { testUploaded(t, p) })
 	t.Run("image", func(t *testing.T) { testImage(t, p) })
 }
 

@@ -3,6 +3,8 @@
 package server
 
 import (
+	"archive/tar"
+	"bytes"
 	"testing"
 	"time"
 
@@ -10,7 +12,10 @@ import (
 	"naru/internal/artifact"
 	"naru/internal/config"
 	"naru/internal/id"
+	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/packs"
 	"naru/internal/release"
+	"naru/internal/source"
 	"naru/internal/store"
 	"naru/internal/store/storetest"
 )
@@ -43,5 +48,49 @@ func TestStoppedAppsDoNotKeepReleasesForEver(t *testing.T) {
 	left, err := st.Releases(ctx, a.ID, 0)
 	if err != nil || len(left) != 2 || left[0].Number != 5 {
 		t.Errorf("left: %+v, %v, want the newest two", left, err)
+	}
+}
+
+// What people uploaded is no app's, and stays.
+func TestUploadedBuildpacksStay(t *testing.T) {
+	st := storetest.Open(t, store.Options{})
+	frozen := source.New(t.TempDir(), source.Limits{})
+	u := &upkeep{store: st, frozen: frozen}
+	shelf := packs.New(st, frozen, func() error { return nil })
+	name := "words"
+	b, err := shelf.Create(t.Context(), operation.Ask{Actor: "ada"}, packs.Change{Name: &name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"old", "new"} {
+		var file bytes.Buffer
+		z := tar.NewWriter(&file)
+		err := z.WriteHeader(&tar.Header{Name: "bin/compile", Size: 3, Mode: 0o755, Format: tar.FormatUSTAR})
+		if err == nil {
+			_, err = z.Write([]byte(text))
+		}
+		if err == nil {
+			err = z.Close()
+		}
+		if err == nil {
+			err = shelf.Upload(t.Context(), operation.Ask{Actor: "ada"}, b.ID, "w.tar", &file)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, err = shelf.One(t.Context(), b.ID); err != nil || !b.Ready() {
+		t.Fatalf("it is %+v, %v", b, err)
+	}
+	keep, err := u.neededSource(t.Context(), source.Buildpacks)
+	if err != nil || len(keep) != 1 || keep[0] != b.Digest {
+		t.Fatalf("kept are %v, %v, want %s", keep, err, b.Digest)
+	}
+	swept, err := frozen.Sweep(t.Context(), source.Buildpacks, keep, -time.Hour)
+	if err != nil || swept.Files == 0 {
+		t.Errorf("swept %+v, %v: the old files had to go", swept, err)
+	}
+	if err := frozen.Checkout(t.Context(), b.Snapshot(), t.TempDir()); err != nil {
+		t.Errorf("after the sweep: %v", err)
 	}
 }

@@ -20,7 +20,7 @@ var whyNot = [][2]string{
 	{"/v3/organizations/{guid}/relationships", "naru has no isolation segments"}, {"/v3/spaces/{guid}/relationships", "naru has no isolation segments"},
 	{"/v3/security_groups", "naru has no security groups"}, {"/v3/organization_quotas", "naru has no quotas"}, {"/v3/space_quotas", "naru has no quotas"},
 	{"/v3/routes", "routes are not shared between spaces, and have no options here"}, {"/v3/domains", "domains come with their routes"},
-	{"/v3/stacks", "stacks are naru's foundations"}, {"/v3/buildpacks", "buildpacks are naru's builders"},
+	{"/v3/stacks", "stacks are naru's foundations"},
 	{"/v3/app_usage_events", "naru keeps no usage events"}, {"/v3/feature_flags", "features are not switched"},
 	{"/v3/apps/{guid}", "comes with push"},
 	{"/v3/admin", "builds keep no cache that could be cleared app by app"}, {"/v3/audit_events", "only as a list"}, {"/v3/info", "only the version"},
