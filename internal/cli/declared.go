@@ -134,7 +134,7 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 	p := client.Push{
 		App: a.Name, Env: a.Env, NoRoute: a.NoRoute, Source: client.Source{Image: a.Image},
 		Build: client.BuildSettings{
-			Builder: a.Build.Builder, Buildpacks: a.Build.Buildpacks, Foundation: a.Build.Foundation, Dockerfile: a.Build.Dockerfile, Target: a.Build.Target,
+			Builder: a.Build.Builder, Buildpacks: a.Build.Buildpacks, Stack: a.Build.Stack, Foundation: a.Build.Foundation, Dockerfile: a.Build.Dockerfile, Target: a.Build.Target,
 			Args: a.Build.Args, Env: a.Build.Env,
 		},
 	}

@@ -45,7 +45,7 @@ func (r *reader) application(at string, entry *yaml.Node) Application {
 		"buildpack":  func(k string, v *yaml.Node) { r.buildpacks(&a, k, []*yaml.Node{v}) },
 		"naru":       func(k string, v *yaml.Node) { r.own(&a, &web, k, v) },
 		"services":   r.ignored("services are bound with naru, not by the manifest"),
-		"stack":      r.ignored("the foundation takes its place: naru.foundation"),
+		"stack":      func(k string, v *yaml.Node) { r.stack(&a, k, v) },
 		"metadata":   r.ignored("labels and annotations are not kept"),
 		"sidecars":   r.ignored("use processes"),
 		"features":   r.ignored("features are not per app"),
@@ -192,6 +192,15 @@ func (r *reader) buildpacks(a *Application, key string, list []*yaml.Node) {
 			a.Build.Builder = builder
 		}
 	}
+}
+
+// stack keeps for which of Cloud Foundry's stacks buildpacks are to be made.
+func (r *reader) stack(a *Application, key string, v *yaml.Node) {
+	if name := r.text(key, v); strings.HasPrefix(name, "cflinuxfs") {
+		a.Build.Stack = name
+		return
+	}
+	r.ignored("the foundation takes its place: naru.foundation")(key, v)
 }
 
 // BuilderOf is the builder that stands for a buildpack, given by its name or by the

@@ -57,6 +57,7 @@ type Application struct {
 type Build struct {
 	Builder    string            // naru.builder, or the buildpack's name in naru's words
 	Buildpacks []string          `json:",omitempty"` // names, or URLs of repositories of classic buildpacks, in their order
+	Stack      string            `json:",omitempty"` // of Cloud Foundry, for which buildpacks are made
 	Foundation string            // naru.foundation
 	Dockerfile string            // naru.dockerfile
 	Target     string            // naru.target

@@ -95,6 +95,9 @@ func (c *call) dropletResource(b built) dropletResource {
 	}
 	name, _, _ := strings.Cut(strings.ReplaceAll(b.Origin, ",", " "), " ")
 	out.Buildpacks = []buildpackUsed{{Name: name, DetectOutput: b.Origin, BuildpackName: name}}
+	if strings.HasPrefix(b.Origin, "uploaded buildpacks") { // one of several that were asked
+		out.Buildpacks[0] = buildpackUsed{Name: "classic", DetectOutput: b.Origin}
+	}
 	if classic, ok := strings.CutPrefix(b.Origin, "buildpack "); ok {
 		out.Buildpacks = each(strings.Split(classic, ", "), func(name string) buildpackUsed { return buildpackUsed{Name: name, BuildpackName: name} })
 	}
