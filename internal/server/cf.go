@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,13 +25,17 @@ type cloudFoundry struct {
 }
 
 func newCloudFoundry(ctx context.Context, cfg config.Config, svc cf.Services, key *auth.Key, via string, ssh cf.SSH, sockets *inherit.Sockets, log *slog.Logger) (cloudFoundry, error) {
+	ports, err := cfg.Listen.TCP()
+	if err != nil {
+		return cloudFoundry{}, fmt.Errorf("listen.tcp: %w", err) // validated before
+	}
 	d := cloudFoundry{door: cf.New(svc, key, cf.Config{
 		Build: version.Version, UploadBytes: int64(cfg.Upload.Bytes), Domain: cfg.PlatformDomain(), AppsDomain: cfg.AppsDomain, Via: via, ViaField: viaField, SSH: ssh,
+		FirstPort: ports.First, LastPort: ports.Last,
 	}, log)}
 	if cfg.Listen.CF == "" {
 		return d, nil
 	}
-	var err error
 	d.ln, err = sockets.Listen(ctx, "cf", cfg.Listen.CF)
 	return d, err
 }

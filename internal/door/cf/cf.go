@@ -88,8 +88,10 @@ type Config struct {
 	// clients look every three seconds.
 	FailureShown time.Duration // 15 s
 	SSH          SSH           // how people get into instances
-	Via          string        // the word by which requests of the platform's own gateway are known; "": none
-	ViaField     string        // header field that carries it
+	// The ports that TCP routes may have; 0: none.
+	FirstPort, LastPort int
+	Via                 string // the word by which requests of the platform's own gateway are known; "": none
+	ViaField            string // header field that carries it
 }
 
 // Services are what the handlers call. All are needed; one value may fill
@@ -189,7 +191,7 @@ func (d *Door) apiRoutes() []endpoint {
 		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(), withoutRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
 		serviceInstanceRoutes(), serviceBindingRoutes(), marketRoutes(), variableRoutes(),
-		sshRoutes(),
+		sshRoutes(), streamRoutes(),
 	} {
 		all = append(all, some...)
 	}

@@ -28,6 +28,7 @@ type domain struct {
 	kept   route.DomainID
 	shared []app.OrgID
 	made   time.Time
+	tcp    bool // routes in it have ports
 }
 
 func (d domain) guid() string { return named("domain", d.name) }
@@ -74,6 +75,9 @@ func (c *call) domainResource(d domain) domainResource {
 	if d.org != "" {
 		out.Relationships.Organization = one(string(d.org))
 	}
+	if d.tcp {
+		out.RouterGroup, out.SupportedProtocols = &ref{routerGroupGUID()}, []string{"tcp"}
+	}
 	return out
 }
 
@@ -97,6 +101,9 @@ func (c *call) domainNames() []string {
 // who asks may see.
 func (d *Door) domains(c *call) ([]domain, error) {
 	out := []domain{{name: d.cfg.AppsDomain}}
+	if d.cfg.LastPort > 0 {
+		out = append(out, domain{name: d.cfg.tcpDomain(), tcp: true})
+	}
 	orgs, err := d.orgs(c)
 	if err != nil {
 		return nil, err
@@ -107,7 +114,7 @@ func (d *Door) domains(c *call) ([]domain, error) {
 			seen = seen || k.For(id)
 		}
 		if seen {
-			out = append(out, domain{k.Name, k.Org, k.ID, k.Shared, k.Created})
+			out = append(out, domain{name: k.Name, org: k.Org, kept: k.ID, shared: k.Shared, made: k.Created})
 		}
 	}
 	spaces, err := d.spaces(c, auth.SpaceRead)
@@ -188,6 +195,9 @@ func (d *Door) reserved(c *call) error {
 		return err
 	}
 	q := c.r.URL.Query()
+	if one.tcp {
+		return d.portReserved(c)
+	}
 	host, err := route.ParseHost(joined(q.Get("host"), one.name))
 	if err != nil {
 		return err

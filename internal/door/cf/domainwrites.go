@@ -47,7 +47,7 @@ func (in domainInput) check() error {
 	case in.Internal:
 		return unprocessable.saying("naru has no internal domains: apps reach each other by their routes")
 	case in.RouterGroup != nil:
-		return unprocessable.saying("naru has no router groups: TCP routes have ports of the gateway, by naru map-route APP --tcp")
+		return unprocessable.saying("naru has one domain for TCP routes, that of the router group " + routerGroup + ": see cf domains")
 	case in.Enforce:
 		return unprocessable.saying("naru has no route policies: who may reach a route is a rule of the route, by naru route set HOST")
 	case in.Relationships.Organization.guid() == "" && len(in.Relationships.Shared.Data) > 0:
@@ -100,7 +100,7 @@ func (d *Door) createDomain(c *call) error {
 	if one, err = d.Domains.CreateDomain(c.ctx(), one, c.event("domain.created", name)); err != nil {
 		return err
 	}
-	return c.made(c.domainResource(domain{one.Name, one.Org, one.ID, one.Shared, one.Created}))
+	return c.made(c.domainResource(domain{name: one.Name, org: one.Org, kept: one.ID, shared: one.Shared, made: one.Created}))
 }
 
 // sharable refuses an organisation that who asks may not give to.
@@ -119,7 +119,7 @@ func (d *Door) keptDomain(c *call) (domain, error) {
 		return one, err
 	case one.org == "" && !c.can(auth.PlatformManage, place{}), one.org != "" && !auth.Can(c.who, auth.OrgManage, one.org, ""):
 		return one, notAuthorized
-	case one.name == d.cfg.AppsDomain:
+	case one.name == d.cfg.AppsDomain, one.tcp:
 		return one, unprocessable.saying("The domain " + one.name + " is the platform's own (apps_domain)")
 	}
 	return one, nil

@@ -324,7 +324,11 @@ func (p *pipeline) SetProcesses(ctx context.Context, _ operation.Ask, a app.ID, 
 }
 
 func (p *pipeline) MapRoute(ctx context.Context, _ operation.Ask, a app.ID, in client.NewRoute) (route.Route, error) {
-	have, err := p.store.RoutesAt(ctx, in.Host, in.Path)
+	host, path := in.Host, in.Path
+	if in.TCP != nil {
+		host, path = route.Route{TCP: &route.TCP{Port: in.TCP.Port}}.Place()
+	}
+	have, err := p.store.RoutesAt(ctx, host, path)
 	if err != nil {
 		return route.Route{}, err
 	}
@@ -346,6 +350,22 @@ func (p *pipeline) ReserveRoute(ctx context.Context, _ operation.Ask, space app.
 	}
 	if len(have) > 0 {
 		return r, route.Exists(r.Host, r.Path)
+	}
+	return p.store.SetRoute(ctx, r)
+}
+
+func (p *pipeline) ReservePort(ctx context.Context, _ operation.Ask, space app.SpaceID, port int) (route.Route, error) {
+	r, err := route.NewTCP(space, "", route.TCP{Port: port}, time.Now())
+	if err != nil {
+		return r, err
+	}
+	host, path := r.Place()
+	have, err := p.store.RoutesAt(ctx, host, path)
+	if err != nil {
+		return r, err
+	}
+	if len(have) > 0 {
+		return r, route.PortTaken(port)
 	}
 	return p.store.SetRoute(ctx, r)
 }

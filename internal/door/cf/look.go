@@ -69,17 +69,14 @@ func (p process) guid() string { return processGUID(string(p.of.ID), p.Type) }
 // effect at the next start; without a release there is web.
 func (v sight) processes(a app.App) []process {
 	rel := v.current[a.ID]
-	known := slices.Clone(rel.Processes)
-	if len(known) == 0 {
-		known = []app.Process{{Type: app.Web}}
-	}
-	for _, kind := range slices.Sorted(maps.Keys(a.Draft.Processes)) { // what a manifest says of is there before it runs
-		if !slices.ContainsFunc(known, func(p app.Process) bool { return p.Type == kind }) {
-			known = append(known, app.Process{Type: kind})
+	types := app.Outline{Released: each(rel.Processes, func(p app.Process) string { return p.Type }), Drafted: slices.Sorted(maps.Keys(a.Draft.Processes))}.Types()
+	return each(types, func(kind string) process { // what a manifest says of is there before it runs
+		p := app.Process{Type: kind}
+		if i := slices.IndexFunc(rel.Processes, func(p app.Process) bool { return p.Type == kind }); i >= 0 {
+			p = rel.Processes[i]
 		}
-	}
-	known = slices.DeleteFunc(known, func(p app.Process) bool { return p.Type == app.ReleaseType })
-	return each(known, func(p app.Process) process { return process{p.Resolve(a.Draft.Processes[p.Type]), a, a.Created} })
+		return process{p.Resolve(a.Draft.Processes[kind]), a, a.Created}
+	})
 }
 
 // spot is an index of a process type and what is there.
@@ -105,7 +102,7 @@ func (v sight) spots(a app.App, process string) []spot {
 	}
 	var groups []run.Group
 	for _, g := range v.groups[a.ID] {
-		if g.Process == process && !g.Retired {
+		if g.Process == process && !g.Retired && !v.heldBack(g) {
 			groups = append(groups, g)
 		}
 	}
@@ -126,6 +123,14 @@ func (v sight) spots(a app.App, process string) []spot {
 		}
 	}
 	return out
+}
+
+// heldBack reports a group that wants no instances while another one of its rollout
+// has some: a canary is of web alone, and the other processes run on as they did.
+func (v sight) heldBack(g run.Group) bool {
+	return g.Size == 0 && len(v.instances[g.ID]) == 0 && slices.ContainsFunc(v.groups[g.App], func(other run.Group) bool {
+		return other.Process != g.Process && other.Release == g.Release && other.Size > 0 && !other.Retired && !other.Created.Before(g.Created)
+	})
 }
 
 func stateOfInstance(i run.Instance) string {

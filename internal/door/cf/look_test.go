@@ -16,6 +16,8 @@ func TestSpots(t *testing.T) {
 	in := func(g run.Group, index int, s run.State, crashes int) run.Instance {
 		return run.Instance{ID: run.InstanceID(string(g.ID) + string(rune('0'+index))), Group: g.ID, Index: index, State: s, Crashes: crashes, Created: g.Created}
 	}
+	sized := func(g run.Group, n int) run.Group { g.App, g.Size = "a", n; return g }
+	canary := run.Group{ID: "canary", App: "a", Process: "front", Size: 1, Created: now}
 	for _, c := range []struct {
 		name      string
 		stopped   bool
@@ -31,6 +33,8 @@ func TestSpots(t *testing.T) {
 		{"crashed", false, []run.Group{old}, []run.Instance{in(old, 0, run.Crashed, 1), in(old, 1, run.Pending, 2)}, "CRASHED CRASHED"},
 		{"unhealthy runs", false, []run.Group{old}, []run.Instance{in(old, 0, run.Unhealthy, 0), in(old, 1, run.Healthy, 0)}, "RUNNING RUNNING"},
 		{"above what is wanted", false, []run.Group{old}, []run.Instance{in(old, 2, run.Healthy, 0)}, "STARTING STARTING"},
+		{"a canary that is of another process", false, []run.Group{sized(old, 2), sized(young, 0), canary}, []run.Instance{in(old, 0, run.Healthy, 0), in(old, 1, run.Healthy, 0)}, "RUNNING RUNNING"},
+		{"the whole app is to have none yet", false, []run.Group{sized(old, 2), sized(young, 0)}, []run.Instance{in(old, 0, run.Healthy, 0)}, "STARTING STARTING"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := app.App{ID: "a", State: app.Started, Image: "i", Scale: map[string]int{"web": 2}}
@@ -74,5 +78,32 @@ func TestProcessesHaveTheirOwnIDs(t *testing.T) {
 		if gotApp, got := processOf(processGUID(a, process)); gotApp != a || got != process {
 			t.Errorf("%s: got %s of %s", process, got, gotApp)
 		}
+	}
+}
+
+// Services of a manifest are the same whether they are said by name or with what
+// their binding is called.
+func TestServicesOfManifestsAreCompared(t *testing.T) {
+	named := func(name, binding string) any { return map[string]any{"name": name, "binding_name": binding} }
+	was := []any{"db", named("drain", "logs")}
+	for _, c := range []struct {
+		name  string
+		value []any
+		want  string
+	}{
+		{"the same", []any{"db", named("drain", "logs")}, ""},
+		{"in another order", []any{named("drain", "logs"), map[string]any{"name": "db"}}, ""},
+		{"one more", []any{"db", "cache"}, "add /applications/0/services/1"},
+		{"another binding", []any{named("drain", "lines")}, "replace /applications/0/services/0/binding_name"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			for _, d := range differences("/applications/0/services", was, true, any(c.value)) {
+				got += d.Op + " " + d.Path
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 }

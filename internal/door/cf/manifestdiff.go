@@ -121,6 +121,26 @@ func entryOf(list any, key string, value any) any {
 	return nil
 }
 
+// serviceOf is the entry of a list of services for the service that one is of: both
+// may be its name alone, or have it.
+func serviceOf(list, one any) (old any, had bool) {
+	name := func(v any) any {
+		if m, ok := v.(map[string]any); ok {
+			return m["name"]
+		}
+		return v
+	}
+	all, _ := list.([]any)
+	i := slices.IndexFunc(all, func(old any) bool { return name(old) == name(one) })
+	if i < 0 {
+		return nil, false
+	}
+	if m, ok := one.(map[string]any); ok && len(m) == 1 && all[i] == m["name"] {
+		return one, true
+	}
+	return all[i], true
+}
+
 func differences(path string, was any, had bool, value any) (out []change) {
 	if had && reflect.DeepEqual(was, value) || had && fmt.Sprint(was) == fmt.Sprint(value) {
 		return nil
@@ -142,6 +162,13 @@ func differences(path string, was any, had bool, value any) (out []change) {
 	case []any:
 		if len(v) == 0 {
 			break
+		}
+		if strings.HasSuffix(path, "/services") {
+			for i, one := range v {
+				old, had := serviceOf(was, one)
+				out = append(out, differences(path+"/"+strconv.Itoa(i), old, had, one)...)
+			}
+			return out
 		}
 		key := ""
 		if one, ok := v[0].(map[string]any); ok {

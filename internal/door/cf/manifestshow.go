@@ -53,6 +53,8 @@ func unordered(v any) any {
 		return v.plain()
 	case []ordered:
 		return each(v, func(o ordered) any { return o.plain() })
+	case []any:
+		return each(v, unordered)
 	case []string:
 		return each(v, func(s string) any { return s })
 	case map[string]string:
@@ -173,7 +175,7 @@ func (d *Door) routesAsKeys(c *call, a app.App) ([]ordered, error) {
 			}
 		}
 		if port, tcp := strings.CutPrefix(name, "tcp:"); tcp {
-			name = d.cfg.AppsDomain + ":" + port
+			name = d.cfg.tcpDomain() + ":" + port
 		}
 		out = append(out, ordered{{"route", name}, {"protocol", protocol}})
 	}

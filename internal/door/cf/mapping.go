@@ -41,9 +41,6 @@ func (in routeInput) check() error {
 	if len(in.Options) > 0 {
 		return unprocessable.saying("naru has no route options; what a route asks of the gateway is set with its own client")
 	}
-	if in.Port != nil {
-		return unprocessable.saying("Routes with ports are made with naru's own client")
-	}
 	return labels(in.Metadata)
 }
 
@@ -69,6 +66,12 @@ func (d *Door) createRoute(c *call) error {
 	i := slices.IndexFunc(domains, func(one domain) bool { return one.guid() == in.Relationships.Domain.guid() })
 	if i < 0 {
 		return unprocessable.saying("Invalid domain. Ensure that the domain exists and you have access to it.")
+	}
+	if domains[i].tcp {
+		return d.reservePort(c, p, in)
+	}
+	if in.Port != nil {
+		return unprocessable.saying("Ports are not supported for HTTP routes.")
 	}
 	if in.Host == "" && domains[i].org == "" {
 		return unprocessable.saying("Missing host. Routes in shared domains must have a host defined.")
@@ -141,9 +144,6 @@ func (d *Door) addDestinations(c *call) error {
 	if err != nil {
 		return err
 	}
-	if r.TCP != nil {
-		return unprocessable.saying("Routes with ports are mapped with naru's own client")
-	}
 	var in struct {
 		Destinations []destinationInput `json:"destinations"`
 	}
@@ -174,9 +174,14 @@ func (d *Door) lead(c *call, r shownRoute, in destinationInput) error {
 		return unprocessable.saying("Routes cannot be mapped to destinations in different spaces")
 	}
 	to := client.NewRoute{Host: r.Host, Path: r.Path, Process: cmp.Or(in.App.Process.Type, app.Web)}
-	switch in.Protocol {
-	case "", "http1":
-	case "http2":
+	switch {
+	case r.TCP != nil:
+		if in.Protocol != "" && in.Protocol != "tcp" {
+			return unprocessable.saying("Destination protocol must be 'tcp' for routes with ports")
+		}
+		to.TCP, to.Path = &client.TCP{Port: r.TCP.Port}, ""
+	case in.Protocol == "", in.Protocol == "http1":
+	case in.Protocol == "http2":
 		to.Protocol = route.HTTP2
 	default:
 		return unprocessable.saying("Destination protocol must be 'http1' or 'http2'")

@@ -69,7 +69,10 @@ func (d *Door) problemOf(ctx context.Context, c *call, err error) problem {
 		}
 		return unknownError
 	}
-	if p.status == http.StatusForbidden {
+	switch {
+	case p.status == http.StatusForbidden && f.Field != "":
+		p = unprocessable // it is about what was sent, not about who sent it
+	case p.status == http.StatusForbidden:
 		return p // the client knows this text
 	}
 	return p.saying(told(f))

@@ -1,6 +1,7 @@
 package cf
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -121,55 +122,118 @@ func commandLine(argv []string) *string {
 	return &line
 }
 
+// outlined is a process of which nothing is known but what lists are filtered and
+// ordered by.
+type outlined struct {
+	app.Outline
+	kind string
+	org  app.OrgID
+}
+
+func (p outlined) guid() string { return processGUID(string(p.ID), p.kind) }
+
+var outlineList = list[outlined]{
+	filters: map[string]func(outlined) []string{
+		"types":              single(func(p outlined) string { return p.kind }),
+		"app_guids":          single(func(p outlined) string { return string(p.ID) }),
+		"space_guids":        single(func(p outlined) string { return string(p.Space) }),
+		"organization_guids": single(func(p outlined) string { return string(p.org) }),
+	},
+	times: func(p outlined) (time.Time, time.Time) { return p.Created, p.Updated },
+	guid:  outlined.guid,
+	also:  []string{"embed"},
+}
+
+// listProcesses reads of all processes what puts them on a page, and of those on
+// the page the rest: clients ask for page after page.
 func (d *Door) listProcesses(c *call) error {
 	spaces, err := d.spaces(c, auth.SpaceRead)
 	if err != nil {
 		return err
 	}
-	var apps []app.App
-	if q := c.r.URL.Query(); q.Has("app_guids") {
-		ids := each(values(q, "app_guids"), func(s string) app.ID { return app.ID(s) })
-		if apps, err = d.Apps.AppsByID(c.ctx(), ids...); err != nil {
-			return err
-		}
-		apps = slices.DeleteFunc(apps, func(a app.App) bool { _, ok := spaces[a.Space]; return !ok })
-	} else if apps, err = d.appsIn(c.ctx(), within(c, maps.Clone(spaces))); err != nil {
-		return err
-	}
-	v, err := d.released(c.ctx(), apps)
+	outlines, err := d.outlines(c, within(c, maps.Clone(spaces)))
 	if err != nil {
 		return err
 	}
-	var all []shownProcess
-	for _, a := range apps {
-		all = append(all, v.shown(a, spaces[a.Space].Org, false)...)
+	all := make([]outlined, 0, len(outlines))
+	for _, o := range outlines {
+		for _, kind := range o.Types() {
+			all = append(all, outlined{o, kind, spaces[o.Space].Org})
+		}
 	}
 	q := c.r.URL.Query()
-	some, err := processList.choose(q, all)
+	some, err := outlineList.choose(q, all)
 	if err != nil {
 		return err
 	}
-	if some, err = selecting(c, processList, some); err != nil {
+	if some, err = selecting(c, outlineList, some); err != nil {
 		return err
 	}
 	some, p, err := cut(c, some)
 	if err != nil {
 		return err
 	}
-	if err := c.preload("processes", each(some, processList.guid)); err != nil {
+	if err := c.preload("processes", each(some, outlined.guid)); err != nil {
 		return err
 	}
-	if asked(q, "embed", "process_instances") && len(some) > 0 { // of this page alone: there may be many
-		ids := each(some, func(p shownProcess) app.ID { return p.of.ID })
-		slices.Sort(ids)
-		if err := d.running(c.ctx(), v, slices.Compact(ids)); err != nil {
-			return err
+	shown, err := d.shownProcesses(c.ctx(), some, asked(q, "embed", "process_instances"))
+	if err != nil {
+		return err
+	}
+	return c.ok(page[processResource]{Pagination: p, Resources: each(shown, c.processResource)})
+}
+
+// outlines are those of the apps of spaces, or of some of them.
+func (d *Door) outlines(c *call, spaces map[app.SpaceID]app.Space) ([]app.Outline, error) {
+	if q := c.r.URL.Query(); q.Has("app_guids") { // not all spaces are looked through for a few apps
+		apps, err := d.Apps.AppsByID(c.ctx(), each(values(q, "app_guids"), func(s string) app.ID { return app.ID(s) })...)
+		if err != nil {
+			return nil, err
 		}
-		for i := range some {
-			some[i].spots = v.spots(some[i].of, some[i].Type)
+		have := map[app.SpaceID]bool{}
+		for _, a := range apps {
+			have[a.Space] = true
+		}
+		maps.DeleteFunc(spaces, func(id app.SpaceID, _ app.Space) bool { return !have[id] })
+	}
+	if len(spaces) == 0 {
+		return nil, nil
+	}
+	return d.Apps.AppOutlines(c.ctx(), slices.Sorted(maps.Keys(spaces))...)
+}
+
+// shownProcesses are the processes of a page, without those whose apps have gone
+// meanwhile.
+func (d *Door) shownProcesses(ctx context.Context, some []outlined, embed bool) ([]shownProcess, error) {
+	if len(some) == 0 {
+		return nil, nil
+	}
+	ids := each(some, func(p outlined) app.ID { return p.ID })
+	slices.Sort(ids)
+	apps, err := d.Apps.AppsByID(ctx, slices.Compact(ids)...)
+	if err != nil {
+		return nil, err
+	}
+	v, err := d.released(ctx, apps)
+	if err == nil && embed {
+		err = d.running(ctx, v, each(apps, func(a app.App) app.ID { return a.ID }))
+	}
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]shownProcess{}
+	for _, a := range apps {
+		for _, p := range v.shown(a, "", embed) {
+			known[p.guid()] = p
 		}
 	}
-	return c.ok(page[processResource]{Pagination: p, Resources: each(some, c.processResource)})
+	var out []shownProcess
+	for _, p := range some {
+		if one, ok := known[p.guid()]; ok {
+			out = append(out, one)
+		}
+	}
+	return out, nil
 }
 
 func (v sight) shown(a app.App, org app.OrgID, embed bool) []shownProcess {

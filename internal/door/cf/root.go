@@ -25,7 +25,7 @@ func (d *Door) root(c *call) error {
 		"login":               {Href: c.at.login},
 		"uaa":                 {Href: c.at.uaa},
 		"credhub":             nil,
-		"routing":             nil,
+		"routing":             {Href: c.at.api + "/routing"},
 		"logging":             nil,
 		"log_cache":           {Href: c.at.logCache},
 		"log_stream":          nil,

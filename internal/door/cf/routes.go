@@ -123,7 +123,7 @@ func (d *Door) shownRoutes(c *call, spaces map[app.SpaceID]app.Space, routes []r
 	return each(routes, func(r route.Route) shownRoute {
 		out := shownRoute{Route: r, org: spaces[r.Space].Org}
 		if out.label, out.domain = d.cfg.hostOf(r.Host, known...); r.Host == "" {
-			out.domain = d.cfg.AppsDomain
+			out.domain = d.cfg.tcpDomain()
 		}
 		return out
 	})

@@ -74,6 +74,7 @@ type Apps interface {
 	App(ctx context.Context, a app.ID) (app.App, error)
 	AppsAfter(ctx context.Context, space app.SpaceID, after string, limit int) ([]app.App, error)
 	AppsByID(ctx context.Context, apps ...app.ID) ([]app.App, error)
+	AppOutlines(ctx context.Context, spaces ...app.SpaceID) ([]app.Outline, error)
 }
 
 // Images finds what was built; *store.Store does.
@@ -180,6 +181,8 @@ type Mapper interface {
 	MapRoute(ctx context.Context, by operation.Ask, a app.ID, in client.NewRoute) (route.Route, error)
 	// ReserveRoute keeps a host and path for a space, without an app behind it.
 	ReserveRoute(ctx context.Context, by operation.Ask, space app.SpaceID, host, path string) (route.Route, error)
+	// ReservePort keeps a port of the gateway for a space; 0 is one that is free.
+	ReservePort(ctx context.Context, by operation.Ask, space app.SpaceID, port int) (route.Route, error)
 	// FreeRoute takes one destination off a route and keeps the route.
 	FreeRoute(ctx context.Context, by operation.Ask, r route.ID, destination string) error
 	DropRoute(ctx context.Context, by operation.Ask, r route.ID) error

@@ -47,6 +47,31 @@ func (s *Service) ReserveRoute(ctx context.Context, by operation.Ask, space app.
 	return r, err
 }
 
+// ReservePort keeps a port of the gateway for a space, without an app behind it; 0
+// is one that is free. One that somebody has is a Conflict.
+func (s *Service) ReservePort(ctx context.Context, by operation.Ask, space app.SpaceID, port int) (route.Route, error) {
+	var r route.Route
+	err := s.store.Together(ctx, func(ctx context.Context) (err error) {
+		if r, err = s.newTCP(ctx, space, "", route.TCP{Port: port}); err != nil {
+			return err
+		}
+		host, path := r.Place()
+		others, err := s.store.RoutesAt(ctx, host, path)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 {
+			return route.PortTaken(r.TCP.Port)
+		}
+		if err := s.roomForRoute(ctx, r); err != nil {
+			return err
+		}
+		r, err = s.store.SetRoute(ctx, r, event.Event{Kind: "route.reserved", Actor: by.Actor, Space: string(space), Subject: r.Name()})
+		return err
+	})
+	return r, err
+}
+
 // FreeRoute takes one destination off a route and keeps the route for its space,
 // also without any.
 func (s *Service) FreeRoute(ctx context.Context, by operation.Ask, id route.ID, destination string) error {

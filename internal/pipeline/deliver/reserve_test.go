@@ -76,3 +76,40 @@ func TestOnlyFreeHostsAreKept(t *testing.T) {
 		}
 	}
 }
+
+// A port is kept for a space as a host is, and mapped later.
+func TestAPortIsKeptWithoutAnApp(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	ctx := t.Context()
+	a, err := p.CreateApp(ctx, by, w.space, "db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := p.ReservePort(ctx, by, w.space, 0)
+	if err != nil || first.TCP.Port != 20000 || len(first.Destinations) != 0 {
+		t.Fatalf("any port: %+v, %v", first, err)
+	}
+	second, err := p.ReservePort(ctx, by, w.space, 20001)
+	if err != nil || second.TCP.Port != 20001 {
+		t.Fatalf("a port: %+v, %v", second, err)
+	}
+	for port, want := range map[int]fault.Kind{20001: fault.Conflict, 0: fault.Conflict, 9: fault.Invalid} {
+		if _, err := p.ReservePort(ctx, by, w.space, port); !fault.Is(err, want) {
+			t.Errorf("port %d: %v, want %v", port, err, want)
+		}
+	}
+	mapped, err := p.MapRoute(ctx, by, a.ID, client.NewRoute{TCP: &client.TCP{Port: 20001}})
+	if err != nil || mapped.ID != second.ID || len(mapped.Destinations) != 1 {
+		t.Fatalf("mapped %+v, %v", mapped, err)
+	}
+	if err := p.FreeRoute(ctx, by, second.ID, mapped.Destinations[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.DropRoute(ctx, by, second.ID); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := p.ReservePort(ctx, by, w.space, 0); err != nil || again.TCP.Port != 20001 {
+		t.Errorf("once it is free: %+v, %v", again, err)
+	}
+}

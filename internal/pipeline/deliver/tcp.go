@@ -33,7 +33,7 @@ func (s *Service) mapTCP(ctx context.Context, actor string, a app.App, w mapping
 	if w.when != nil || !w.change.Empty() || w.to.Protocol != "" || w.path != "" && w.path != "/" {
 		return route.Route{}, noRules("this")
 	}
-	r, err := s.newTCP(ctx, a, w)
+	r, err := s.newTCP(ctx, a.Space, w.host, *w.tcp)
 	if err != nil {
 		return r, err
 	}
@@ -74,13 +74,13 @@ func over(asked, had route.TCP) *route.TCP {
 
 // newTCP is the route that is asked for, with a port that is free where none is
 // named.
-func (s *Service) newTCP(ctx context.Context, a app.App, w mapping) (route.Route, error) {
-	tcp, now := *w.tcp, time.Now().UTC()
-	if w.host != "" {
+func (s *Service) newTCP(ctx context.Context, space app.SpaceID, host string, tcp route.TCP) (route.Route, error) {
+	now := time.Now().UTC()
+	if host != "" {
 		if tcp.Port != 0 {
 			return route.Route{}, fault.New(fault.Invalid, "port", "a connection to a port is not asked for its name").WithTry("--tcp --port PORT, or --sni HOST")
 		}
-		r, err := route.NewTCP(a.Space, s.whole(w.host), tcp, now)
+		r, err := route.NewTCP(space, s.whole(host), tcp, now)
 		switch {
 		case err != nil:
 			return r, err
@@ -107,7 +107,7 @@ func (s *Service) newTCP(ctx context.Context, a app.App, w mapping) (route.Route
 		return route.Route{}, fault.New(fault.Invalid, "port", "port %d is not one that TCP routes may have", tcp.Port).
 			WithTry("name one from %d to %d, or none", ports.First, ports.Last)
 	}
-	return route.NewTCP(a.Space, "", tcp, now)
+	return route.NewTCP(space, "", tcp, now)
 }
 
 // anyPort reports that a mapping wants some port of the gateway.

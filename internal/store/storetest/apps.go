@@ -44,6 +44,30 @@ func apps(t *testing.T, open Opener) {
 		}
 	})
 
+	t.Run("an outline has the processes of the release and of the draft", func(t *testing.T) {
+		space, err := w.CreateSpace(ctx, w.org.ID, "outlined")
+		must(t, err)
+		quiet, said := w.newAppIn(t, space.ID, "quiet"), w.newAppIn(t, space.ID, "said")
+		said, err = w.UpdateApp(ctx, said.ID, func(a *app.App) error {
+			a.Draft = a.Draft.WithProcess("worker", app.Overrides{MemoryMiB: 64}).WithProcess("clock", app.Overrides{MemoryMiB: 64})
+			return nil
+		})
+		must(t, err)
+		got, err := w.AppOutlines(ctx, space.ID, "no space")
+		must(t, err)
+		slices.SortFunc(got, func(a, b app.Outline) int { return strings.Compare(string(a.ID), string(b.ID)) })
+		want := []app.Outline{
+			{ID: quiet.ID, Space: space.ID, Created: quiet.Created, Updated: quiet.Updated},
+			{ID: said.ID, Space: space.ID, Created: said.Created, Updated: said.Updated, Drafted: []string{"clock", "worker"}},
+		}
+		slices.SortFunc(want, func(a, b app.Outline) int { return strings.Compare(string(a.ID), string(b.ID)) })
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("outlines\n%+v, want\n%+v", got, want)
+		}
+		must(t, w.DeleteApp(ctx, quiet.ID))
+		must(t, w.DeleteApp(ctx, said.ID))
+	})
+
 	t.Run("names are unique in a space, and so are slugs", func(t *testing.T) {
 		for name, want := range map[string]string{
 			"shop":  `app "shop" exists already in default/dev`,
