@@ -20,6 +20,7 @@ import (
 	"naru/internal/event"
 	"naru/internal/fault"
 	"naru/internal/id"
+	"naru/internal/pipeline/deliver"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/provide"
 	"naru/internal/pipeline/task"
@@ -248,11 +249,12 @@ func (o opener) Open(ctx context.Context, a app.ID, names []string) (map[string]
 // tasks runs one-off commands as the API asks for them.
 type tasks struct {
 	*task.Runner
-	store *store.Store
+	store    *store.Store
+	delivery *deliver.Service
 }
 
 func (t tasks) RunTask(ctx context.Context, by operation.Ask, a app.ID, in client.NewTask) (task.Task, error) {
-	rel, err := t.release(ctx, a, in.Release)
+	rel, err := t.release(ctx, by, a, in.Release)
 	if err != nil {
 		return task.Task{}, err
 	}
@@ -261,13 +263,9 @@ func (t tasks) RunTask(ctx context.Context, by operation.Ask, a app.ID, in clien
 	})
 }
 
-func (t tasks) release(ctx context.Context, a app.ID, name string) (release.Release, error) {
+func (t tasks) release(ctx context.Context, by operation.Ask, a app.ID, name string) (release.Release, error) {
 	if name == "" {
-		rel, err := t.store.CurrentRelease(ctx, a)
-		if fault.Is(err, fault.NotFound) {
-			return rel, fault.New(fault.Conflict, "release", "the app has no release to run a command in").WithTry("naru push")
-		}
-		return rel, err
+		return t.delivery.ForTask(ctx, by, a)
 	}
 	if id.Valid(name) {
 		return t.store.Release(ctx, release.ID(name))

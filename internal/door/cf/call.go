@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"naru/internal/app/label"
 	"naru/internal/auth"
@@ -116,6 +117,9 @@ func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // admit finds out who asks.
 func (d *Door) admit(c *call, e endpoint) (err error) {
+	if strings.ContainsRune(c.r.URL.Path, 0) || !utf8.ValidString(c.r.URL.Path) {
+		return unknownRequest // no name and no id has it, and no store takes it
+	}
 	if e.open {
 		return nil
 	}
@@ -190,8 +194,26 @@ func (c *call) decodeUpTo(most int64, v any) error {
 	if err := json.Unmarshal(body, v); err != nil {
 		return badMessage
 	}
+	if holdsNUL(body) {
+		return unprocessable.saying("The request has text with a NUL character (\\u0000), which nothing can hold")
+	}
 	c.writes, err = metadataOf(body)
 	return err
+}
+
+// holdsNUL reports whether a string of a JSON text has the character NUL, which can
+// be written in one way alone.
+func holdsNUL(text []byte) bool {
+	for i := 0; i+5 < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		if string(text[i+1:i+6]) == "u0000" {
+			return true
+		}
+		i++ // what is escaped begins nothing
+	}
+	return false
 }
 
 // resource is what all things have in common.

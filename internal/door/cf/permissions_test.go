@@ -145,10 +145,23 @@ func TestPermissions(t *testing.T) {
 // reports whether they may, and whether the door has the endpoint at all.
 func (w *world) permitted(p permission, n int, a app.App, domain string) (may, served bool) {
 	w.t.Helper()
+	status, answer, served := w.tried(p, n, a, domain)
+	if !served || title(answer) == "CF-FeatureDisabled" { // for everybody who might
+		return served, served
+	}
+	text := fmt.Sprint(answer)
+	hiddenPlace := status == http.StatusUnprocessableEntity && (strings.Contains(text, "you have access to it") || strings.Contains(text, "you do not have access to it") || strings.Contains(text, "could not be found"))
+	return status != http.StatusForbidden && status != http.StatusNotFound && !hiddenPlace, true
+}
+
+// tried asks at an endpoint about things of the world's space. It reports what was
+// answered, and whether the door has the endpoint at all.
+func (w *world) tried(p permission, n int, a app.App, domain string) (status int, answer map[string]any, served bool) {
+	w.t.Helper()
 	probe, err := http.NewRequestWithContext(w.t.Context(), p.method, w.url+strings.NewReplacer("{name}", "ssh", "{", "", "}", "").Replace(p.path), nil)
 	must(w.t, err)
 	if status, _, _ := w.send(probe); status != http.StatusUnauthorized {
-		return false, false // without a login it would be refused, were it there
+		return 0, nil, false // without a login it would be refused, were it there
 	}
 	if p.method != http.MethodGet { // it may change or end it
 		a = w.shop(fmt.Sprintf("shop-%d", n))
@@ -178,7 +191,7 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 	if len(parts) > 3 && parts[3] == "{guid}" {
 		id, known := ids[parts[2]]
 		if !known {
-			return false, false
+			return 0, nil, false
 		}
 		path = strings.Replace(path, "{guid}", id, 1)
 	}
@@ -186,7 +199,7 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 		path = strings.ReplaceAll(path, key, value)
 	}
 	if strings.Contains(path, "{") {
-		return false, false
+		return 0, nil, false
 	}
 	body := w.bodies()[p.method+" "+p.path]
 	if p.path == "/v3/service_credential_bindings" {
@@ -208,18 +221,14 @@ func (w *world) permitted(p permission, n int, a app.App, domain string) (may, s
 		body = fmt.Sprintf("applications: [{name: new-%d}]", n)
 		ask = func(_, path, body string) (int, http.Header, map[string]any) { return w.manifest(path, body) }
 	}
-	status, _, answer := ask(p.method, path, strings.Replace(body, "{app}", string(a.ID), 1))
+	status, _, answer = ask(p.method, path, strings.Replace(body, "{app}", string(a.ID), 1))
 	if status == http.StatusNotFound && title(answer) == "CF-NotFound" {
-		return false, false
+		return 0, nil, false
 	}
 	if status >= 500 {
 		w.t.Errorf("%s %s: %d %v", p.method, path, status, answer)
 	}
-	hiddenPlace := status == http.StatusUnprocessableEntity && (strings.Contains(fmt.Sprint(answer), "you have access to it") || strings.Contains(fmt.Sprint(answer), "you do not have access to it") || strings.Contains(fmt.Sprint(answer), "could not be found"))
-	if title(answer) == "CF-FeatureDisabled" { // for everybody who might
-		return true, true
-	}
-	return status != http.StatusForbidden && status != http.StatusNotFound && !hiddenPlace, true
+	return status, answer, true
 }
 
 // TestEveryEndpointHasARow fails on an endpoint of the API of which the table says

@@ -119,6 +119,7 @@ type Files interface {
 // Releases finds releases; *store.Store does.
 type Releases interface {
 	CurrentReleases(ctx context.Context, apps ...app.ID) (map[app.ID]release.Release, error)
+	ProcessesOf(ctx context.Context, releases ...release.ID) (map[release.ID][]app.Process, error)
 }
 
 // Running tells what should run and what does; *store.Store does.

@@ -2,6 +2,9 @@ package cf
 
 import (
 	"cmp"
+	"maps"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +13,7 @@ import (
 	"naru/internal/auth"
 	"naru/internal/client"
 	"naru/internal/pipeline/task"
+	"naru/internal/release"
 )
 
 func taskRoutes() []endpoint {
@@ -71,6 +75,42 @@ type taskResource struct {
 	Relationships map[string]toOne `json:"relationships"`
 }
 
+// sized fills in what tasks that said nothing of it may take: what the web process of
+// their release may, else that of its first one.
+func (d *Door) sized(c *call, all []shownTask) error {
+	releases := map[release.ID]bool{}
+	for _, t := range all {
+		if t.MemoryMiB == 0 || t.DiskMiB == 0 {
+			releases[t.Release] = true
+		}
+	}
+	if len(releases) == 0 {
+		return nil
+	}
+	of, err := d.Releases.ProcessesOf(c.ctx(), slices.Collect(maps.Keys(releases))...)
+	for i, t := range all {
+		if processes := of[t.Release]; len(processes) > 0 {
+			p := processes[max(0, slices.IndexFunc(processes, func(p app.Process) bool { return p.Type == app.Web }))]
+			all[i].MemoryMiB, all[i].DiskMiB = cmp.Or(t.MemoryMiB, p.MemoryMiB), cmp.Or(t.DiskMiB, p.DiskMiB)
+		}
+	}
+	return err
+}
+
+// sendTask answers with a task.
+func (c *call) sendTask(status int, t shownTask) error {
+	one := []shownTask{t}
+	if err := c.door.sized(c, one); err != nil {
+		return err
+	}
+	out := c.taskResource(one[0])
+	if status == http.StatusAccepted && t.State == task.Canceled {
+		out.State = "CANCELING"
+	}
+	c.send(status, out)
+	return nil
+}
+
 // taskResource shows a task; its command to those who may run one.
 func (c *call) taskResource(t shownTask) taskResource {
 	path := "/v3/tasks/" + string(t.ID)
@@ -113,6 +153,9 @@ func (d *Door) listTasks(c *call) error {
 			before = some[len(some)-1].Number
 		}
 	}
+	if err := d.sized(c, all); err != nil {
+		return err
+	}
 	return show(c, taskList, all, c.taskResource)
 }
 
@@ -138,7 +181,7 @@ func (d *Door) getTask(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(c.taskResource(t))
+	return c.sendTask(http.StatusOK, t)
 }
 
 func (d *Door) cancelTask(c *call) error {
@@ -152,10 +195,7 @@ func (d *Door) cancelTask(c *call) error {
 	if t.Task, err = d.Runner.CancelTask(c.ctx(), c.by(), t.ID); err != nil {
 		return err
 	}
-	out := c.taskResource(t)
-	out.State = "CANCELING"
-	c.send(202, out)
-	return nil
+	return c.sendTask(http.StatusAccepted, t)
 }
 
 func (d *Door) runTask(c *call) error {
@@ -203,8 +243,7 @@ func (d *Door) runTask(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.send(202, c.taskResource(shownTask{t, p.org.ID, p.space.ID}))
-	return nil
+	return c.sendTask(http.StatusAccepted, shownTask{t, p.org.ID, p.space.ID})
 }
 
 // template is the command of a process of an app.

@@ -75,6 +75,8 @@ type Store interface {
 	CutRelease(ctx context.Context, a app.ID, cut func(number int, now time.Time) (release.Release, error), evs ...event.Event) (release.Release, error)
 	Release(ctx context.Context, id release.ID) (release.Release, error)
 	CurrentRelease(ctx context.Context, a app.ID) (release.Release, error)
+	// Releases lists an app's releases, newest first.
+	Releases(ctx context.Context, a app.ID, limit int) ([]release.Release, error)
 
 	StartRollout(ctx context.Context, r rollout.Rollout, evs ...event.Event) (rollout.Rollout, error)
 	Rollout(ctx context.Context, id rollout.ID) (rollout.Rollout, error)

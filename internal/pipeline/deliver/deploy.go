@@ -124,7 +124,7 @@ func (s *Service) deploy(ctx context.Context, w *operation.Work) (any, error) {
 			if err != nil {
 				return release.Release{}, err
 			}
-			return s.frozen(ctx, w, a, old, in.Reason)
+			return s.frozen(ctx, w.Actor, a, old, in.Reason, w.Kind == KindPush)
 		})
 	})
 	if err != nil {

@@ -29,14 +29,14 @@ type cutting struct {
 func (s *Service) cut(ctx context.Context, w *operation.Work, reason string, asked app.Strategy) (cutting, error) {
 	return operation.Step(ctx, w, "release", func(ctx context.Context) (cutting, operation.Outcome, error) {
 		return s.roll(ctx, w, asked, func(ctx context.Context, a app.App, old *release.Release) (release.Release, error) {
-			return s.frozen(ctx, w, a, old, reason)
+			return s.frozen(ctx, w.Actor, a, old, reason, w.Kind == KindPush)
 		})
 	})
 }
 
-// frozen is the release that an app's image and draft make: the current one where
-// nothing differs from it.
-func (s *Service) frozen(ctx context.Context, w *operation.Work, a app.App, old *release.Release, reason string) (release.Release, error) {
+// frozen is the release that an app's image and draft make: the old one where
+// nothing differs from it, unless a new one is wanted always.
+func (s *Service) frozen(ctx context.Context, actor string, a app.App, old *release.Release, reason string, always bool) (release.Release, error) {
 	if a.Image == "" {
 		return release.Release{}, fault.New(fault.Conflict, "app", "%s has no image yet", a.Name).WithTry("naru push")
 	}
@@ -46,16 +46,43 @@ func (s *Service) frozen(ctx context.Context, w *operation.Work, a app.App, old 
 	}
 	img = s.filled(a, img)
 	now := time.Now().UTC()
-	next, err := release.Cut(a, img, 0, reason, w.Actor, now)
+	next, err := release.Cut(a, img, 0, reason, actor, now)
 	if err != nil {
 		return next, err
 	}
-	if old != nil && len(next.Changes(*old)) == 0 && w.Kind != KindPush {
+	if old != nil && len(next.Changes(*old)) == 0 && !always {
 		return *old, nil
 	}
 	return s.store.CutRelease(ctx, a.ID, func(number int, now time.Time) (release.Release, error) {
-		return release.Cut(a, img, number, reason, w.Actor, now)
-	}, event.Event{Kind: "release.cut", Actor: w.Actor, Subject: a.Name, Detail: map[string]any{"reason": reason}})
+		return release.Cut(a, img, number, reason, actor, now)
+	}, event.Event{Kind: "release.cut", Actor: actor, Subject: a.Name, Detail: map[string]any{"reason": reason}})
+}
+
+// ForTask is the release that a command of an app runs in: the one that the app
+// runs, or, while it is stopped, what a start would make of its image and draft. An
+// app that runs nothing but commands is never started.
+func (s *Service) ForTask(ctx context.Context, by operation.Ask, id app.ID) (rel release.Release, err error) {
+	err = s.store.Together(ctx, func(ctx context.Context) error {
+		a, err := s.store.App(ctx, id)
+		if err != nil {
+			return err
+		}
+		rel, err = s.store.CurrentRelease(ctx, id)
+		if err != nil && !fault.Is(err, fault.NotFound) || err == nil && (a.State != app.Stopped || a.Image == "") {
+			return err
+		}
+		newest, err := s.store.Releases(ctx, id, 1)
+		if err != nil {
+			return err
+		}
+		var old *release.Release
+		if len(newest) > 0 {
+			old = &newest[0]
+		}
+		rel, err = s.frozen(ctx, by.Actor, a, old, "task", false)
+		return err
+	})
+	return rel, err
 }
 
 // roll makes a release with pick and starts its rollout; the app is started. An

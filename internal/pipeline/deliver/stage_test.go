@@ -188,3 +188,39 @@ func TestAStagingKilledAtEachCommit(t *testing.T) {
 	}
 	t.Logf("%d commits", kills)
 }
+
+// An app that was never started runs commands in what a start would make of it, and
+// makes no release twice of the same.
+func TestCommandsRunInWhatAStartWouldMake(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	ctx := t.Context()
+	a, err := p.CreateApp(ctx, by, w.space, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.ForTask(ctx, by, a.ID); !fault.Is(err, fault.Conflict) {
+		t.Errorf("without an image: %v", err)
+	}
+	image := p.staged(t, p.docker(t, a.ID, "serve", "", secret.Secret{}))
+	if _, err := p.SetImage(ctx, by, a.ID, image); err != nil {
+		t.Fatal(err)
+	}
+	first, err := p.ForTask(ctx, by, a.ID)
+	if err != nil || first.Number != 1 {
+		t.Fatalf("never started: %+v, %v", first, err)
+	}
+	if again, err := p.ForTask(ctx, by, a.ID); err != nil || again.ID != first.ID {
+		t.Errorf("again: %s, %v, want %s", again.ID, err, first.ID)
+	}
+	if _, _, err := p.SetEnv(ctx, by, a.ID, app.EnvChange{Set: map[string]string{"A": "1"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	second, err := p.ForTask(ctx, by, a.ID)
+	if err != nil || second.Number != 2 || second.Env["A"] != "1" {
+		t.Errorf("after a change: %+v, %v", second, err)
+	}
+	if now, err := p.store.App(ctx, a.ID); err != nil || now.State != app.Stopped || len(p.healthy(t, a.ID)) != 0 {
+		t.Errorf("it started: %+v, %v", now, err)
+	}
+}
