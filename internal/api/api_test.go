@@ -173,6 +173,9 @@ func TestAskingTwiceWithOneKeyIsAskingOnce(t *testing.T) {
 	if w.pipe.created != 1 {
 		t.Errorf("made %d times", w.pipe.created)
 	}
+	if got := w.do("GET", path+"/sh%00p", root, "").StatusCode; got != 422 && got != 400 {
+		t.Errorf("a NUL in the path: %d", got)
+	}
 	if got := w.do("POST", path+"/shop/start", root, "", "Idempotency-Key", "k1").StatusCode; got != 422 {
 		t.Errorf("the key for another request: %d, want 422", got)
 	}

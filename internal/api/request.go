@@ -69,6 +69,10 @@ func (s *server) outermost(next http.Handler) http.Handler {
 				panic(http.ErrAbortHandler) // the client must notice that the answer is not whole
 			}
 		}()
+		if strings.ContainsRune(r.URL.Path, 0) {
+			writeProblem(out, s.problemOf(ctx, fault.New(fault.Invalid, "path", "there is a NUL character in the path, and in no name")))
+			return
+		}
 		if len(rq.key) > maxKey {
 			writeProblem(out, s.problemOf(ctx, fault.New(fault.Invalid, "Idempotency-Key", "the key has %d bytes, at most %d are allowed", len(rq.key), maxKey)))
 			return

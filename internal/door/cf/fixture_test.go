@@ -61,6 +61,12 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldWith(t, func(*cf.Config) {})
+}
+
+// newWorldWith is a world whose door is set up otherwise.
+func newWorldWith(t testing.TB, change func(*cf.Config)) *world {
+	t.Helper()
 	dir := t.TempDir()
 	st, err := store.Open(t.Context(), filepath.Join(dir, "store.db"), store.Options{})
 	must(t, err)
@@ -85,6 +91,8 @@ func newWorld(t testing.TB) *world {
 	pipe := &pipeline{store: st}
 	w.pipe = pipe
 	w.provided = apitest.Provided(t, st, apitest.Drains(t, st, book))
+	cfg := cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", FailureShown: time.Hour, SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}
+	change(&cfg)
 	w.door = cf.New(cf.Services{
 		Provided: w.provided,
 		Sessions: w.auth, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
@@ -92,7 +100,7 @@ func newWorld(t testing.TB) *world {
 		Packages: st, Packs: packs.New(st, w.source, room), Stager: w.stager, Intake: intake.New(st, w.source, room), Files: files{},
 		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Tasks: st, Runner: pipe, Events: st, Bases: st, Platform: pipe,
 		Codes: ssh.NewCodes(time.Minute, time.Now), Features: st, Declarer: pipe, Deployer: pipe, Steerer: st, Past: st, Bindables: noServices{},
-	}, key, cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", FailureShown: time.Hour, SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}, log)
+	}, key, cfg, log)
 	srv := httptest.NewServer(w.door)
 	t.Cleanup(srv.Close)
 	w.url = srv.URL

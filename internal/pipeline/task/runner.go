@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -154,6 +155,9 @@ type New struct {
 func (r *Runner) Start(ctx context.Context, by operation.Ask, a app.ID, in New) (Task, error) {
 	if len(in.Command) == 0 || in.Command[0] == "" {
 		return Task{}, fault.New(fault.Invalid, "command", "a command is needed").WithTry("naru run APP -- COMMAND")
+	}
+	if strings.ContainsRune(strings.Join(in.Command, "")+in.Name, 0) {
+		return Task{}, fault.New(fault.Invalid, "command", "there is a NUL character in it, which no program can be given").WithTry("leave it out")
 	}
 	if in.Name == "" {
 		in.Name = path.Base(in.Command[0])

@@ -200,6 +200,11 @@ func TestWhatCannotStart(t *testing.T) {
 		r := w.up(t)
 		k := w.begin(t, r, task.New{Command: []string{"/missing/program"}})
 		w.is(t, k.ID, task.Failed, 0, "there is no /missing/program in the image")
+		for name, command := range map[string][]string{"ok": {"a\x00b"}, "n\x00": {"true"}} {
+			if _, err := r.Start(t.Context(), ada, w.release.App, task.New{Release: w.release, Name: name, Command: command}); !fault.Is(err, fault.Invalid) {
+				t.Errorf("%q as %q: %v", command, name, err)
+			}
+		}
 		if _, err := r.Start(t.Context(), ada, w.release.App, task.New{Release: w.release}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("without a command: %v", err)
 		}
