@@ -66,7 +66,7 @@ func (s *stager) Stage(ctx context.Context, by operation.Ask, in deliver.Staging
 	}
 	img, err := s.store.AddImage(ctx, artifact.Image{
 		ID: artifact.ID(id.New()), App: p.App, Ref: artifact.Ref{Repository: "default/dev/x", Digest: "sha256:" + strings.Repeat("e", 64)},
-		Snapshot: p.Snapshot, RecipeKey: p.Snapshot, Origin: "static site",
+		Snapshot: p.Snapshot, RecipeKey: p.Snapshot, Origin: "static site", Processes: []app.Process{{Type: app.Web, MemoryMiB: 256, DiskMiB: 1024}},
 	})
 	if err != nil {
 		return op, err

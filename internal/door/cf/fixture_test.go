@@ -363,6 +363,9 @@ func (p *pipeline) ReserveRoute(ctx context.Context, _ operation.Ask, space app.
 }
 
 func (p *pipeline) ReservePort(ctx context.Context, _ operation.Ask, space app.SpaceID, port int) (route.Route, error) {
+	if port == 0 {
+		port = 24230 // free in every test
+	}
 	r, err := route.NewTCP(space, "", route.TCP{Port: port}, time.Now())
 	if err != nil {
 		return r, err
