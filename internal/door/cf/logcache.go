@@ -1,6 +1,7 @@
 package cf
 
 import (
+	"context"
 	"encoding/base64"
 	"math"
 	"net/url"
@@ -109,9 +110,35 @@ func (d *Door) readLogs(c *call) error {
 		if err != nil {
 			return err
 		}
-		found = w.choose(p.Lines)
+		lines, err := d.ofTasks(c.ctx(), a.ID, p.Lines)
+		if err != nil {
+			return err
+		}
+		found = w.choose(lines)
 	}
 	return c.ok(map[string]any{"envelopes": map[string]any{"batch": found}})
+}
+
+// recentTasks is of how many tasks of an app the lines bear the names.
+const recentTasks = 200
+
+// ofTasks gives lines of tasks their tasks' names, by which clients tell them apart.
+func (d *Door) ofTasks(ctx context.Context, a app.ID, lines []logs.Line) ([]logs.Line, error) {
+	if !slices.ContainsFunc(lines, func(l logs.Line) bool { return l.Source == logs.Task }) {
+		return lines, nil
+	}
+	tasks, err := d.Tasks.TasksBefore(ctx, a, 0, recentTasks)
+	names := make(map[string]string, len(tasks))
+	for _, t := range tasks {
+		names[string(t.Instance)] = t.Name
+	}
+	lines = slices.Clone(lines)
+	for i, l := range lines {
+		if name := names[l.Instance]; l.Source == logs.Task && name != "" {
+			lines[i].Process = name
+		}
+	}
+	return lines, err
 }
 
 // choose makes envelopes of lines, each with a time of its own: readers go on

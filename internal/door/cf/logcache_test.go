@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/id"
 	"naru/internal/observe/logs"
+	"naru/internal/pipeline/task"
+	"naru/internal/run"
 )
 
 type line struct {
@@ -104,4 +107,35 @@ func TestRecentLogs(t *testing.T) {
 		t.Errorf("until: %v", got)
 	}
 	w.ask(http.StatusBadRequest, "GET", "/api/v1/read/"+string(a.ID)+"?limit=1001", "")
+}
+
+// What a task says bears its name: clients show it before the line.
+func TestLinesOfTasksBearTheirNames(t *testing.T) {
+	w := newWorld(t)
+	a := w.shop("shop")
+	w.login("admin")
+	made, err := w.store.CreateTask(t.Context(), task.Task{ID: task.ID(id.New()), App: a.ID, Name: "migrate", Command: []string{"true"}, State: task.Running, Instance: run.InstanceID(id.New())})
+	must(t, err)
+	at := time.Now().Add(-time.Minute)
+	said := func(instance, text string) logs.Line {
+		return logs.Line{Time: at, App: a.ID, Source: logs.Task, Process: "task", Instance: instance, Stream: "stdout", Text: text}
+	}
+	must(t, w.book.Append(t.Context(), []logs.Line{said(string(made.Instance), "mine"), said("forgotten", "another's")}, nil))
+	got := map[string]any{}
+	for _, l := range w.read(a, "envelope_types=LOG") {
+		got[l.text] = l.raw["tags"].(map[string]any)["source_type"]
+	}
+	if len(got) != 2 || got["mine"] != "APP/TASK/migrate" || got["another's"] != "APP/TASK/task" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// What an app says is told to those who may read it, and that it is there to nobody
+// else.
+func TestLinesOfOthersAreNotTold(t *testing.T) {
+	w := newWorld(t)
+	a := w.shop("shop")
+	w.user("stranger")
+	w.login("stranger")
+	w.ask(http.StatusNotFound, "GET", "/api/v1/read/"+string(a.ID), "")
 }
