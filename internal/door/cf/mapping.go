@@ -36,10 +36,14 @@ type routeInput struct {
 	Metadata metadata `json:"metadata"`
 }
 
-// check refuses what would be lost.
+// check refuses what would be lost. What is so already may be asked for, and what is
+// not there be taken away.
 func (in routeInput) check() error {
-	if len(in.Options) > 0 {
-		return unprocessable.saying("naru has no route options; what a route asks of the gateway is set with its own client")
+	for name, value := range in.Options {
+		if value == nil || name == "loadbalancing" && value == "least-connection" {
+			continue
+		}
+		return unprocessable.saying("naru has no route options: of two instances by chance the gateway takes the less loaded one, and what else a route asks of it is set by naru route set")
 	}
 	return labels(in.Metadata)
 }

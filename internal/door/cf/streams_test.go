@@ -93,3 +93,18 @@ func TestRouterGroups(t *testing.T) {
 		t.Errorf("a domain of ports where there are none: %v", got)
 	}
 }
+
+// Options of routes are refused, but for what is so without them.
+func TestOptionsOfRoutes(t *testing.T) {
+	w := newWorld(t)
+	w.login("admin")
+	a := w.shop("shop")
+	routes, err := w.store.RoutesOf(t.Context(), a.ID)
+	must(t, err)
+	for options, want := range map[string]int{
+		`{"loadbalancing":"least-connection"}`: 200, `{"loadbalancing":null}`: 200, `{}`: 200,
+		`{"loadbalancing":"round-robin"}`: 422, `{"loadbalancing":"hash","hash_header":"X"}`: 422, `{"other":1}`: 422,
+	} {
+		w.ask(want, "PATCH", "/v3/routes/"+string(routes[0].ID), `{"options":`+options+`}`)
+	}
+}
