@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
 	"naru/internal/run"
 )
@@ -18,11 +19,12 @@ type sight struct {
 	current   map[app.ID]release.Release
 	groups    map[app.ID][]run.Group
 	instances map[run.GroupID][]run.Instance
+	steps     map[app.ID]bool // whether rollouts have come to one of their steps, of apps with a group that is behind
 }
 
 // released is a sight of what apps are to run, without what does.
 func (d *Door) released(ctx context.Context, apps []app.App) (sight, error) {
-	v := sight{map[app.ID]release.Release{}, map[app.ID][]run.Group{}, map[run.GroupID][]run.Instance{}}
+	v := sight{map[app.ID]release.Release{}, map[app.ID][]run.Group{}, map[run.GroupID][]run.Instance{}, map[app.ID]bool{}}
 	if len(apps) == 0 {
 		return v, nil
 	}
@@ -53,7 +55,25 @@ func (d *Door) running(ctx context.Context, v sight, ids []app.ID) error {
 	for _, i := range instances {
 		v.instances[i.Group] = append(v.instances[i.Group], i)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if _, known := v.steps[g.App]; known || !v.behind(g) {
+			continue
+		}
+		newest, err := d.Rollouts.Rollouts(ctx, g.App, 1)
+		if err != nil {
+			return err
+		}
+		v.steps[g.App] = len(newest) > 0 && onStep(newest[0])
+	}
+	return nil
+}
+
+// onStep reports that a rollout has given one of its steps the traffic that is due.
+func onStep(r rollout.Rollout) bool {
+	return !r.State.Ended() && !r.Reached.IsZero() && r.Step < len(r.Spec.Steps)
 }
 
 // process is a process type of an app as it is wanted.
@@ -125,10 +145,14 @@ func (v sight) spots(a app.App, process string) []spot {
 	return out
 }
 
-// heldBack reports a group that wants no instances while another one of its rollout
-// has some: a canary is of web alone, and the other processes run on as they did.
-func (v sight) heldBack(g run.Group) bool {
-	return g.Size == 0 && len(v.instances[g.ID]) == 0 && slices.ContainsFunc(v.groups[g.App], func(other run.Group) bool {
+// heldBack reports a group that wants no instances at a step of its rollout: a
+// canary is of web alone, and the other processes run on as they did.
+func (v sight) heldBack(g run.Group) bool { return v.steps[g.App] && v.behind(g) }
+
+// behind reports a group that wants no instances while another one of its rollout
+// has some.
+func (v sight) behind(g run.Group) bool {
+	return g.Size == 0 && !g.Retired && len(v.instances[g.ID]) == 0 && slices.ContainsFunc(v.groups[g.App], func(other run.Group) bool {
 		return other.Process != g.Process && other.Release == g.Release && other.Size > 0 && !other.Retired && !other.Created.Before(g.Created)
 	})
 }

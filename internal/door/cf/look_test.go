@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/pipeline/rollout"
 	"naru/internal/run"
 )
 
@@ -34,6 +35,7 @@ func TestSpots(t *testing.T) {
 		{"unhealthy runs", false, []run.Group{old}, []run.Instance{in(old, 0, run.Unhealthy, 0), in(old, 1, run.Healthy, 0)}, "RUNNING RUNNING"},
 		{"above what is wanted", false, []run.Group{old}, []run.Instance{in(old, 2, run.Healthy, 0)}, "STARTING STARTING"},
 		{"a canary that is of another process", false, []run.Group{sized(old, 2), sized(young, 0), canary}, []run.Instance{in(old, 0, run.Healthy, 0), in(old, 1, run.Healthy, 0)}, "RUNNING RUNNING"},
+		{"a canary on its way to its step", false, []run.Group{sized(old, 2), sized(young, 0), canary}, []run.Instance{in(old, 0, run.Healthy, 0)}, "STARTING STARTING"},
 		{"the whole app is to have none yet", false, []run.Group{sized(old, 2), sized(young, 0)}, []run.Instance{in(old, 0, run.Healthy, 0)}, "STARTING STARTING"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -41,7 +43,7 @@ func TestSpots(t *testing.T) {
 			if c.stopped {
 				a.State = app.Stopped
 			}
-			v := sight{groups: map[app.ID][]run.Group{"a": c.groups}, instances: map[run.GroupID][]run.Instance{}}
+			v := sight{steps: map[app.ID]bool{"a": !strings.Contains(c.name, "on its way")}, groups: map[app.ID][]run.Group{"a": c.groups}, instances: map[run.GroupID][]run.Instance{}}
 			for _, i := range c.instances {
 				v.instances[i.Group] = append(v.instances[i.Group], i)
 			}
@@ -105,5 +107,27 @@ func TestServicesOfManifestsAreCompared(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// At a step is a rollout that goes on, from when the step has its traffic until the
+// steps are done.
+func TestOnStep(t *testing.T) {
+	steps, now := app.Strategy{Kind: app.Canary, Steps: []app.Step{{Weight: 20, Hold: true}}}, time.Now()
+	for name, c := range map[string]struct {
+		r    rollout.Rollout
+		want bool
+	}{
+		"it waits there":      {rollout.Rollout{Spec: steps, State: rollout.Paused, Reached: now}, true},
+		"it is on its way":    {rollout.Rollout{Spec: steps, State: rollout.Shifting}, false},
+		"all steps are done":  {rollout.Rollout{Spec: steps, State: rollout.Shifting, Step: 1, Reached: now}, false},
+		"there are no steps":  {rollout.Rollout{State: rollout.Shifting, Reached: now}, false},
+		"it has ended":        {rollout.Rollout{Spec: steps, State: rollout.Done, Reached: now}, false},
+		"it has gone back":    {rollout.Rollout{Spec: steps, State: rollout.RolledBack, Reached: now}, false},
+		"it is on a way back": {rollout.Rollout{Spec: steps, State: rollout.Aborting, Reached: now}, true},
+	} {
+		if got := onStep(c.r); got != c.want {
+			t.Errorf("%s: got %v", name, got)
+		}
 	}
 }
