@@ -98,15 +98,15 @@ func selecting[T any](c *call, l list[T], all []T) ([]T, error) {
 	if !q.Has("label_selector") {
 		return all, nil
 	}
-	selects, err := selected(q)
+	selector, err := label.ParseSelector(q.Get("label_selector"))
 	if err != nil {
-		return nil, err
+		return nil, badQuery.saying("The query parameter is invalid: Invalid label_selector value")
 	}
 	kind := listed(c.r.URL.Path)
 	if err := c.preload(kind, each(all, l.guid)); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(v T) bool { return !selects(c.written[kind+"/"+l.guid(v)].Labels) }), nil
+	return slices.DeleteFunc(all, func(v T) bool { return !selector.Selects(c.written[kind+"/"+l.guid(v)].Labels) }), nil
 }
 
 // metadataOf reads what a request wants written. Null takes a key away.
