@@ -31,7 +31,7 @@ func TestStrangers(t *testing.T) {
 	// What everybody may know or ask, and what is refused before it is looked for.
 	everybody := []string{
 		"/v3/organization_quotas/{guid}", "/v3/environment_variable_groups/{name}", "/v3/feature_flags/{name}", "/v3/resource_matches",
-		"/v3/service_instances/{guid}/permissions", "/v3/users/{guid}",
+		"/v3/service_instances/{guid}/permissions", "/v3/users/{guid}", "/v3/buildpacks/{guid}", "/v3/buildpacks/{guid}/upload",
 	}
 	asked := 0
 	for n, p := range permissions(t) {
