@@ -19,12 +19,13 @@ type sight struct {
 	current   map[app.ID]release.Release
 	groups    map[app.ID][]run.Group
 	instances map[run.GroupID][]run.Instance
-	steps     map[app.ID]bool // whether rollouts have come to one of their steps, of apps with a group that is behind
+	steps     map[app.ID]bool // apps whose rollout has come to one of its steps
+	beginning map[app.ID]bool // apps whose rollout has not made its groups yet
 }
 
 // released is a sight of what apps are to run, without what does.
 func (d *Door) released(ctx context.Context, apps []app.App) (sight, error) {
-	v := sight{map[app.ID]release.Release{}, map[app.ID][]run.Group{}, map[run.GroupID][]run.Instance{}, map[app.ID]bool{}}
+	v := sight{map[app.ID]release.Release{}, map[app.ID][]run.Group{}, map[run.GroupID][]run.Instance{}, map[app.ID]bool{}, map[app.ID]bool{}}
 	if len(apps) == 0 {
 		return v, nil
 	}
@@ -44,6 +45,13 @@ func (d *Door) look(ctx context.Context, apps ...app.App) (sight, error) {
 
 // running adds what runs of apps to a sight.
 func (d *Door) running(ctx context.Context, v sight, ids []app.ID) error {
+	open, err := d.Rollouts.OpenRollouts(ctx) // before the groups: what has made them by then is seen with them
+	if err != nil {
+		return err
+	}
+	for _, r := range open {
+		v.steps[r.App], v.beginning[r.App] = onStep(r), r.State == rollout.Preparing
+	}
 	groups, err := d.Running.GroupsOfApps(ctx, ids...)
 	if err != nil || len(groups) == 0 {
 		return err
@@ -55,20 +63,7 @@ func (d *Door) running(ctx context.Context, v sight, ids []app.ID) error {
 	for _, i := range instances {
 		v.instances[i.Group] = append(v.instances[i.Group], i)
 	}
-	if err != nil {
-		return err
-	}
-	for _, g := range groups {
-		if _, known := v.steps[g.App]; known || !v.behind(g) {
-			continue
-		}
-		newest, err := d.Rollouts.Rollouts(ctx, g.App, 1)
-		if err != nil {
-			return err
-		}
-		v.steps[g.App] = len(newest) > 0 && onStep(newest[0])
-	}
-	return nil
+	return err
 }
 
 // onStep reports that a rollout has given one of its steps the traffic that is due.
@@ -108,7 +103,8 @@ type spot struct {
 
 // spots tells of every index that is wanted. While an app is being replaced those
 // of the newest group count, so that what was asked for last is what is seen;
-// others stand in once one of the new ones is healthy.
+// others stand in once one of the new ones is healthy. Until it has its group, none
+// do: a client that looks at once would take the old ones for it.
 func (v sight) spots(a app.App, process string) []spot {
 	out := make([]spot, a.Count(process))
 	for i := range out {
@@ -117,7 +113,7 @@ func (v sight) spots(a app.App, process string) []spot {
 			out[i].state = "STARTING"
 		}
 	}
-	if a.State == app.Stopped {
+	if a.State == app.Stopped || v.beginning[a.ID] {
 		return out
 	}
 	var groups []run.Group

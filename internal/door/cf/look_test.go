@@ -36,6 +36,7 @@ func TestSpots(t *testing.T) {
 		{"above what is wanted", false, []run.Group{old}, []run.Instance{in(old, 2, run.Healthy, 0)}, "STARTING STARTING"},
 		{"a canary that is of another process", false, []run.Group{sized(old, 2), sized(young, 0), canary}, []run.Instance{in(old, 0, run.Healthy, 0), in(old, 1, run.Healthy, 0)}, "RUNNING RUNNING"},
 		{"a canary on its way to its step", false, []run.Group{sized(old, 2), sized(young, 0), canary}, []run.Instance{in(old, 0, run.Healthy, 0)}, "STARTING STARTING"},
+		{"its rollout has no group yet", false, []run.Group{old}, []run.Instance{in(old, 0, run.Healthy, 0), in(old, 1, run.Healthy, 0)}, "STARTING STARTING"},
 		{"the whole app is to have none yet", false, []run.Group{sized(old, 2), sized(young, 0)}, []run.Instance{in(old, 0, run.Healthy, 0)}, "STARTING STARTING"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -43,7 +44,7 @@ func TestSpots(t *testing.T) {
 			if c.stopped {
 				a.State = app.Stopped
 			}
-			v := sight{steps: map[app.ID]bool{"a": !strings.Contains(c.name, "on its way")}, groups: map[app.ID][]run.Group{"a": c.groups}, instances: map[run.GroupID][]run.Instance{}}
+			v := sight{beginning: map[app.ID]bool{"a": strings.Contains(c.name, "no group yet")}, steps: map[app.ID]bool{"a": !strings.Contains(c.name, "on its way")}, groups: map[app.ID][]run.Group{"a": c.groups}, instances: map[run.GroupID][]run.Instance{}}
 			for _, i := range c.instances {
 				v.instances[i.Group] = append(v.instances[i.Group], i)
 			}

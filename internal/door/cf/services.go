@@ -132,6 +132,7 @@ type Running interface {
 type Rollouts interface {
 	Rollouts(ctx context.Context, a app.ID, limit int) ([]rollout.Rollout, error)
 	Rollout(ctx context.Context, id rollout.ID) (rollout.Rollout, error)
+	OpenRollouts(ctx context.Context) ([]rollout.Rollout, error) // of all apps, those that have not ended
 }
 
 // Routes finds routes; *store.Store does.
