@@ -64,9 +64,13 @@ func (s *stager) Stage(ctx context.Context, by operation.Ask, in deliver.Staging
 	if err != nil {
 		return op, err
 	}
+	origin := "static site"
+	if p.Kind == source.Docker {
+		origin = p.Image
+	}
 	img, err := s.store.AddImage(ctx, artifact.Image{
 		ID: artifact.ID(id.New()), App: p.App, Ref: artifact.Ref{Repository: "default/dev/x", Digest: "sha256:" + strings.Repeat("e", 64)},
-		Snapshot: p.Snapshot, RecipeKey: p.Snapshot, Origin: "static site", Processes: []app.Process{{Type: app.Web, MemoryMiB: 256, DiskMiB: 1024}},
+		Snapshot: p.Snapshot, RecipeKey: p.Snapshot, Origin: origin, Processes: []app.Process{{Type: app.Web, MemoryMiB: 256, DiskMiB: 1024}},
 	})
 	if err != nil {
 		return op, err

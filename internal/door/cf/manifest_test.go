@@ -216,3 +216,28 @@ func TestManifestsOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// What was pushed as an image can be pushed again with its manifest: the image is
+// in it, and the name it is fetched by; the password never.
+func TestTheManifestOfAnImage(t *testing.T) {
+	w := newWorld(t)
+	w.login("admin")
+	for name, c := range map[string]struct{ login, want string }{
+		"open": {"", "    docker:\n      image: registry.example.com/a:1\n    features:"},
+		"shut": {`,"username":"me","password":"hush"`, "    docker:\n      image: registry.example.com/a:1\n      username: me\n    features:"},
+	} {
+		a := fmt.Sprint(w.ask(201, "POST", "/v3/apps", fmt.Sprintf(
+			`{"name":%q,"lifecycle":{"type":"docker","data":{}},"relationships":{"space":{"data":{"guid":%q}}}}`, name, w.space.ID))["guid"])
+		if shown := w.shownManifest(a); !strings.Contains(shown, "    lifecycle: docker\n") {
+			t.Errorf("%s, before its image is there:\n%s", name, shown)
+		}
+		pack := w.ask(201, "POST", "/v3/packages", fmt.Sprintf(
+			`{"type":"docker","data":{"image":"registry.example.com/a:1"%s},"relationships":{"app":{"data":{"guid":%q}}}}`, c.login, a))
+		build := w.ask(201, "POST", "/v3/builds", fmt.Sprintf(`{"package":{"guid":%q}}`, pack["guid"]))
+		build = w.ask(200, "GET", "/v3/builds/"+fmt.Sprint(build["guid"]), "")
+		w.ask(200, "PATCH", "/v3/apps/"+a+"/relationships/current_droplet", fmt.Sprintf(`{"data":{"guid":%q}}`, build["droplet"].(map[string]any)["guid"]))
+		if shown := w.shownManifest(a); !strings.Contains(shown, c.want) || strings.Contains(shown, "hush") {
+			t.Errorf("%s: no %q in\n%s", name, c.want, shown)
+		}
+	}
+}

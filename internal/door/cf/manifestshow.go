@@ -13,6 +13,7 @@ import (
 
 	"naru/internal/app"
 	"naru/internal/auth"
+	"naru/internal/fault"
 	"naru/internal/pipeline/deliver"
 )
 
@@ -71,17 +72,11 @@ func unordered(v any) any {
 func (d *Door) generated(c *call, a shownApp) (ordered, error) {
 	out := ordered{{"name", a.Name}}
 	if a.docker() {
-		image := ""
-		if a.Image != "" {
-			if b, err := d.image(c, a.Image, "Droplet"); err == nil {
-				image = b.Origin
-			}
+		from, err := d.imported(c, a.App)
+		if err != nil {
+			return nil, err
 		}
-		if image == "" {
-			out = append(out, keyed{"lifecycle", "docker"})
-		} else {
-			out = append(out, keyed{"docker", ordered{{"image", image}}})
-		}
+		out = append(out, from)
 	} else {
 		if a.Build.Stack != "" {
 			out = append(out, keyed{"stack", a.Build.Stack})
@@ -131,6 +126,31 @@ func (d *Door) generated(c *call, a shownApp) (ordered, error) {
 	processes := each(v.processes(a.App), processAsKeys)
 	slices.SortFunc(processes, func(x, y ordered) int { return cmp.Compare(fmt.Sprint(x[0].value), fmt.Sprint(y[0].value)) })
 	return append(out, keyed{"processes", processes}), nil
+}
+
+// imported says where an app's image comes from, and by what name it is fetched;
+// passwords are in no manifest.
+func (d *Door) imported(c *call, a app.App) (keyed, error) {
+	none := keyed{"lifecycle", "docker"}
+	if a.Image == "" {
+		return none, nil
+	}
+	b, err := d.image(c, a.Image, auth.SpaceRead)
+	if err == error(missing("Droplet")) || err == nil && b.kind() != "docker" {
+		return none, nil
+	}
+	if err != nil {
+		return none, err
+	}
+	from := ordered{{"image", b.Origin}}
+	p, err := d.Packages.Package(c.ctx(), b.pack)
+	switch {
+	case err == nil && p.Username != "":
+		from = append(from, keyed{"username", p.Username})
+	case err != nil && !fault.Is(err, fault.NotFound): // what came by another door is its own package
+		return none, err
+	}
+	return keyed{"docker", from}, nil
 }
 
 func processAsKeys(p process) ordered {
