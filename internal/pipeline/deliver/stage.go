@@ -99,7 +99,11 @@ func (s *Service) obtainPackage(ctx context.Context, w *operation.Work, a app.Ap
 		if err != nil {
 			return artifact.Image{}, false, err
 		}
-		return s.obtain(ctx, w, a, push, login)
+		image, reused, err := s.obtain(ctx, w, a, push, login)
+		if f := fault.Of(err); login.User != "" && fault.Is(err, fault.Denied) {
+			err = f.WithTry("check the user name and the password that came with the image")
+		}
+		return image, reused, err
 	}
 	push.Snapshot = p.Snapshot
 	push.Build.Env = a.Draft.WithEnv(in.Env).Env

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"naru/internal/app"
@@ -125,8 +126,8 @@ func TestThePasswordOfAPackage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if end := p.await(t, op); end.State != operation.Failed || end.Error.Kind != fault.Denied {
-		t.Errorf("with the wrong password: %s, %v", end.State, end.Error)
+	if end := p.await(t, op); end.State != operation.Failed || end.Error.Kind != fault.Denied || !strings.Contains(end.Error.Try, "the password that came with the image") {
+		t.Errorf("with the wrong password: %s, %#v", end.State, end.Error)
 	}
 	if err := p.DeletePackage(ctx, by, pack); err != nil {
 		t.Fatal(err)
