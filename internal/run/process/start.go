@@ -95,33 +95,6 @@ func (d *Driver) start(ctx context.Context, spec run.Spec) error {
 	return d.launch(spec, cmd)
 }
 
-// holdPort finds a port that is free and that this driver has not given out.
-func (d *Driver) holdPort(id run.InstanceID) (net.Listener, netip.AddrPort, error) {
-	var passed []net.Listener
-	defer func() {
-		for _, l := range passed {
-			l.Close()
-		}
-	}()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, netip.AddrPort{}, fmt.Errorf("find a free port: %w", err)
-		}
-		addr := netip.MustParseAddrPort(l.Addr().String())
-		d.mu.Lock()
-		_, given := d.ports[addr]
-		if !given {
-			d.ports[addr] = id
-		}
-		d.mu.Unlock()
-		if !given {
-			return l, addr, nil
-		}
-		passed = append(passed, l)
-	}
-}
-
 // command is naru-init with the instance's command.
 func (d *Driver) command(spec run.Spec, addr netip.AddrPort) (*exec.Cmd, error) {
 	cfg, err := d.readConfig(spec.Image.Ref)
