@@ -2,6 +2,7 @@ package cf
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -48,6 +49,12 @@ func (e oauthError) Error() string { return e.Description }
 // locked is the text by which the cf client knows that another try is useless.
 const locked = "Your account has been locked because of too many failed attempts to login."
 
+// Texts that the cf client knows, and says in its own words.
+const (
+	rejected = "Bad credentials"
+	stranger = "The origin provided in the login_hint does not match an active Identity Provider, that supports password grant."
+)
+
 // oauth gives an error of naru's the form of the UAA's. What is none of them, and
 // internal ones, stay what they are.
 func oauth(err error) error {
@@ -86,6 +93,25 @@ func (d *Door) prompts(c *call) error {
 	})
 }
 
+// assertion is the grant of those whom another authority vouches for.
+const assertion = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+// origin refuses a login by way of an identity provider that is not there. naru's
+// own users are, to clients, those of the UAA.
+func (c *call) origin() error {
+	hint := c.r.URL.Query().Get("login_hint")
+	if hint == "" {
+		return nil
+	}
+	var in struct {
+		Origin string `json:"origin"`
+	}
+	if json.Unmarshal([]byte(hint), &in) != nil || in.Origin != auth.Origin && in.Origin != "uaa" {
+		return oauthError{http.StatusUnauthorized, "unauthorized", stranger}
+	}
+	return nil
+}
+
 // token gives tokens for what people and programs have.
 func (d *Door) token(c *call) error {
 	if err := c.form(); err != nil {
@@ -97,6 +123,9 @@ func (d *Door) token(c *call) error {
 	var err error
 	switch f.Get("grant_type") {
 	case "password":
+		if err := c.origin(); err != nil {
+			return err
+		}
 		password := secret.New(f.Get("password"))
 		switch code := f.Get("passcode"); {
 		case code != "":
@@ -105,6 +134,9 @@ func (d *Door) token(c *call) error {
 			t, err = d.exchange(c, f.Get("username"), password, false)
 		default:
 			t, err = d.Sessions.Login(ctx, f.Get("username"), password)
+			if fault.Is(err, fault.Unauthenticated) && !errors.Is(err, auth.ErrLocked) {
+				return oauthError{http.StatusUnauthorized, "unauthorized", rejected}
+			}
 		}
 	case "refresh_token":
 		refresh := secret.New(f.Get("refresh_token"))
@@ -121,6 +153,8 @@ func (d *Door) token(c *call) error {
 			id, secretText = f.Get("client_id"), f.Get("client_secret")
 		}
 		t, err = d.Sessions.Exchange(ctx, id, secret.New(secretText), true)
+	case assertion:
+		return oauthError{http.StatusUnauthorized, "unauthorized", "naru takes no assertions: log in with a password, a one-time code or an API token"}
 	default:
 		return oauthError{http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type"}
 	}

@@ -170,12 +170,18 @@ func TestWrongLogins(t *testing.T) {
 		"client":   {url.Values{"grant_type": {"client_credentials"}, "client_id": {"a"}, "client_secret": {"b"}}, 401, "unauthorized"},
 		"no name":  {url.Values{"grant_type": {"client_credentials"}, "client_secret": {"b"}}, 401, "unauthorized"},
 		"grant":    {url.Values{"grant_type": {"implicit"}}, 400, "unsupported_grant_type"},
+		"vouched":  {url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {"a.b.c"}}, 401, "unauthorized"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := text(w.grant(c.status, c.form), "error"); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+	// The client has its own words for this one.
+	form := url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {"no"}}
+	if got := text(w.grant(401, form), "error_description"); got != "Bad credentials" {
+		t.Errorf("a wrong password: %q", got)
 	}
 	t.Run("too often", func(t *testing.T) {
 		form := url.Values{"grant_type": {"password"}, "username": {"locked"}, "password": {"no"}}
@@ -186,6 +192,21 @@ func TestWrongLogins(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 	})
+}
+
+// A provider of identities is named as a hint; only naru's own is there.
+func TestOrigins(t *testing.T) {
+	w := newWorld(t)
+	form := url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {password}}
+	for hint, want := range map[string]int{`{"origin":"naru"}`: 200, `{"origin":"uaa"}`: 200, `{"origin":"ldap"}`: 401, `{"origin":7}`: 401, "ldap": 401} {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", w.url+"/login/oauth/token?login_hint="+url.QueryEscape(hint), strings.NewReader(form.Encode()))
+		must(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		status, _, answer := w.send(req)
+		if status != want || want == 401 && !strings.Contains(text(answer, "error_description"), "does not match an active Identity Provider") {
+			t.Errorf("%s: got %d %v", hint, status, answer)
+		}
+	}
 }
 
 // At names of its own each part is at the root of its name, and what is not Cloud
