@@ -1,7 +1,6 @@
 package cf
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -57,6 +56,8 @@ var appList = list[shownApp]{
 	},
 	times: func(a shownApp) (time.Time, time.Time) { return a.Created, a.Updated },
 	guid:  func(a shownApp) string { return string(a.ID) },
+
+	includes: []string{"space", "org", "space.organization"},
 }
 
 func stateOf(a app.App) string {
@@ -174,34 +175,8 @@ func (d *Door) listApps(c *call) error {
 		return err
 	}
 	return showing(c, appList, shown, c.appResource, func(some []shownApp) (map[string]any, error) {
-		return d.around(c, spaces, some)
+		return d.around(c, spaces, each(some, func(a shownApp) app.SpaceID { return a.Space }))
 	})
-}
-
-// around are the spaces and organisations of apps, where the query wants them.
-func (d *Door) around(c *call, spaces map[app.SpaceID]app.Space, some []shownApp) (map[string]any, error) {
-	q := c.r.URL.Query()
-	orgsToo := asked(q, "include", "space.organization") || asked(q, "include", "org")
-	if !orgsToo && !asked(q, "include", "space") {
-		return nil, nil //nolint:nilnil // nothing is included
-	}
-	has := map[app.SpaceID]app.Space{}
-	for _, a := range some {
-		has[a.Space] = spaces[a.Space]
-	}
-	in := slices.SortedFunc(maps.Values(has), func(a, b app.Space) int { return cmp.Compare(a.ID, b.ID) })
-	out := map[string]any{"spaces": each(in, c.spaceResource)}
-	if orgsToo {
-		orgs, err := d.orgs(c)
-		if err != nil {
-			return nil, err
-		}
-		maps.DeleteFunc(orgs, func(id app.OrgID, _ app.Org) bool {
-			return !slices.ContainsFunc(in, func(s app.Space) bool { return s.Org == id })
-		})
-		out["organizations"] = each(slices.SortedFunc(maps.Values(orgs), byName), c.orgResource)
-	}
-	return out, nil
 }
 
 // sendApp answers with an app as it is now.
@@ -220,7 +195,7 @@ func (d *Door) sendApp(c *call, status int, id app.ID) error {
 		return err
 	}
 	out := c.appResource(shown[0])
-	if out.Included, err = d.around(c, spaces, shown); err != nil {
+	if out.Included, err = d.around(c, spaces, []app.SpaceID{a.Space}); err != nil {
 		return err
 	}
 	c.send(status, out)
@@ -230,6 +205,9 @@ func (d *Door) sendApp(c *call, status int, id app.ID) error {
 func (d *Door) getApp(c *call) error {
 	a, err := d.app(c, c.guid(), auth.SpaceRead)
 	if err != nil {
+		return err
+	}
+	if err := checkIncludes(c.r.URL.Query(), appList.includes); err != nil {
 		return err
 	}
 	return d.sendApp(c, 200, a.ID)

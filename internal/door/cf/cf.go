@@ -191,7 +191,7 @@ func (d *Door) apiRoutes() []endpoint {
 		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(), withoutRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
 		serviceInstanceRoutes(), serviceBindingRoutes(), marketRoutes(), variableRoutes(),
-		sshRoutes(), streamRoutes(),
+		sshRoutes(), streamRoutes(), besideRoutes(),
 	} {
 		all = append(all, some...)
 	}

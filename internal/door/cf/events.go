@@ -60,6 +60,9 @@ var eventList = list[toldEvent]{
 	},
 	times: func(e toldEvent) (time.Time, time.Time) { return e.Time, e.Time },
 	guid:  func(e toldEvent) string { return e.guid() },
+	also:  []string{"target_guids[not]"},
+
+	unlabelled: true,
 }
 
 func (e toldEvent) guid() string { return named("event", strconv.FormatInt(e.Seq, 10)) }

@@ -24,10 +24,14 @@ type list[T any] struct {
 	times   func(T) (created, updated time.Time)
 	guid    func(T) string
 	also    []string // parameters that the caller looks at itself
+
+	includes   []string // what include may name; none: the list has no such parameter
+	fields     []string // what fields[...] may name; likewise
+	unlabelled bool     // nothing can be written on its things
 }
 
 // usual are the parameters of every list.
-var usual = []string{"page", "per_page", "order_by", "guids", "created_ats", "updated_ats", "label_selector", "include"}
+var usual = []string{"page", "per_page", "order_by", "guids", "created_ats", "updated_ats"}
 
 // choose returns those of all that the query asks for, in its order.
 func (l list[T]) choose(q url.Values, all []T) ([]T, error) {
@@ -40,11 +44,14 @@ func (l list[T]) choose(q url.Values, all []T) ([]T, error) {
 		picks = append(picks, func(v T) bool { return slices.Contains(want, l.guid(v)) })
 	}
 	for name, of := range l.filters {
-		if !q.Has(name) {
-			continue
+		if q.Has(name) {
+			want := values(q, name)
+			picks = append(picks, func(v T) bool { return among(of(v), want) })
 		}
-		want := values(q, name)
-		picks = append(picks, func(v T) bool { return among(of(v), want) })
+		if not := name + "[not]"; q.Has(not) {
+			want := values(q, not)
+			picks = append(picks, func(v T) bool { return !among(of(v), want) })
+		}
 	}
 	within, err := l.moments(q)
 	if err != nil {
@@ -70,20 +77,42 @@ func among(have, want []string) bool {
 
 // check refuses parameters that nobody knows.
 func (l list[T]) check(q url.Values) error {
-	known := append(slices.Concat(usual, l.also), slices.Sorted(maps.Keys(l.filters))...)
+	known := slices.Concat(usual, l.also, slices.Sorted(maps.Keys(l.filters)))
+	if !l.unlabelled {
+		known = append(known, "label_selector")
+	}
+	if len(l.includes) > 0 {
+		known = append(known, "include")
+	}
+	if len(l.fields) > 0 {
+		known = append(known, "fields")
+	}
 	var strange []string
 	for name := range q {
-		base, _, _ := strings.Cut(name, "[")
-		if !slices.Contains(known, name) && (base == name || !slices.Contains([]string{"created_ats", "updated_ats", "fields"}, base)) {
-			strange = append(strange, "'"+name+"'")
+		base, _, in := strings.Cut(name, "[")
+		if !slices.Contains(known, base) || in != (base == "fields") && !slices.Contains([]string{"created_ats", "updated_ats"}, base) && !slices.Contains(l.also, name) {
+			strange = append(strange, name)
 		}
 	}
-	if len(strange) == 0 {
-		return nil
+	if len(strange) > 0 {
+		slices.Sort(strange)
+		return wrongQuery("Unknown query parameter(s): '%s'. Valid parameters are: '%s'", strings.Join(strange, "', '"), strings.Join(known, "', '"))
 	}
-	slices.Sort(strange)
-	return badQuery.saying(fmt.Sprintf("The query parameter is invalid: Unknown query parameter(s): %s. Valid parameters are: '%s'",
-		strings.Join(strange, ", "), strings.Join(known, "', '")))
+	if err := checkIncludes(q, l.includes); err != nil {
+		return err
+	}
+	for name := range q {
+		resource, ok := strings.CutPrefix(strings.TrimSuffix(name, "]"), "fields[")
+		if ok && !slices.Contains(l.fields, resource) {
+			return wrongQuery("Fields [%s] valid resources are: '%s'", resource, strings.Join(l.fields, "', '"))
+		}
+	}
+	return nil
+}
+
+// wrongQuery is what is said of a query that cannot be answered.
+func wrongQuery(format string, args ...any) error {
+	return badQuery.saying("The query parameter is invalid: " + fmt.Sprintf(format, args...))
 }
 
 // moments reads created_ats and updated_ats, with their comparisons.
@@ -94,10 +123,15 @@ func (l list[T]) moments(q url.Values) (picks []func(T) bool, err error) {
 			continue
 		}
 		var want []time.Time
-		for _, text := range values(q, name) {
-			t, err := time.Parse(time.RFC3339, text)
+		title := map[string]string{"created_ats": "Created ats", "updated_ats": "Updated ats"}[base]
+		all := values(q, name)
+		if op != "" && len(all) > 1 {
+			return nil, wrongQuery("%s only accepts one value when using a relational operator", title)
+		}
+		for _, text := range all {
+			t, err := time.Parse("2006-01-02T15:04:05Z", text)
 			if err != nil {
-				return nil, badQuery.saying("The query parameter is invalid: " + base + " has an invalid timestamp format")
+				return nil, wrongQuery("%s has an invalid timestamp format. Timestamps should be formatted as 'YYYY-MM-DDThh:mm:ssZ'", title)
 			}
 			want = append(want, t)
 		}
@@ -108,7 +142,7 @@ func (l list[T]) moments(q url.Values) (picks []func(T) bool, err error) {
 			"gte": func(have, want time.Time) bool { return !have.Before(want) },
 		}[op]
 		if !known {
-			return nil, badQuery.saying("The query parameter is invalid: Invalid relational operator '" + op + "' for " + base)
+			return nil, wrongQuery("%s Invalid relational operator: '%s'", title, op)
 		}
 		picks = append(picks, func(v T) bool {
 			created, updated := l.times(v)
@@ -142,8 +176,7 @@ func (l list[T]) order(by string, all []T) error {
 			return cmp.Or(x.Compare(y), age(a, b))
 		}
 	case key != "" && key != "created_at":
-		return badQuery.saying(fmt.Sprintf("The query parameter is invalid: Order by can only be: '%s'",
-			strings.Join(append([]string{"created_at", "updated_at"}, slices.Sorted(maps.Keys(l.orders))...), "', '")))
+		return wrongQuery("Order by can only be: '%s'", strings.Join(append([]string{"created_at", "updated_at"}, slices.Sorted(maps.Keys(l.orders))...), "', '"))
 	}
 	slices.SortStableFunc(all, func(a, b T) int {
 		if strings.HasPrefix(by, "-") {
@@ -187,10 +220,14 @@ type page[W any] struct {
 // cut returns one page of all, and where its neighbours are.
 func cut[T any](c *call, all []T) ([]T, pagination, error) {
 	q := c.r.URL.Query()
-	number, err1 := positive(q, "page", 1)
-	size, err2 := positive(q, "per_page", usualPage)
-	if err1 != nil || err2 != nil || size > maxPage {
-		return nil, pagination{}, badQuery.saying("The query parameter is invalid: Page must be a positive integer, per page must be between 1 and 5000")
+	number, size := positive(q, "page", 1), positive(q, "per_page", usualPage)
+	switch {
+	case number < 1:
+		return nil, pagination{}, wrongQuery("Page must be a positive integer")
+	case size < 1:
+		return nil, pagination{}, wrongQuery("Per page must be a positive integer")
+	case size > maxPage:
+		return nil, pagination{}, wrongQuery("Per page must be between 1 and %d", maxPage)
 	}
 	pages := max(1, (len(all)+size-1)/size)
 	at := func(n int) *link {
@@ -205,19 +242,23 @@ func cut[T any](c *call, all []T) ([]T, pagination, error) {
 	if number > 1 && number <= pages {
 		p.Previous = at(number - 1)
 	}
-	from := min(len(all), (number-1)*size)
+	from := len(all)
+	if number <= pages {
+		from = min(from, (number-1)*size)
+	}
 	return all[from:min(len(all), from+size)], p, nil
 }
 
-func positive(q url.Values, name string, otherwise int) (int, error) {
+// positive is a number of a query; 0 for what is none.
+func positive(q url.Values, name string, otherwise int) int {
 	if !q.Has(name) {
-		return otherwise, nil
+		return otherwise
 	}
 	n, err := strconv.Atoi(q.Get(name))
-	if err != nil || n < 1 || n > 1<<20 {
-		return 0, badQuery
+	if err != nil {
+		return 0
 	}
-	return n, nil
+	return n
 }
 
 // show answers with one page of what the query asks for.

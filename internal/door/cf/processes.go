@@ -22,7 +22,7 @@ func processRoutes() []endpoint {
 			if _, err := d.app(c, c.guid(), auth.SpaceRead); err != nil {
 				return err
 			}
-			return d.nothing(c)
+			return d.nothing(c, "sidecars")
 		}},
 		{pattern: "POST /v3/processes/{guid}/actions/scale", do: (*Door).scale},
 		{pattern: "GET /v3/apps/{guid}/processes", do: (*Door).appProcesses},
@@ -83,7 +83,7 @@ const hidden = "[PRIVATE DATA HIDDEN IN LISTS]"
 func (c *call) processResource(p shownProcess) processResource {
 	path := "/v3/processes/" + p.guid()
 	r := c.thing(p.guid(), p.created, p.of.Updated, path).with(c, "app", "/v3/apps/"+string(p.of.ID)).
-		with(c, "space", "/v3/spaces/"+string(p.of.Space)).with(c, "stats", path+"/stats")
+		with(c, "space", "/v3/spaces/"+string(p.of.Space)).with(c, "stats", path+"/stats").with(c, "process_instances", path+"/process_instances")
 	r.Links["scale"] = link{c.at.api + path + "/actions/scale", "POST"}
 	h := p.Health
 	health := healthCheck{string(h.Check), map[string]any{
@@ -99,15 +99,17 @@ func (c *call) processResource(p shownProcess) processResource {
 		Relationships: map[string]toOne{"app": one(string(p.of.ID)), "revision": none()},
 	}
 	if p.spots != nil {
-		out.Running = each(p.spots, func(s spot) processInstance {
-			since := 0
-			if s.inst.ID != "" {
-				since = int(time.Since(s.inst.Since).Seconds())
-			}
-			return processInstance{s.index, s.state, max(0, since)}
-		})
+		out.Running = each(p.spots, processInstanceOf)
 	}
 	return out
+}
+
+func processInstanceOf(s spot) processInstance {
+	since := 0
+	if s.inst.ID != "" {
+		since = int(time.Since(s.inst.Since).Seconds())
+	}
+	return processInstance{s.index, s.state, max(0, since)}
 }
 
 // commandLine is a command as people write it; nil for the image's own.
@@ -418,5 +420,5 @@ func (d *Door) noSidecars(c *call) error {
 	if _, _, err := d.process(c, auth.SpaceRead); err != nil {
 		return err
 	}
-	return d.nothing(c)
+	return d.nothing(c, "sidecars")
 }

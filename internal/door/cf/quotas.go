@@ -155,6 +155,8 @@ func quotaList(places string) list[shownQuota] {
 		orders: map[string]func(shownQuota) string{"name": func(q shownQuota) string { return q.Name }},
 		times:  func(q shownQuota) (time.Time, time.Time) { return q.Created, q.Updated },
 		guid:   func(q shownQuota) string { return string(q.ID) },
+
+		unlabelled: true,
 	}
 	if places == "space_guids" {
 		l.filters["organization_guids"] = single(func(q shownQuota) string { return string(q.Org) })

@@ -12,21 +12,9 @@ import (
 // whyNot are the reasons for what the door does not serve, by the beginning of
 // the path; the first that fits counts.
 var whyNot = [][2]string{
-	{"/v3/service", "no services yet"}, {"/v3/builds", "comes with push"},
-	{"/v3/packages", "comes with push"}, {"/v3/droplets", "comes with push"},
-	{"/v3/apps/{guid}/relationships", "comes with push"}, {"/v3/apps/{guid}/builds", "comes with push"},
-	{"/v3/resource_matches", "comes with push"},
-	{"/v3/tasks", "comes with tasks"}, {"/v3/apps/{guid}/tasks", "comes with tasks"}, {"/v3/isolation_segments", "naru has no isolation segments"},
-	{"/v3/organizations/{guid}/relationships", "naru has no isolation segments"}, {"/v3/spaces/{guid}/relationships", "naru has no isolation segments"},
-	{"/v3/security_groups", "naru has no security groups"}, {"/v3/organization_quotas", "naru has no quotas"}, {"/v3/space_quotas", "naru has no quotas"},
-	{"/v3/routes", "routes are not shared between spaces, and have no options here"}, {"/v3/domains", "domains come with their routes"},
-	{"/v3/stacks", "stacks are naru's foundations"},
-	{"/v3/app_usage_events", "naru keeps no usage events"}, {"/v3/feature_flags", "features are not switched"},
-	{"/v3/apps/{guid}", "comes with push"},
-	{"/v3/admin", "builds keep no cache that could be cleared app by app"}, {"/v3/audit_events", "only as a list"}, {"/v3/info", "only the version"},
-	{"/v3/processes", "embedded in the list"},
+	{"/v3/builds", "builds are changed by what builds them"},
+	{"/v3/admin", "builds keep no cache that could be cleared app by app"}, {"/v3/info", "only the version"},
 	{"/v3/route_policies", "naru has no route policies"}, {"/v3/spaces", "usage only of organizations"},
-	{"/v3/users", "naru keeps no labels"},
 }
 
 const reference = "../../../docs/reference/cloud-foundry.md"

@@ -41,6 +41,9 @@ var roleList = list[held]{
 	},
 	times: func(h held) (time.Time, time.Time) { return h.user.Created, h.user.Created },
 	guid:  held.guid,
+
+	includes:   []string{"user", "organization", "space"},
+	unlabelled: true,
 }
 
 // ofOrg is the organisation of a role in one; a role in a space is none of it.
@@ -55,6 +58,7 @@ type roleResource struct {
 	resource
 	Type          string           `json:"type"`
 	Relationships map[string]toOne `json:"relationships"`
+	Included      map[string]any   `json:"included,omitempty"`
 }
 
 func (c *call) roleResource(h held) roleResource {
@@ -67,7 +71,7 @@ func (c *call) roleResource(h held) roleResource {
 		rel["organization"] = one(string(h.Org))
 		r = r.with(c, "organization", "/v3/organizations/"+string(h.Org))
 	}
-	return roleResource{r, string(h.Role), rel}
+	return roleResource{resource: r, Type: string(h.Role), Relationships: rel}
 }
 
 // roles are those that who asks may see. What administrators are is no role here.
@@ -99,14 +103,37 @@ func (d *Door) listRoles(c *call) error {
 		return err
 	}
 	return showing(c, roleList, all, c.roleResource, func(some []held) (map[string]any, error) {
-		if !asked(c.r.URL.Query(), "include", "user") {
-			return nil, nil //nolint:nilnil // nothing is included
-		}
+		return d.aroundRoles(c, some)
+	})
+}
+
+// aroundRoles are whom roles belong to and where they hold, where the query wants it.
+func (d *Door) aroundRoles(c *call, some []held) (map[string]any, error) {
+	out := map[string]any{}
+	if c.wants("user") {
 		users := each(some, func(h held) auth.User { return h.user })
 		slices.SortFunc(users, func(a, b auth.User) int { return cmp.Compare(a.ID, b.ID) })
 		users = slices.CompactFunc(users, func(a, b auth.User) bool { return a.ID == b.ID })
-		return map[string]any{"users": each(users, c.userResource)}, nil
-	})
+		out["users"] = each(users, c.userResource)
+	}
+	if c.wants("organization") {
+		orgs, err := d.orgsOf(c, each(some, ofOrg))
+		if err != nil {
+			return nil, err
+		}
+		out["organizations"] = orgs
+	}
+	if c.wants("space") {
+		all, err := d.Places.Spaces(c.ctx(), "")
+		if err != nil {
+			return nil, err
+		}
+		all = slices.DeleteFunc(all, func(s app.Space) bool {
+			return !slices.ContainsFunc(some, func(h held) bool { return h.Space == s.ID })
+		})
+		out["spaces"] = each(all, c.spaceResource)
+	}
+	return out, nil
 }
 
 func (d *Door) findRole(c *call, guid string) (held, error) {
@@ -126,7 +153,14 @@ func (d *Door) getRole(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(c.roleResource(h))
+	if err := checkIncludes(c.r.URL.Query(), roleList.includes); err != nil {
+		return err
+	}
+	out := c.roleResource(h)
+	if out.Included, err = d.aroundRoles(c, []held{h}); err != nil {
+		return err
+	}
+	return c.ok(out)
 }
 
 type roleInput struct {

@@ -53,6 +53,8 @@ var routeList = list[shownRoute]{
 	},
 	times: func(r shownRoute) (time.Time, time.Time) { return r.Created, r.Updated },
 	guid:  func(r shownRoute) string { return string(r.ID) },
+
+	includes: []string{"domain", "space", "space.organization", "route_policies"},
 }
 
 type destination struct {
@@ -73,6 +75,7 @@ type routeResource struct {
 	Destinations  []destination     `json:"destinations"`
 	Options       map[string]string `json:"options"`
 	Relationships map[string]toOne  `json:"relationships"`
+	Included      map[string]any    `json:"included,omitempty"`
 }
 
 func (c *call) routeResource(r shownRoute) routeResource {
@@ -172,7 +175,38 @@ func (d *Door) listRoutes(c *call) error {
 	if err != nil {
 		return err
 	}
-	return show(c, routeList, d.shownRoutes(c, spaces, routes), c.routeResource)
+	return d.showRoutes(c, spaces, routes)
+}
+
+func (d *Door) showRoutes(c *call, spaces map[app.SpaceID]app.Space, routes []route.Route) error {
+	return showing(c, routeList, d.shownRoutes(c, spaces, routes), c.routeResource, func(some []shownRoute) (map[string]any, error) {
+		return d.aroundRoutes(c, spaces, some)
+	})
+}
+
+// aroundRoutes are what routes belong to, where the query wants it.
+func (d *Door) aroundRoutes(c *call, spaces map[app.SpaceID]app.Space, some []shownRoute) (map[string]any, error) {
+	out, err := d.around(c, spaces, each(some, func(r shownRoute) app.SpaceID { return r.Space }))
+	if err != nil {
+		return nil, err
+	}
+	if out == nil {
+		out = map[string]any{}
+	}
+	if c.wants("domain") {
+		all, err := d.domains(c)
+		if err != nil {
+			return nil, err
+		}
+		all = slices.DeleteFunc(all, func(one domain) bool {
+			return !slices.ContainsFunc(some, func(r shownRoute) bool { return r.domain == one.name })
+		})
+		out["domains"] = each(all, c.domainResource)
+	}
+	if c.wants("route_policies") {
+		out["route_policies"] = []struct{}{}
+	}
+	return out, nil
 }
 
 func (d *Door) routesOfApp(c *call) error {
@@ -188,7 +222,7 @@ func (d *Door) routesOfApp(c *call) error {
 	if err != nil {
 		return err
 	}
-	return show(c, routeList, d.shownRoutes(c, spaces, routes), c.routeResource)
+	return d.showRoutes(c, spaces, routes)
 }
 
 func (d *Door) route(c *call) (shownRoute, error) {
@@ -212,7 +246,18 @@ func (d *Door) getRoute(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(c.routeResource(r))
+	if err := checkIncludes(c.r.URL.Query(), routeList.includes); err != nil {
+		return err
+	}
+	spaces, err := d.spaces(c, auth.RouteRead)
+	if err != nil {
+		return err
+	}
+	out := c.routeResource(r)
+	if out.Included, err = d.aroundRoutes(c, spaces, []shownRoute{r}); err != nil {
+		return err
+	}
+	return c.ok(out)
 }
 
 func (d *Door) getDestinations(c *call) error {

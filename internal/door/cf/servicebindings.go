@@ -41,6 +41,8 @@ var bindingList = list[service.Standing]{
 	orders: map[string]func(service.Standing) string{"name": func(b service.Standing) string { return b.Name }},
 	times:  func(b service.Standing) (time.Time, time.Time) { return b.Created, b.Created },
 	guid:   func(b service.Standing) string { return string(b.ID) },
+
+	includes: []string{"app", "service_instance"},
 }
 
 type bindingResource struct {

@@ -75,6 +75,10 @@ var serviceList = list[shownService]{
 	orders: map[string]func(shownService) string{"name": func(s shownService) string { return s.Name }},
 	times:  func(s shownService) (time.Time, time.Time) { return s.Created, s.Updated },
 	guid:   func(s shownService) string { return string(s.ID) },
+
+	fields: []string{
+		"space", "space.organization", "service_plan", "service_plan.service_offering", "service_plan.service_offering.service_broker",
+	},
 }
 
 // lastOperation says how making or changing something went: at once.

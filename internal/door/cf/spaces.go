@@ -31,6 +31,8 @@ var spaceList = list[app.Space]{
 	orders: map[string]func(app.Space) string{"name": spaceName},
 	times:  func(s app.Space) (time.Time, time.Time) { return s.Created, s.Created },
 	guid:   func(s app.Space) string { return string(s.ID) },
+
+	includes: []string{"org", "organization"},
 }
 
 func spaceName(s app.Space) string { return s.Name }
@@ -135,6 +137,9 @@ func (d *Door) getSpace(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := checkIncludes(c.r.URL.Query(), spaceList.includes); err != nil {
+		return err
+	}
 	out := c.spaceResource(p.space)
 	if out.Included, err = d.included(c, []app.Space{p.space}); err != nil {
 		return err
@@ -198,5 +203,5 @@ func (d *Door) noSecurityGroups(c *call) error {
 	if _, err := d.space(c, c.guid(), auth.SpaceRead); err != nil {
 		return err
 	}
-	return d.nothing(c)
+	return d.nothing(c, "security_groups")
 }

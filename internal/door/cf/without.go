@@ -59,7 +59,7 @@ func withoutRoutes() []endpoint {
 	})
 	for _, kind := range []string{"app", "service"} {
 		path := "/v3/" + kind + "_usage_events"
-		add("GET "+path, (*Door).nothing)
+		add("GET "+path, nothingOf(kind+"_usage_events"))
 		add("GET "+path+"/{guid}", absent("Usage event"))
 		add("POST "+path+"/actions/destructively_purge_all_and_reseed", refusing(auth.PlatformManage, events))
 	}
