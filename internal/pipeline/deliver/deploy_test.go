@@ -257,6 +257,38 @@ func TestManifestIsAppliedAppByApp(t *testing.T) {
 	}
 }
 
+// A manifest waits for the gateways where it changed a route, and only there: most
+// are pushed again as they were.
+func TestManifestWaitsForGatewaysOnlyWithRoutes(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	a, err := p.Skeleton(t.Context(), by, w.space, "one", app.Build{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := deliver.Declaration{Routes: []client.NewRoute{{Host: "one"}}}
+	for _, step := range []struct {
+		name string
+		d    deliver.Declaration
+		want int64
+	}{
+		{"a first host", deliver.Declaration{Host: "first"}, 1},
+		{"nothing of routes", deliver.Declaration{Env: map[string]string{"A": "1"}}, 0},
+		{"a route", named, 1},
+		{"the same", named, 0},
+		{"none", deliver.Declaration{NoRoute: true}, 1},
+		{"none again", deliver.Declaration{NoRoute: true}, 0},
+	} {
+		step.d.App, step.d.Name = a.ID, "one"
+		before := w.waited.Load()
+		op, err := p.ApplyManifest(t.Context(), by, w.space, []deliver.Declaration{step.d})
+		p.done(t, op, err)
+		if got := w.waited.Load() - before; got != step.want {
+			t.Errorf("%s: waited %d times for gateways, want %d", step.name, got, step.want)
+		}
+	}
+}
+
 // An app that was renamed keeps its host; another one may then take the name.
 func TestRename(t *testing.T) {
 	w := newWorld(t)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"time"
 
 	"naru/internal/app"
 	"naru/internal/app/label"
@@ -176,24 +178,32 @@ func (s *Service) manifest(ctx context.Context, w *operation.Work) (any, error) 
 	if err := w.Bind(&all); err != nil {
 		return nil, err
 	}
-	out := Declared{}
+	out, kept := Declared{}, 0 // so many apps have the routes that they had
 	for n, d := range all {
 		_, err := operation.Step(ctx, w, fmt.Sprintf("app %d", n+1), func(ctx context.Context) (bool, operation.Outcome, error) {
-			return true, operation.Outcome{Text: d.Name}, s.apply(ctx, w, d)
+			moved, err := s.apply(ctx, w, d)
+			if !moved {
+				kept++
+			}
+			return true, operation.Outcome{Text: d.Name}, err
 		})
 		if err != nil {
 			return nil, err
 		}
 		out.Apps = append(out.Apps, d.Name)
 	}
+	if kept == len(all) {
+		return out, nil // nothing that the gateways have to hear of first
+	}
 	return out, s.router.Sync(ctx)
 }
 
-// apply brings one declaration into its app: all of it, or nothing.
-func (s *Service) apply(ctx context.Context, w *operation.Work, d Declaration) error {
+// apply brings one declaration into its app: all of it, or nothing. It reports
+// whether the app's routes are others than before.
+func (s *Service) apply(ctx context.Context, w *operation.Work, d Declaration) (moved bool, err error) {
 	mappings, err := mappingsOf(d.Routes)
 	if err != nil {
-		return ofApp(d, err)
+		return false, ofApp(d, err)
 	}
 	err = s.whenThereIsRoom(ctx, w, "scale", func(ctx context.Context) error {
 		if len(d.Env) > 0 {
@@ -214,7 +224,7 @@ func (s *Service) apply(ctx context.Context, w *operation.Work, d Declaration) e
 				return err
 			}
 		}
-		if err := s.declareRoutes(ctx, w, a, d, mappings); err != nil {
+		if moved, err = s.declareRoutes(ctx, w, a, d, mappings); err != nil {
 			return err
 		}
 		for _, do := range s.declares {
@@ -225,9 +235,9 @@ func (s *Service) apply(ctx context.Context, w *operation.Work, d Declaration) e
 		return nil
 	})
 	if err != nil {
-		return ofApp(d, err)
+		return moved, ofApp(d, err)
 	}
-	return s.keepPromises(ctx, w, d.App, d.Promises)
+	return moved, s.keepPromises(ctx, w, d.App, d.Promises)
 }
 
 // lay brings what a declaration says into an app's draft.
@@ -270,28 +280,42 @@ func (d Declaration) detail() map[string]any {
 	return out
 }
 
-// declareRoutes maps what a declaration names, in the caller's transaction.
-func (s *Service) declareRoutes(ctx context.Context, w *operation.Work, a app.App, d Declaration, mappings []mapping) error {
+// declareRoutes maps what a declaration names, in the caller's transaction, and
+// reports whether that changed anything.
+func (s *Service) declareRoutes(ctx context.Context, w *operation.Work, a app.App, d Declaration, mappings []mapping) (moved bool, err error) {
 	have, err := s.store.RoutesOf(ctx, a.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if d.NoRoute {
 		for _, r := range have {
 			if err := s.loose(ctx, w.Actor, a, r); err != nil {
-				return err
+				return false, err
 			}
 		}
-		return nil
+		return len(have) > 0, nil
 	}
 	if err := s.mapPushed(ctx, operation.Ask{Actor: w.Actor}, a, mappings, true); err != nil {
-		return err
+		return false, err
 	}
-	if d.Host == "" || len(have)+len(mappings) > 0 {
-		return nil
+	if d.Host != "" && len(have)+len(mappings) == 0 {
+		_, err = s.mapRoute(ctx, w.Actor, a, mapping{host: d.Host, path: "/", to: route.Destination{Process: app.Web}})
+		return true, err
 	}
-	_, err = s.mapRoute(ctx, w.Actor, a, mapping{host: d.Host, path: "/", to: route.Destination{Process: app.Web}})
-	return err
+	if len(mappings) == 0 {
+		return false, nil
+	}
+	now, err := s.store.RoutesOf(ctx, a.ID)
+	return !reflect.DeepEqual(untimed(have), untimed(now)), err
+}
+
+// untimed are routes without when they were last written.
+func untimed(routes []route.Route) []route.Route {
+	out := slices.Clone(routes)
+	for i := range out {
+		out[i].Updated = time.Time{}
+	}
+	return out
 }
 
 // loose takes an app off a route, which its space keeps.

@@ -58,6 +58,18 @@ type world struct {
 	names    *dnstest.Server // what DNS has; nil: nothing answers
 	budgets  gate.Reports    // of every app; nil: there is no gate
 	killAt   int64           // the commit at which the next platform dies; 0: it does not
+	waited   atomic.Int64    // how often deliveries waited for gateways
+}
+
+// counting counts who waits for gateways.
+type counting struct {
+	*operate.Traffic
+	waited *atomic.Int64
+}
+
+func (c counting) Sync(ctx context.Context) error {
+	c.waited.Add(1)
+	return c.Traffic.Sync(ctx)
 }
 
 // drainTimeout is how long ordinary requests may take at an instance that leaves.
@@ -149,7 +161,7 @@ func (w *world) up(t *testing.T) *platform {
 	}
 	p.Service = deliver.New(deliver.Parts{
 		Gate:  allowed,
-		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: traffic, Domains: w.domains(st),
+		Store: st, Sources: noSource{}, Git: noSource{}, Images: imported{}, Builds: noSource{}, Secrets: safe, Router: counting{traffic, &w.waited}, Domains: w.domains(st),
 		Logs: noLogs{}, Rollouts: rollout.NewRunner(st, traffic, rollout.Options{Releaser: w, Settle: time.Millisecond}, log), Wake: func() { ops.Wake() },
 	}, deliver.Config{
 		AppsDomain: "apps.test", WorkDir: w.dir, MaxInstances: 100, KeepReleases: 10, Memory: w.memory, Defaults: w.process,
