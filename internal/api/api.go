@@ -22,6 +22,7 @@ type Services struct {
 	Sessions     Sessions
 	People       People
 	Places       Places
+	Labels       Labels
 	Pushes       Pushes
 	Lifecycle    Lifecycle
 	Drafts       Drafts

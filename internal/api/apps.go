@@ -5,17 +5,18 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/client"
 	"naru/internal/pipeline/operation"
 	"naru/internal/secret"
 )
 
-func (s *server) listApps(ctx context.Context, in *PageInput) (out client.List[client.App], err error) {
-	size, err := s.size(*in)
-	if err != nil {
-		return out, err
-	}
-	apps, err := s.Apps.AppsAfter(ctx, at(ctx).space.ID, in.After, size+1)
+func (s *server) listApps(ctx context.Context, in *SelectInput) (out client.List[client.App], err error) {
+	name := func(a app.App) string { return a.Name }
+	apps, size, written, err := labelledPage(ctx, s, *in, label.Apps, name, func(a app.App) string { return string(a.ID) },
+		func(after string, limit int) ([]app.App, error) {
+			return s.Apps.AppsAfter(ctx, at(ctx).space.ID, after, limit)
+		})
 	if err != nil {
 		return out, err
 	}
@@ -23,7 +24,11 @@ func (s *server) listApps(ctx context.Context, in *PageInput) (out client.List[c
 	if err != nil {
 		return out, err
 	}
-	return cut(apps, size, seen.summary, func(a app.App) string { return a.Name }), nil
+	return cut(apps, size, func(a app.App) client.App {
+		shown := seen.summary(a)
+		shown.Labels = written[string(a.ID)].Labels
+		return shown
+	}, name), nil
 }
 
 type newAppInput struct{ Body client.NewApp }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/auth"
 	"naru/internal/build"
 	"naru/internal/client"
@@ -203,12 +204,11 @@ func cmpOr(v, otherwise string) string {
 	return v
 }
 
-func (s *server) listRoutes(ctx context.Context, in *PageInput) (out client.List[client.Route], err error) {
-	size, err := s.size(*in)
-	if err != nil {
-		return out, err
-	}
-	routes, err := s.Routes.RoutesAfter(ctx, at(ctx).space.ID, in.After, size+1)
+func (s *server) listRoutes(ctx context.Context, in *SelectInput) (out client.List[client.Route], err error) {
+	routes, size, written, err := labelledPage(ctx, s, *in, label.Routes, route.Route.Name, func(r route.Route) string { return string(r.ID) },
+		func(after string, limit int) ([]route.Route, error) {
+			return s.Routes.RoutesAfter(ctx, at(ctx).space.ID, after, limit)
+		})
 	if err != nil {
 		return out, err
 	}
@@ -216,12 +216,33 @@ func (s *server) listRoutes(ctx context.Context, in *PageInput) (out client.List
 	if err != nil {
 		return out, err
 	}
-	return cut(routes, size, routeOf(s.cfg, names), route.Route.Name), nil
+	return cut(routes, size, func(r route.Route) client.Route {
+		shown := routeOf(s.cfg, names)(r)
+		shown.Labels = written[string(r.ID)].Labels
+		return shown
+	}, route.Route.Name), nil
 }
 
-func (s *server) listAppRoutes(ctx context.Context, _ *nothing) (client.List[client.Route], error) {
+func (s *server) listAppRoutes(ctx context.Context, in *SelectorInput) (out client.List[client.Route], err error) {
+	selector, err := in.selector()
+	if err != nil {
+		return out, err
+	}
 	d, err := s.detail(ctx, at(ctx).app)
-	return client.List[client.Route]{Items: d.Routes}, err
+	if err != nil || len(d.Routes) == 0 {
+		return client.List[client.Route]{Items: d.Routes}, err
+	}
+	written, err := s.Labels.LabelsOf(ctx, label.Routes, each(d.Routes, func(r client.Route) string { return r.ID })...)
+	if err != nil {
+		return out, err
+	}
+	out.Items = []client.Route{}
+	for _, r := range d.Routes {
+		if r.Labels = written[r.ID].Labels; selector.Selects(r.Labels) {
+			out.Items = append(out.Items, r)
+		}
+	}
+	return out, nil
 }
 
 type newRouteInput struct{ Body client.NewRoute }

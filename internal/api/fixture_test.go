@@ -96,7 +96,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	drains := apitest.Drains(t, st, book)
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(sampled{}, nil, time.Second),
-		Sessions: w.auth, People: st, Places: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: w.teller(), Deliveries: w.teller(), Quotas: quota.NewBook(st, w.pipe), Budgets: w.gate, Promises: promised(st), Routes: st, Tasks: st, Operations: st, Events: st,
+		Sessions: w.auth, People: st, Places: st, Labels: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: w.teller(), Deliveries: w.teller(), Quotas: quota.NewBook(st, w.pipe), Budgets: w.gate, Promises: promised(st), Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
 		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: drains, Provided: apitest.Provided(t, st, drains), Alerts: w.alerts, Traces: w.traces, Platform: w.pipe,
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/client"
 	"naru/internal/fault"
 	"naru/internal/pipeline/operation"
@@ -172,6 +173,9 @@ func (s *server) detail(ctx context.Context, a app.App) (client.AppDetail, error
 		if out.Problem, err = s.problem(ctx, a); err != nil {
 			return client.AppDetail{}, err
 		}
+	}
+	if out.Labels, err = s.labelsOn(ctx, label.Apps, string(a.ID)); err != nil {
+		return client.AppDetail{}, err
 	}
 	traffic := s.traffic(v.groups[a.ID])
 	for _, g := range v.groups[a.ID] {

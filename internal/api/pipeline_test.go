@@ -143,6 +143,13 @@ func (p *pipeline) SetEnv(ctx context.Context, by operation.Ask, a app.ID, chang
 	return out, &op, err
 }
 
+func (p *pipeline) Rename(ctx context.Context, _ operation.Ask, a app.ID, name string) (app.App, error) {
+	if err := app.CheckName("name", name); err != nil {
+		return app.App{}, err
+	}
+	return p.store.UpdateApp(ctx, a, func(have *app.App) error { have.Name = name; return nil })
+}
+
 func (p *pipeline) SetProcesses(ctx context.Context, _ operation.Ask, a app.ID, processes map[string]app.Overrides) (app.App, error) {
 	return p.store.UpdateApp(ctx, a, func(have *app.App) error {
 		for process, o := range processes {

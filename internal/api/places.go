@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/auth"
 	"naru/internal/auth/vault"
 	"naru/internal/client"
@@ -12,14 +13,23 @@ import (
 	"naru/internal/secret"
 )
 
-func (s *server) listOrgs(ctx context.Context, in *PageInput) (client.List[client.Org], error) {
+func (s *server) listOrgs(ctx context.Context, in *SelectInput) (out client.List[client.Org], err error) {
 	all, err := s.Places.Orgs(ctx)
 	if err != nil {
-		return client.List[client.Org]{}, err
+		return out, err
 	}
 	who := requestOf(ctx).who
 	all = slices.DeleteFunc(all, func(o app.Org) bool { return !auth.Sees(who, o.ID, "") })
-	return pageOf(s, *in, all, orgOf, func(o app.Org) string { return o.Name })
+	name := func(o app.Org) string { return o.Name }
+	orgs, size, written, err := labelledPage(ctx, s, *in, label.Orgs, name, func(o app.Org) string { return string(o.ID) }, fetchFrom(all, name))
+	if err != nil {
+		return out, err
+	}
+	return cut(orgs, size, func(o app.Org) client.Org {
+		shown := orgOf(o)
+		shown.Labels = written[string(o.ID)].Labels
+		return shown
+	}, name), nil
 }
 
 type newOrgInput struct{ Body client.NewOrg }
@@ -33,7 +43,10 @@ func (s *server) createOrg(ctx context.Context, in *newOrgInput) (client.Org, er
 }
 
 func (s *server) getOrg(ctx context.Context, _ *nothing) (client.Org, error) {
-	return orgOf(at(ctx).org), nil
+	out := orgOf(at(ctx).org)
+	var err error
+	out.Labels, err = s.labelsOn(ctx, label.Orgs, out.ID)
+	return out, err
 }
 
 func (s *server) deleteOrg(ctx context.Context, _ *nothing) error {
@@ -41,14 +54,23 @@ func (s *server) deleteOrg(ctx context.Context, _ *nothing) error {
 	return s.Places.DeleteOrg(ctx, org.ID, event.Event{Kind: "org.deleted", Actor: requestOf(ctx).who.Name, Subject: org.Name})
 }
 
-func (s *server) listSpaces(ctx context.Context, in *PageInput) (client.List[client.Space], error) {
+func (s *server) listSpaces(ctx context.Context, in *SelectInput) (out client.List[client.Space], err error) {
 	org, who := at(ctx).org, requestOf(ctx).who
 	all, err := s.Places.Spaces(ctx, org.ID)
 	if err != nil {
-		return client.List[client.Space]{}, err
+		return out, err
 	}
 	all = slices.DeleteFunc(all, func(sp app.Space) bool { return !auth.Sees(who, org.ID, sp.ID) })
-	return pageOf(s, *in, all, spaceOf(org), func(sp app.Space) string { return sp.Name })
+	name := func(sp app.Space) string { return sp.Name }
+	spaces, size, written, err := labelledPage(ctx, s, *in, label.Spaces, name, func(sp app.Space) string { return string(sp.ID) }, fetchFrom(all, name))
+	if err != nil {
+		return out, err
+	}
+	return cut(spaces, size, func(sp app.Space) client.Space {
+		shown := spaceOf(org)(sp)
+		shown.Labels = written[string(sp.ID)].Labels
+		return shown
+	}, name), nil
 }
 
 type newSpaceInput struct{ Body client.NewSpace }
@@ -64,7 +86,10 @@ func (s *server) createSpace(ctx context.Context, in *newSpaceInput) (client.Spa
 }
 
 func (s *server) getSpace(ctx context.Context, _ *nothing) (client.Space, error) {
-	return spaceOf(at(ctx).org)(at(ctx).space), nil
+	out := spaceOf(at(ctx).org)(at(ctx).space)
+	var err error
+	out.Labels, err = s.labelsOn(ctx, label.Spaces, out.ID)
+	return out, err
 }
 
 type spaceChangeInput struct{ Body client.SpaceChange }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"naru/internal/auth"
 	"naru/internal/client"
@@ -30,7 +31,7 @@ func (s *server) routes() []Route {
 		op    = "/v1/operations/{operation}"
 		found = "/v1/foundations/{foundation}"
 	)
-	return append(append(append(s.alertRoutes(space, one), s.traceRoutes(space, one)...), s.quotaRoutes(org, space)...), []Route{
+	return append(slices.Concat(s.alertRoutes(space, one), s.traceRoutes(space, one), s.quotaRoutes(org, space), s.labelRoutes(org, space, one)), []Route{
 		{get, "/v1/info", public, "What this server is and where its parts are", call(s.info)},
 		{get, "/v1/healthz", public, "Whether the server answers", call(s.healthz)},
 		{get, "/metrics", auth.PlatformRead, "What the gateways counted, in Prometheus's text format: of the apps one may see, and for administrators of the gateways themselves", streams(meter.ContentType, nil, s.metrics)},
@@ -57,6 +58,7 @@ func (s *server) routes() []Route {
 		{get, "/v1/orgs", loggedIn, "List the organisations one may see", call(s.listOrgs)},
 		{post, "/v1/orgs", auth.OrgCreate, "Make an organisation", create(s.createOrg)},
 		{get, org, auth.OrgRead, "Get an organisation", call(s.getOrg)},
+		{post, org + "/rename", auth.OrgManage, "Give an organisation without apps another name", call(s.renameOrg)},
 		{remove, org, auth.OrgCreate, "Delete an organisation without spaces", done(s.deleteOrg)},
 		{get, org + "/dora", auth.OrgRead, "How often and how well the apps of an organisation are delivered, of the spaces one may see", call(s.orgDora)},
 		{get, org + "/grants", auth.OrgAudit, "List roles in an organisation", call(s.listGrants)},
@@ -67,6 +69,7 @@ func (s *server) routes() []Route {
 		{post, org + "/spaces", auth.OrgManage, "Make a space", create(s.createSpace)},
 		{get, space, auth.SpaceRead, "Get a space", call(s.getSpace)},
 		{patch, space, auth.SpaceManage, "Change what a space allows", call(s.changeSpace)},
+		{post, space + "/rename", auth.SpaceManage, "Give a space without apps another name", call(s.renameSpace)},
 		{remove, space, auth.OrgManage, "Delete a space without apps", done(s.deleteSpace)},
 		{get, space + "/grants", auth.SpaceAudit, "List roles in a space", call(s.listGrants)},
 		{put, space + "/grants/{role}/{user}", auth.SpaceManage, "Give a role in a space", done(s.giveRole)},
@@ -117,6 +120,7 @@ func (s *server) routes() []Route {
 		{post, apps, auth.AppWrite, "Make an app without source", create(s.createApp)},
 		{get, one, auth.SpaceRead, "Get an app with its groups, instances and routes", call(s.getApp)},
 		{patch, one, auth.AppConfigure, "Change an app's draft", call(s.changeApp)},
+		{post, one + "/rename", auth.AppWrite, "Give an app another name; its host stays", call(s.renameApp)},
 		{remove, one, auth.AppWrite, "Delete an app and everything of it", accept(s.deleteApp)},
 		{get, one + "/env", auth.EnvRead, "The environment of the draft; secrets are stars", call(s.getEnv)},
 		{patch, one + "/env", auth.AppConfigure, "Change the environment", call(s.changeEnv)},

@@ -74,6 +74,10 @@ type Drafts interface {
 	// instances. The operation is nil where none was started.
 	SetEnv(ctx context.Context, by operation.Ask, a app.ID, change app.EnvChange, restart bool) (app.App, *operation.Operation, error)
 
+	// Rename gives an app another name; a taken one is a Conflict. Its host, its
+	// images and its groups keep theirs.
+	Rename(ctx context.Context, by operation.Ask, a app.ID, name string) (app.App, error)
+
 	// SetProcesses replaces the draft's overrides of the named process types.
 	SetProcesses(ctx context.Context, by operation.Ask, a app.ID, processes map[string]app.Overrides) (app.App, error)
 }
@@ -240,6 +244,8 @@ type Places interface {
 	Org(ctx context.Context, org app.OrgID) (app.Org, error)
 	OrgNamed(ctx context.Context, name string) (app.Org, error)
 	CreateOrg(ctx context.Context, name string, evs ...event.Event) (app.Org, error)
+	// RenameOrg and RenameSpace refuse places that have apps.
+	RenameOrg(ctx context.Context, org app.OrgID, name string, evs ...event.Event) (app.Org, error)
 	DeleteOrg(ctx context.Context, org app.OrgID, evs ...event.Event) error
 
 	// Spaces lists the spaces of an organisation, those of all for "".
@@ -248,6 +254,7 @@ type Places interface {
 	SpaceNamed(ctx context.Context, org, name string) (app.Space, error)
 	CreateSpace(ctx context.Context, org app.OrgID, name string, evs ...event.Event) (app.Space, error)
 	UpdateSpace(ctx context.Context, space app.SpaceID, change func(*app.Space) error, evs ...event.Event) (app.Space, error)
+	RenameSpace(ctx context.Context, space app.SpaceID, name string, evs ...event.Event) (app.Space, error)
 	DeleteSpace(ctx context.Context, space app.SpaceID, evs ...event.Event) error
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"naru/internal/app/label"
 	"naru/internal/client"
 	"naru/internal/id"
 	"naru/internal/route"
@@ -52,7 +53,12 @@ func (s *server) changeRoute(ctx context.Context, in *routeChangeInput) (client.
 // oneRoute is a route with the names of its apps.
 func (s *server) oneRoute(ctx context.Context, r route.Route) (client.Route, error) {
 	names, err := s.names(ctx, []route.Route{r})
-	return routeOf(s.cfg, names)(r), err
+	if err != nil {
+		return client.Route{}, err
+	}
+	out := routeOf(s.cfg, names)(r)
+	out.Labels, err = s.labelsOn(ctx, label.Routes, string(r.ID))
+	return out, err
 }
 
 // routeHere finds a route of the space that the request's path names.

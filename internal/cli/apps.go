@@ -12,28 +12,29 @@ import (
 )
 
 func (c *cmd) apps() *cobra.Command {
-	return &cobra.Command{
-		Use:   "apps",
-		Short: "List the apps of the space",
-		Args:  exactly(),
+	var sel selectFlags
+	command := &cobra.Command{
+		Use:     "apps",
+		Short:   "List the apps of the space",
+		Example: "  naru apps\n  naru apps -l team=checkout,stage!=test --show-labels",
+		Args:    exactly(),
 		RunE: func(cc *cobra.Command, _ []string) error {
 			s, err := c.space()
 			if err != nil {
 				return err
 			}
-			var apps []client.App
-			for a, err := range client.All(cc.Context(), s.Apps) {
-				if err != nil {
-					return err
-				}
-				apps = append(apps, a)
+			apps, err := narrowed(cc.Context(), sel, s.Apps)
+			if err != nil {
+				return err
 			}
-			return list(c.screen, apps, "no apps yet; push one: cd my-app && naru push",
+			return selectedList(c.screen, sel, apps, "no apps yet; push one: cd my-app && naru push",
 				[]string{"NAME", "STATE", "INSTANCES", "RELEASE", "URL"}, func(a client.App) []string {
 					return []string{a.Name, c.screen.health(a.Health), instances(a), numbered(a.Release), a.URL}
-				})
+				}, func(a client.App) map[string]string { return a.Labels })
 		},
 	}
+	sel.register(command)
+	return command
 }
 
 func instances(a client.App) string {
@@ -89,6 +90,9 @@ func (c *cmd) showApp(d client.AppDetail, usage []client.Usage) {
 	}
 	for _, r := range d.Routes {
 		s.say("route     %s", r.URL)
+	}
+	if len(d.Labels) > 0 {
+		s.say("labels    %s", labelText(d.Labels))
 	}
 	if p := d.Problem; p != nil {
 		s.say("problem   %s", s.paint(bad, p.Message))

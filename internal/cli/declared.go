@@ -178,7 +178,7 @@ func addRoutes(to *[]client.NewRoute, routes []string) error {
 
 // anyRoute gives an app that answers nowhere a route that nobody else has.
 func anyRoute(ctx context.Context, in *client.InSpace, p *client.Push) error {
-	routes, err := in.App(p.App).Routes(ctx)
+	routes, err := in.App(p.App).Routes(ctx, "")
 	if len(routes) > 0 || len(p.Routes) > 0 || err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}

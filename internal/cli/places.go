@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"naru/internal/client"
@@ -38,26 +40,24 @@ func (c *cmd) target() *cobra.Command {
 }
 
 func (c *cmd) orgs() *cobra.Command {
-	return c.family(&cobra.Command{
+	var sel selectFlags
+	command := c.family(&cobra.Command{
 		Use:   "orgs [COMMAND]",
-		Short: "List organisations; make and delete them",
+		Short: "List organisations; make, rename and delete them",
 		RunE: func(cc *cobra.Command, _ []string) error {
 			cl, t, err := c.connect()
 			if err != nil {
 				return err
 			}
-			var all []client.Org
-			for o, err := range client.All(cc.Context(), cl.Orgs) {
-				if err != nil {
-					return err
-				}
-				all = append(all, o)
+			all, err := narrowed(cc.Context(), sel, cl.Orgs)
+			if err != nil {
+				return err
 			}
-			return list(c.screen, all, "no organisation that you may see", []string{"ORG", "MADE"}, func(o client.Org) []string {
+			return selectedList(c.screen, sel, all, "no organisation that you may see", []string{"ORG", "MADE"}, func(o client.Org) []string {
 				return []string{c.marked(o.Name, o.Name == t.Org), age(o.CreatedAt) + " ago"}
-			})
+			}, func(o client.Org) map[string]string { return o.Labels })
 		},
-	}, &cobra.Command{
+	}, c.renameOrg(), &cobra.Command{
 		Use: "create ORG", Short: "Make an organisation", Args: exactly("ORG"),
 		RunE: func(cc *cobra.Command, args []string) error {
 			cl, _, err := c.connect()
@@ -83,6 +83,8 @@ func (c *cmd) orgs() *cobra.Command {
 			return c.screen.done(nil, "deleted %s", args[0])
 		},
 	})
+	sel.register(command)
+	return command
 }
 
 // marked marks the one that is targeted.
@@ -94,23 +96,26 @@ func (c *cmd) marked(name string, targeted bool) string {
 }
 
 func (c *cmd) spaces() *cobra.Command {
-	return c.family(&cobra.Command{
+	var sel selectFlags
+	command := c.family(&cobra.Command{
 		Use:   "spaces [COMMAND]",
-		Short: "List the spaces of the organisation; make and delete them",
+		Short: "List the spaces of the organisation; make, rename and delete them",
 		RunE: func(cc *cobra.Command, _ []string) error {
 			cl, t, err := c.connect()
 			if err != nil {
 				return err
 			}
-			page, err := cl.Spaces(cc.Context(), t.Org, client.Page{Limit: 1000})
+			all, err := narrowed(cc.Context(), sel, func(ctx context.Context, p client.Page) (client.List[client.Space], error) {
+				return cl.Spaces(ctx, t.Org, p)
+			})
 			if err != nil {
 				return err
 			}
-			return list(c.screen, page.Items, "no space that you may see; make one: naru spaces create SPACE", []string{"SPACE", "ROOT ALLOWED", "MADE"}, func(s client.Space) []string {
+			return selectedList(c.screen, sel, all, "no space that you may see; make one: naru spaces create SPACE", []string{"SPACE", "ROOT ALLOWED", "MADE"}, func(s client.Space) []string {
 				return []string{c.marked(s.Name, s.Name == t.Space), yesNo(s.AllowRoot), age(s.CreatedAt) + " ago"}
-			})
+			}, func(s client.Space) map[string]string { return s.Labels })
 		},
-	}, &cobra.Command{
+	}, c.renameSpace(), &cobra.Command{
 		Use: "create SPACE", Short: "Make a space in the organisation", Args: exactly("SPACE"),
 		RunE: func(cc *cobra.Command, args []string) error {
 			cl, t, err := c.connect()
@@ -136,6 +141,8 @@ func (c *cmd) spaces() *cobra.Command {
 			return c.screen.done(nil, "deleted %s/%s", t.Org, args[0])
 		},
 	})
+	sel.register(command)
+	return command
 }
 
 func (c *cmd) spaceSettings() *cobra.Command {

@@ -124,7 +124,7 @@ func (p *platform) start() {
 	p.work = operation.NewRunner(p.store, p.stories(), 4, slog.New(slog.DiscardHandler))
 	handler := api.New(api.Services{
 		Verdicts: p.store, PastJudge: judging.NewPast(nil, nil, time.Second),
-		Sessions: p.auth, People: p.store, Places: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Accounts: p.teller(), Deliveries: p.teller(), Budgets: p.gate(), Routes: p.store,
+		Sessions: p.auth, People: p.store, Places: p.store, Labels: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Accounts: p.teller(), Deliveries: p.teller(), Budgets: p.gate(), Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
 		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Drains: p.drains, Provided: apitest.Provided(p.t, p.store, p.drains), Traces: p.traces, Platform: p,
 	}, api.Config{}, slog.New(slog.DiscardHandler))

@@ -40,8 +40,8 @@ func (c *cmd) root() *cobra.Command {
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"apps", "Apps:", []*cobra.Command{c.push(), c.apps(), c.app(), c.scale(), c.start(), c.stop(), c.restart(), c.delete()}},
-		{"settings", "Settings:", []*cobra.Command{c.env(), c.setEnv(), c.unsetEnv(), c.services(), c.serviceFamily(), c.bind(), c.unbind(), c.routes(), c.mapRoute(), c.unmapRoute(), c.route()}},
+		{"apps", "Apps:", []*cobra.Command{c.push(), c.apps(), c.app(), c.scale(), c.start(), c.stop(), c.restart(), c.rename(), c.delete()}},
+		{"settings", "Settings:", []*cobra.Command{c.env(), c.setEnv(), c.unsetEnv(), c.services(), c.serviceFamily(), c.bind(), c.unbind(), c.routes(), c.mapRoute(), c.unmapRoute(), c.route(), c.labels(), c.label(), c.annotate()}},
 		{"inside", "Commands inside:", []*cobra.Command{c.run(), c.exec(), c.tasks(), c.task()}},
 		{"releases", "Releases:", []*cobra.Command{c.releases(), c.rollback(), c.rollouts(), c.rollout(), c.judge(), c.groups(), c.serverGroup(), c.operations()}},
 		{"look", "What happens:", []*cobra.Command{c.why(), c.whatChanged(), c.logs(), c.stats(), c.traces(), c.trace(), c.dependencies(), c.events(), c.drains(), c.drain()}},

@@ -13,10 +13,12 @@ import (
 )
 
 func (c *cmd) routes() *cobra.Command {
-	return &cobra.Command{
-		Use:   "routes [APP]",
-		Short: "List the routes of the space, or of an app",
-		Args:  between("[APP]"),
+	var sel selectFlags
+	command := &cobra.Command{
+		Use:     "routes [APP]",
+		Short:   "List the routes of the space, or of an app",
+		Example: "  naru routes\n  naru routes shop\n  naru routes -l public",
+		Args:    between("[APP]"),
 		RunE: func(cc *cobra.Command, args []string) error {
 			s, err := c.space()
 			if err != nil {
@@ -24,22 +26,20 @@ func (c *cmd) routes() *cobra.Command {
 			}
 			var routes []client.Route
 			if len(args) == 1 {
-				if routes, err = s.App(args[0]).Routes(cc.Context()); err != nil {
-					return err
-				}
+				routes, err = s.App(args[0]).Routes(cc.Context(), sel.selector)
 			} else {
-				for r, err := range client.All(cc.Context(), s.Routes) {
-					if err != nil {
-						return err
-					}
-					routes = append(routes, r)
-				}
+				routes, err = narrowed(cc.Context(), sel, s.Routes)
 			}
-			return list(c.screen, routes, "no routes yet; map one: naru map-route APP HOST", []string{"ROUTE", "TO", "ONLY FOR", "RULES", "URL"}, func(r client.Route) []string {
+			if err != nil {
+				return err
+			}
+			return selectedList(c.screen, sel, routes, "no routes yet; map one: naru map-route APP HOST", []string{"ROUTE", "TO", "ONLY FOR", "RULES", "URL"}, func(r client.Route) []string {
 				return []string{placeOf(r), destinations(r), dash(rule.WhenText(r.When)), dash(ruleNames(r)), r.URL}
-			})
+			}, func(r client.Route) map[string]string { return r.Labels })
 		},
 	}
+	sel.register(command)
+	return command
 }
 
 func destinations(r client.Route) string {

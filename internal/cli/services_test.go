@@ -101,6 +101,13 @@ func (p *platform) Delete(ctx context.Context, by operation.Ask, a app.ID) (oper
 	return p.onApp(ctx, by, "delete", a, nil)
 }
 
+func (p *platform) Rename(ctx context.Context, _ operation.Ask, a app.ID, name string) (app.App, error) {
+	if err := app.CheckName("name", name); err != nil {
+		return app.App{}, err
+	}
+	return p.store.UpdateApp(ctx, a, func(have *app.App) error { have.Name = name; return nil })
+}
+
 func (p *platform) CreateApp(ctx context.Context, _ operation.Ask, space app.SpaceID, name string) (app.App, error) {
 	slug, err := app.Slug(name)
 	if err != nil {

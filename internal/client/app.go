@@ -8,16 +8,17 @@ import (
 
 // App is an application as lists show it.
 type App struct {
-	ID        string       `json:"id"`
-	Name      string       `json:"name"`
-	Slug      string       `json:"slug" doc:"the name's form in hosts, images and groups"`
-	State     string       `json:"state" enum:"started,stopped" doc:"what people want of it"`
-	Health    string       `json:"health" enum:"healthy,degraded,starting,crashed,stopped,empty" doc:"what it is: all instances healthy, some, none yet, none and crashing, stopped, or nothing ever ran"`
-	Processes []AppProcess `json:"processes" doc:"web first"`
-	URL       string       `json:"url,omitempty" doc:"the first of its routes"`
-	Release   int          `json:"release,omitempty" doc:"number of the current release"`
-	CreatedAt time.Time    `json:"created_at"`
-	UpdatedAt time.Time    `json:"updated_at"`
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Slug      string            `json:"slug" doc:"the name's form in hosts, images and groups"`
+	State     string            `json:"state" enum:"started,stopped" doc:"what people want of it"`
+	Health    string            `json:"health" enum:"healthy,degraded,starting,crashed,stopped,empty" doc:"what it is: all instances healthy, some, none yet, none and crashing, stopped, or nothing ever ran"`
+	Processes []AppProcess      `json:"processes" doc:"web first"`
+	URL       string            `json:"url,omitempty" doc:"the first of its routes"`
+	Release   int               `json:"release,omitempty" doc:"number of the current release"`
+	Labels    map[string]string `json:"labels,omitempty" doc:"what people wrote on it"`
+	CreatedAt time.Time         `json:"created_at"`
+	UpdatedAt time.Time         `json:"updated_at"`
 }
 
 // AppProcess counts the instances of a process type.

@@ -11,6 +11,21 @@ import (
 type Page struct {
 	Limit int    // entries at most; 0: the server's default
 	After string // Next of the page before; "": the first page
+
+	// Selector narrows lists of apps, routes, spaces and orgs to those whose labels
+	// it means: KEY, !KEY, KEY=VALUE, KEY!=VALUE, KEY in (A,B), KEY notin (A,B), with
+	// commas between several; "": all.
+	Selector string
+}
+
+// Selecting makes every page of a list one of what a selector means.
+//
+//	for app, err := range client.All(ctx, client.Selecting("team=checkout", space.Apps)) { ... }
+func Selecting[T any](selector string, fetch func(context.Context, Page) (List[T], error)) func(context.Context, Page) (List[T], error) {
+	return func(ctx context.Context, p Page) (List[T], error) {
+		p.Selector = selector
+		return fetch(ctx, p)
+	}
 }
 
 // List is a page of a list.
@@ -26,6 +41,9 @@ func (p Page) query() url.Values {
 	}
 	if p.After != "" {
 		q.Set("after", p.After)
+	}
+	if p.Selector != "" {
+		q.Set("selector", p.Selector)
 	}
 	return q
 }

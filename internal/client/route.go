@@ -17,7 +17,8 @@ type Route struct {
 	TCP          *TCP          `json:"tcp,omitempty" doc:"a route of connections; absent: of requests"`
 	Destinations []Destination `json:"destinations"`
 	Terms
-	CreatedAt time.Time `json:"created_at"`
+	Labels    map[string]string `json:"labels,omitempty" doc:"what people wrote on it"`
+	CreatedAt time.Time         `json:"created_at"`
 }
 
 // Destination is one process type of one app behind a route.
@@ -74,9 +75,9 @@ func (s *InSpace) Routes(ctx context.Context, p Page) (List[Route], error) {
 	return list[Route](ctx, s.c, s.path+"/routes", p.query())
 }
 
-// Routes lists the routes of the app.
-func (a *InApp) Routes(ctx context.Context) ([]Route, error) {
-	l, err := list[Route](ctx, a.c, a.path+"/routes", nil)
+// Routes lists the routes of the app that a selector means; "" means all.
+func (a *InApp) Routes(ctx context.Context, selector string) ([]Route, error) {
+	l, err := list[Route](ctx, a.c, a.path+"/routes", Page{Selector: selector}.query())
 	return l.Items, err
 }
 

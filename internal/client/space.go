@@ -7,18 +7,20 @@ import (
 
 // Org owns spaces.
 type Org struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	CreatedAt time.Time `json:"created_at"`
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Labels    map[string]string `json:"labels,omitempty" doc:"what people wrote on it"`
+	CreatedAt time.Time         `json:"created_at"`
 }
 
 // Space owns apps, routes and credentials.
 type Space struct {
-	ID        string    `json:"id"`
-	Org       string    `json:"org" doc:"org name"`
-	Name      string    `json:"name"`
-	AllowRoot bool      `json:"allow_root" doc:"images without a numeric user may run as their root"`
-	CreatedAt time.Time `json:"created_at"`
+	ID        string            `json:"id"`
+	Org       string            `json:"org" doc:"org name"`
+	Name      string            `json:"name"`
+	AllowRoot bool              `json:"allow_root" doc:"images without a numeric user may run as their root"`
+	Labels    map[string]string `json:"labels,omitempty" doc:"what people wrote on it"`
+	CreatedAt time.Time         `json:"created_at"`
 }
 
 // NewOrg is an org to be made.

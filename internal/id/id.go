@@ -12,6 +12,12 @@ import (
 // no randomness to give.
 func New() string { return uuid.Must(uuid.NewV7()).String() }
 
+// Named returns the identifier of what has a name and nothing else: the same
+// always, for a kind and a name.
+func Named(kind, name string) string {
+	return uuid.NewSHA1(uuid.NameSpaceDNS, []byte("naru."+kind+"."+name)).String()
+}
+
 // Valid reports whether s has the form of an identifier.
 func Valid(s string) bool {
 	_, err := uuid.Parse(s)

@@ -247,7 +247,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}}
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(late, late, cfg.Metrics.Interval),
-		Sessions: people, People: st, Places: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
+		Sessions: people, People: st, Places: st, Labels: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st, delivery}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: teller, Deliveries: teller, Quotas: limited, Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
 		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Provided: provided, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery},

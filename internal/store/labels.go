@@ -65,7 +65,15 @@ func (s *Store) SetLabels(ctx context.Context, on label.Thing, change label.Chan
 		if out, err = have[on.ID].Apply(change); err != nil {
 			return err
 		}
-		t.about(on.Space, on.App)
+		space := on.Space
+		if on.App != "" {
+			a, err := s.App(ctx, on.App)
+			if err != nil {
+				return err
+			}
+			space = a.Space
+		}
+		t.about(space, on.App)
 		if out.Empty() {
 			_, err = t.NewDelete().Model((*labelRow)(nil)).Where("kind = ? AND thing_id = ?", on.Kind, on.ID).Exec(ctx)
 		} else {

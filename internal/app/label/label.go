@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"naru/internal/app"
+	"naru/internal/event"
 	"naru/internal/fault"
 )
 
@@ -40,6 +41,17 @@ type Change struct {
 // Empty reports that nothing is to be changed.
 func (c Change) Empty() bool { return len(c.Labels)+len(c.Annotations) == 0 }
 
+// Kinds of things that people label by naru's own client. The cf door has more of
+// them; they are named after their place in its API.
+const (
+	Apps     = "apps"
+	Spaces   = "spaces"
+	Orgs     = "organizations"
+	Routes   = "routes"
+	Domains  = "domains"
+	Services = "service_instances"
+)
+
 // Thing is something that can be written on: what it is, by the name of all such
 // ("apps"), its id, and what it goes with. At most one owner is named.
 type Thing struct {
@@ -47,6 +59,32 @@ type Thing struct {
 	App      app.ID
 	Space    app.SpaceID
 	Org      app.OrgID
+}
+
+// events are what is recorded of things that others look at.
+var events = map[string]event.Kind{
+	Apps: "app.labelled", Spaces: "space.labelled", Orgs: "org.labelled", Routes: "route.labelled", Domains: "domain.labelled", Services: "service.labelled",
+}
+
+// Events is the record that somebody changes what is written on a thing, which
+// people call subject; none where only its owner looks at it.
+func (c Change) Events(on Thing, by, subject string) []event.Event {
+	kind, ok := events[on.Kind]
+	if !ok || c.Empty() {
+		return nil
+	}
+	labels := map[string]any{}
+	for key, value := range c.Labels {
+		labels[key] = value
+	}
+	detail := map[string]any{}
+	if len(labels) > 0 {
+		detail["labels"] = labels
+	}
+	if len(c.Annotations) > 0 { // which may be long
+		detail["annotations"] = slices.Sorted(maps.Keys(c.Annotations))
+	}
+	return []event.Event{{Kind: kind, Actor: by, Subject: subject, Detail: detail}}
 }
 
 // Apply returns the set with a change, unless there would be too much.

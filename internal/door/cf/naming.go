@@ -3,14 +3,13 @@ package cf
 import (
 	"strings"
 
-	"github.com/google/uuid"
-
+	"naru/internal/id"
 	"naru/internal/run/vcap"
 )
 
 // named is the id of what has a name and nothing else: the same at every start.
 func named(kind, name string) string {
-	return uuid.NewSHA1(uuid.NameSpaceDNS, []byte("naru."+kind+"."+name)).String()
+	return id.Named(kind, name)
 }
 
 // guidLength is that of all ids of naru's.
