@@ -119,8 +119,8 @@ func (d *Door) target(c *call, p place, one declared) (target, []problem, error)
 		switch {
 		case t.docker && !t.have.docker():
 			check.bad("Docker cannot be configured for a buildpack lifecycle app.")
-		case t.have.docker() && len(t.packs) > 0:
-			check.bad("Buildpacks cannot be configured for a docker lifecycle app.")
+		case t.have.docker() && t.packs != nil:
+			check.bad("%s cannot be configured for a docker lifecycle app.", t.packsKey)
 		}
 	}
 	if err := d.checkBuild(c, check, t.packs, t.stack); err != nil {
@@ -192,6 +192,12 @@ func (d *Door) checkRoutes(c *call, check *complaints, p place, t *target) error
 		if !strings.Contains(at, ".") {
 			at += "." + d.cfg.AppsDomain
 		}
+		if ok, err := d.inDomain(c, p, at); err != nil {
+			return err
+		} else if !ok {
+			check.bad("No domains exist for route %s", r.Name)
+			continue
+		}
 		others, err := d.Routes.RoutesAt(c.ctx(), strings.ToLower(at), in.Path)
 		if err != nil {
 			return err
@@ -220,6 +226,18 @@ func (d *Door) checkRoutes(c *call, check *complaints, p place, t *target) error
 	}
 	t.host = host
 	return nil
+}
+
+// inDomain reports whether a host is in a domain that an organisation has.
+func (d *Door) inDomain(c *call, p place, host string) (bool, error) {
+	in := func(name string) bool { return host == name || strings.HasSuffix(host, "."+name) }
+	if host = strings.ToLower(strings.TrimSuffix(host, ".")); in(d.cfg.AppsDomain) {
+		return true, nil
+	}
+	all, err := d.domains(c)
+	return slices.ContainsFunc(all, func(one domain) bool {
+		return !one.tcp && in(one.name) && (one.org == "" || one.org == p.org.ID || slices.Contains(one.shared, p.org.ID))
+	}), err
 }
 
 var hostForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)

@@ -34,80 +34,6 @@ func details(answer map[string]any) (out []string) {
 	return out
 }
 
-// Every manifest that is wrong gets the errors of Cloud Foundry, all at once, and
-// makes no app.
-func TestWrongManifestsAreRefused(t *testing.T) {
-	w := newWorld(t)
-	w.login("admin")
-	w.shop("shop")
-	const wrong = "10008 CF-UnprocessableEntity "
-	for name, tc := range map[string]struct {
-		text string
-		want []string
-	}{
-		"no yaml":           {"applications: [", []string{"1001 CF-MessageParseError Request invalid due to parse error: "}},
-		"nothing":           {"", []string{"1001 CF-MessageParseError Request invalid due to parse error: "}},
-		"holds itself":      {"applications: [{name: x, env: &a {b: *a}}]", []string{"1001 CF-MessageParseError Request invalid due to parse error: "}},
-		"multiplies":        {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\napplications: [{name: x, routes: *f}]", []string{"1001 CF-MessageParseError Request invalid due to parse error: "}},
-		"version":           {"version: 2\napplications: [{name: x}]", []string{wrong + "Unsupported manifest schema version. Currently supported versions: [1]."}},
-		"no applications":   {"memory: 1G", []string{wrong + "Cannot parse manifest with no 'applications' field."}},
-		"empty":             {"applications: []", []string{wrong + "Cannot parse manifest with no 'applications' field."}},
-		"no name":           {"applications: [{memory: 1G}]", []string{wrong + "For application at index 0: Name can't be blank"}},
-		"twice":             {"applications: [{name: x}, {name: x}]", []string{wrong + "For application 'x': the name is there twice"}},
-		"unit":              {"applications: [{name: x, memory: 1 bit}]", []string{wrong + `For application 'x': Process "web": Memory must use a supported unit: B, K, KB, M, MB, G, GB, T, or TB`}},
-		"no unit":           {"applications: [{name: x, disk_quota: 12}]", []string{wrong + `For application 'x': Process "web": Disk quota must use a supported unit: B, K, KB, M, MB, G, GB, T, or TB`}},
-		"no number":         {"applications: [{name: x, memory: lots}]", []string{wrong + `For application 'x': Process "web": Memory is not a number`}},
-		"no memory":         {"applications: [{name: x, memory: 0M}]", []string{wrong + `For application 'x': Process "web": Memory must be greater than 0MB`}},
-		"instances":         {"applications: [{name: x, instances: -1}]", []string{wrong + `For application 'x': Process "web": Instances must be greater than or equal to 0`}},
-		"check":             {"applications: [{name: x, health-check-type: ping}]", []string{wrong + `For application 'x': Process "web": Health check type must be "port", "process", or "http"`}},
-		"endpoint":          {"applications: [{name: x, health-check-type: http, health-check-http-endpoint: up}]", []string{wrong + `For application 'x': Process "web": Health check http endpoint must be a valid URI path`}},
-		"timeout":           {"applications: [{name: x, timeout: 0}]", []string{wrong + `For application 'x': Process "web": Timeout must be greater than or equal to 1`}},
-		"process":           {"applications: [{name: x, processes: [{memory: 1G}]}]", []string{wrong + "For application 'x': All Processes must specify a type"}},
-		"processes":         {"applications: [{name: x, processes: [{type: w, command: a}, {type: w, command: b}]}]", []string{wrong + `For application 'x': Process "w" may only be present once`}},
-		"both buildpacks":   {"applications: [{name: x, buildpack: go_buildpack, buildpacks: [go_buildpack]}]", []string{wrong + "For application 'x': Buildpack and Buildpacks fields cannot be used together."}},
-		"docker":            {"applications: [{name: x, docker: {image: a}, buildpacks: [go_buildpack]}]", []string{wrong + "For application 'x': Cannot specify both buildpack(s) and docker keys"}},
-		"docker of another": {"applications: [{name: shop, docker: {image: a}}]", []string{wrong + "For application 'shop': Docker cannot be configured for a buildpack lifecycle app."}},
-		"buildpack":         {"applications: [{name: x, buildpacks: [mine]}]", []string{wrong + "For application 'x': naru has no buildpack 'mine': it has dockerfile, node, go, python, maven, gradle, jar, java, procfile, static. Leave it out, so that the source decides, or add a Dockerfile"}},
-		"stack":             {"applications: [{name: x, stack: beos}]", []string{wrong + "For application 'x': Stack must be an existing stack ('beos'): leave it out, or take one of cf stacks"}},
-		"env":               {"applications: [{name: x, env: {VCAP_X: 1, PORT: 2}}]", []string{wrong + "For application 'x': Env cannot set PORT", wrong + "For application 'x': Env cannot start with VCAP_"}},
-		"routes":            {"applications: [{name: x, routes: [a.localhost]}]", []string{wrong + "For application 'x': Routes must be a list of route objects"}},
-		"route":             {"applications: [{name: x, routes: [{route: 'not a host'}]}]", []string{wrong + "For application 'x': The route 'not a host' is not a properly formed URL"}},
-		"protocol":          {"applications: [{name: x, routes: [{route: a.localhost, protocol: http3}]}]", []string{wrong + "For application 'x': Route protocol must be 'http1', 'http2' or 'tcp'."}},
-		"option":            {"applications: [{name: x, routes: [{route: a.localhost, options: {speed: 1}}]}]", []string{wrong + "For application 'x': Route 'a.localhost' contains invalid route option 'speed'. Valid keys: 'loadbalancing, hash_header, hash_balance'"}},
-		"two routes":        {"applications: [{name: x, random-route: true, default-route: true}]", []string{wrong + "For application 'x': Random-route and default-route may not be used together"}},
-		"default route":     {"applications: [{name: a.b, default-route: true}]", []string{wrong + "For application 'a.b': Failed to create default route from app name: Host must be either \"*\" or contain only alphanumeric characters, \"_\", or \"-\""}},
-		"cnb":               {"applications: [{name: x, lifecycle: cnb, buildpacks: ['docker://p']}]", []string{wrong + "For application 'x': naru has no Cloud Native Buildpacks: "}},
-		"sidecars":          {"applications: [{name: x, sidecars: [{name: s, command: c, process_types: [web]}]}]", []string{wrong + "For application 'x': naru has no sidecars: "}},
-		"log rate":          {"applications: [{name: x, log-rate-limit-per-second: 1K}]", []string{wrong + `For application 'x': Process "web": naru limits logs for all apps alike (logs.rate)`}},
-		"two checks":        {"applications: [{name: x, health-check-type: http, health-check-http-endpoint: /a, readiness-health-check-type: http, readiness-health-check-http-endpoint: /b}]", []string{wrong + `For application 'x': Process "web": naru has one check that decides both health and readiness`}},
-		"feature":           {"applications: [{name: x, features: {flying: true}}]", []string{wrong + "For application 'x': Features must be a map of valid feature names to booleans (true/false)"}},
-		"service":           {"applications: [{name: x, services: [db]}]", []string{"10010 CF-ResourceNotFound For application 'x': Service instance 'db' not found"}},
-		"naru's own":        {"applications: [{name: x, naru: {strategy: {kind: sideways}}}]", []string{wrong + "For application 'x': naru.strategy: "}},
-		"all at once":       {"applications: [{name: x, memory: 1, instances: -1}, {name: y, stack: beos}]", []string{wrong + `For application 'x': Process "web": Instances`, wrong + `For application 'x': Process "web": Memory`}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			for _, path := range []string{w.applyPath(), "/v3/spaces/" + string(w.space.ID) + "/manifest_diff"} {
-				status, _, answer := w.manifest(path, tc.text)
-				got := details(answer)
-				if status < 400 || status >= 500 || len(got) != len(tc.want) {
-					t.Fatalf("%s: got %d %q, want %q", path, status, got, tc.want)
-				}
-				for i, want := range tc.want {
-					if !strings.HasPrefix(got[i], want) {
-						t.Errorf("%s: got %q, want %q", path, got[i], want)
-					}
-				}
-			}
-		})
-	}
-	if answer := w.ask(200, "GET", "/v3/apps?names=x,y,a.b", ""); fmt.Sprint(answer["pagination"].(map[string]any)["total_results"]) != "0" {
-		t.Errorf("a manifest that was refused made apps: %v", answer)
-	}
-	if status, _, answer := w.do("POST", w.applyPath(), "applications: [{name: x}]"); status != 400 || title(answer) != "CF-BadRequest" {
-		t.Errorf("no YAML: got %d %v", status, answer)
-	}
-}
-
 // A manifest makes the apps that are missing before it answers, and its job tells of
 // the first that failed.
 func TestManifestIsApplied(t *testing.T) {
@@ -239,5 +165,30 @@ func TestTheManifestOfAnImage(t *testing.T) {
 		if shown := w.shownManifest(a); !strings.Contains(shown, c.want) || strings.Contains(shown, "hush") {
 			t.Errorf("%s: no %q in\n%s", name, c.want, shown)
 		}
+	}
+}
+
+// Every value of a variable becomes a text, and no difference is told of what is so
+// already. Who runs processes as another user is told that they do not.
+func TestVariablesOfManifestsAreTexts(t *testing.T) {
+	w := newWorld(t)
+	w.login("admin")
+	const text = "applications: [{name: x, no-route: true, processes: [{type: web, user: vcap}], env: {A: 1, B: true, C: 1.5, D: , E: {x: [1, two]}, F: [a], some.dotted-name: y}}]"
+	status, header, _ := w.manifest(w.applyPath(), text)
+	if warned := header.Get("X-Cf-Warnings"); status != 202 || !strings.Contains(warned, "user+of+process") {
+		t.Fatalf("got %d, warned of %q", status, warned)
+	}
+	job := w.ask(200, "GET", strings.TrimPrefix(header.Get("Location"), w.url), "")
+	if job["state"] != "COMPLETE" {
+		t.Fatalf("got the job %v", job)
+	}
+	app := w.ask(200, "GET", "/v3/apps?names=x", "")["resources"].([]any)[0].(map[string]any)["guid"].(string)
+	got := fmt.Sprint(w.ask(200, "GET", "/v3/apps/"+app+"/environment_variables", "")["var"])
+	if want := `map[A:1 B:true C:1.5 D: E:{"x":[1,"two"]} F:["a"] some.dotted-name:y]`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	status, _, answer := w.manifest("/v3/spaces/"+string(w.space.ID)+"/manifest_diff", text)
+	if diff := fmt.Sprint(answer["diff"]); status != 201 || strings.Contains(diff, "/env") {
+		t.Errorf("the environment differs: %s", diff)
 	}
 }

@@ -71,7 +71,7 @@ func normal(v *yaml.Node, whole bool) any {
 			case key == "env":
 				env := map[string]any{}
 				for name, value := range fields(value) {
-					env[name] = value.Value
+					env[name] = textOf(value).Value
 				}
 				out[key] = env
 			default:

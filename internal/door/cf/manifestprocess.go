@@ -2,6 +2,7 @@ package cf
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,9 +41,10 @@ func (c *complaints) processes(d *declared, v *yaml.Node) (list *yaml.Node, web 
 // read here; quiet where it does not count.
 func (c *complaints) process(d *declared, kind string, entry *yaml.Node, quiet bool) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: entry.Line}
+	form := func(format string, args ...any) { c.bad("Process \"%s\": %s", kind, fmt.Sprintf(format, args...)) }
 	bad := func(format string, args ...any) {
 		if !quiet {
-			c.bad("Process \"%s\": %s", kind, fmt.Sprintf(format, args...))
+			form(format, args...)
 		}
 	}
 	put := func(name string, v *yaml.Node) {
@@ -60,7 +62,7 @@ func (c *complaints) process(d *declared, kind string, entry *yaml.Node, quiet b
 		if empty(v) || slices.Contains(passedOver, name) {
 			continue
 		}
-		title := strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "-", " ")
+		title := titled(name)
 		switch name {
 		case "memory", "disk_quota", "disk-quota":
 			title = map[string]string{"memory": "Memory"}[name]
@@ -68,25 +70,38 @@ func (c *complaints) process(d *declared, kind string, entry *yaml.Node, quiet b
 				title = "Disk quota"
 			}
 			mib, problem := inMiB(v.Value)
-			if problem != "" {
+			if problem == tooSmall {
 				bad("%s %s", title, problem)
+				continue
+			} else if problem != "" {
+				form("%s %s", title, problem)
 				continue
 			}
 			v = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strconv.Itoa(mib) + "M", Line: v.Line}
 		case "log-rate-limit-per-second":
-			if v.Value != "-1" {
+			if problem := logRate(v.Value); problem != "" {
+				form("%s", problem)
+			} else if v.Value != "-1" && strings.ToUpper(v.Value) != "-1B" {
 				bad("%s", noLogRate)
 			}
 			continue
+		case "command":
+			if !isText(v) {
+				bad("Command must be a string")
+				continue
+			} else if !sized(v.Value, 4096) {
+				bad("Command must be between 1 and 4096 characters")
+				continue
+			}
 		case "instances":
-			if n, err := strconv.Atoi(v.Value); err != nil || n < 0 || n > 2_000_000 {
-				bad("Instances must be greater than or equal to 0")
+			if problem := whole(v.Value, 0, 2_000_000); problem != "" {
+				bad("%s %s", title, problem)
 				continue
 			}
 		case "timeout", "health-check-invocation-timeout", "health-check-interval",
 			"readiness-health-check-invocation-timeout", "readiness-health-check-interval":
-			if n, err := strconv.Atoi(v.Value); err != nil || n < 1 {
-				bad("%s must be greater than or equal to 1", title)
+			if problem := whole(v.Value, 1, math.MaxInt32); problem != "" {
+				bad("%s %s", title, problem)
 				continue
 			}
 		case "health-check-type", "readiness-health-check-type":
@@ -95,7 +110,7 @@ func (c *complaints) process(d *declared, kind string, entry *yaml.Node, quiet b
 				continue
 			}
 		case "health-check-http-endpoint", "readiness-health-check-http-endpoint":
-			if !strings.HasPrefix(v.Value, "/") {
+			if !strings.HasPrefix(v.Value, "/") || strings.ContainsAny(v.Value, " \t\r\n") {
 				bad("%s must be a valid URI path", title)
 				continue
 			}
@@ -104,11 +119,29 @@ func (c *complaints) process(d *declared, kind string, entry *yaml.Node, quiet b
 			put(name, v)
 		}
 	}
-	if key["health-check-http-endpoint"] != nil && key["health-check-type"] != nil && !slices.Contains([]string{"http", ""}, key["health-check-type"].Value) {
-		bad("Health check type must be \"http\" to set a health check HTTP endpoint.")
+	for _, name := range []string{"health-check", "readiness-health-check"} {
+		check := key[name+"-type"]
+		if key[name+"-http-endpoint"] != nil && check != nil && check.Value != "http" {
+			bad("%s type must be \"http\" to set a health check HTTP endpoint", titled(name))
+		}
+	}
+	if user := key["user"]; user != nil && !empty(user) && !quiet {
+		switch {
+		case !isText(user):
+			bad("User must be a string")
+		case !sized(user.Value, 255):
+			bad("User must be between 1 and 255 characters")
+		default:
+			d.warnings = append(d.warnings, fmt.Sprintf("For application '%s': user of process \"%s\" is ignored: instances run as the user of their image", c.name, kind))
+		}
 	}
 	c.readiness(key, out, bad)
 	return out
+}
+
+// titled is a key as errors begin with it.
+func titled(key string) string {
+	return strings.ToUpper(key[:1]) + strings.ReplaceAll(key[1:], "-", " ")
 }
 
 // readiness makes a check of readiness the check, for naru has one: an instance that
@@ -151,30 +184,71 @@ func (c *complaints) readiness(key map[string]*yaml.Node, out *yaml.Node, bad fu
 
 const noLogRate = "naru limits logs for all apps alike (logs.rate), not app by app: leave log-rate-limit-per-second out"
 
-var sizeForm = regexp.MustCompile(`^\s*(-?[0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$`)
+// tooSmall is what is wrong with a size that has the form of one.
+const tooSmall = "must be greater than 0MB"
 
-// inMiB reads a size, or says what is wrong with it.
-func inMiB(text string) (int, string) {
-	const unit = "must use a supported unit: B, K, KB, M, MB, G, GB, T, or TB"
+var (
+	numberForm = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?`)
+	sizeForm   = regexp.MustCompile(`(?i)^\s*(-?[0-9]+(?:\.[0-9]+)?)(?:([KMGT])i?B?|B)\s*$`)
+)
+
+// inBytes reads a size, or says what is wrong with it.
+func inBytes(text string) (float64, string) {
+	if !numberForm.MatchString(text) {
+		return 0, "is not a number"
+	}
 	m := sizeForm.FindStringSubmatch(text)
 	if m == nil {
-		if strings.IndexFunc(text, func(r rune) bool { return r >= '0' && r <= '9' }) != 0 {
-			return 0, "is not a number"
-		}
-		return 0, unit
-	}
-	factor, known := map[string]float64{"B": 1. / (1 << 20), "K": 1. / 1024, "M": 1, "G": 1024, "T": 1 << 20}[strings.ToUpper(m[2])[:min(1, len(m[2]))]]
-	if rest := strings.ToUpper(m[2]); !known || len(rest) > 2 || len(rest) == 2 && (rest[1] != 'B' || rest[0] == 'B') {
-		return 0, unit
+		return 0, "must use a supported unit: B, K, KB, M, MB, G, GB, T, or TB"
 	}
 	n, err := strconv.ParseFloat(m[1], 64)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, "is not a number"
-	case n*factor < 1:
-		return 0, "must be greater than 0MB"
-	case n*factor > 1<<30:
+	}
+	return n * map[string]float64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[strings.ToUpper(m[2])], ""
+}
+
+// inMiB reads a size in whole MiB.
+func inMiB(text string) (int, string) {
+	n, problem := inBytes(text)
+	switch n /= 1 << 20; {
+	case problem != "":
+		return 0, problem
+	case n < 1:
+		return 0, tooSmall
+	case n > 1<<30:
 		return 0, "is too large"
 	}
-	return int(n * factor), ""
+	return int(n), ""
+}
+
+// logRate says what is wrong with a rate.
+func logRate(text string) string {
+	if text == "-1" || text == "0" {
+		return ""
+	}
+	n, problem := inBytes(text)
+	switch {
+	case problem != "":
+		return "Log rate limit per second " + problem
+	case n < -1:
+		return "Log rate limit must be an integer greater than or equal to -1"
+	}
+	return ""
+}
+
+// whole says what is wrong with a whole number.
+func whole(text string, least, most int) string {
+	f, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil || math.IsNaN(f):
+		return "is not a number"
+	case f != math.Trunc(f):
+		return "must be an integer"
+	case f < float64(least):
+		return fmt.Sprintf("must be greater than or equal to %d", least)
+	case f > float64(most):
+		return fmt.Sprintf("must be less than or equal to %d", most)
+	}
+	return ""
 }

@@ -24,6 +24,7 @@ type declared struct {
 	docker       bool
 	life         string   // lifecycle, "" where nothing is said
 	packs        []string // buildpacks; nil where nothing is said
+	packsKey     string   // what the key for them is called
 	stack        *string
 	defaultRoute bool
 	found        []string // process types whose command is null
@@ -69,7 +70,7 @@ func readManifest(body []byte) ([]declared, []problem) {
 		return nil, parse("invalid request body")
 	}
 	root := fields(doc.Content[0])
-	if v, ok := root["version"]; ok && v.Value != "1" {
+	if v, ok := root["version"]; ok && !empty(v) && v.Value != "1" {
 		return nil, []problem{unprocessable.saying("Unsupported manifest schema version. Currently supported versions: [1].")}
 	}
 	apps, ok := root["applications"]
@@ -125,13 +126,15 @@ func (c *complaints) application(entry *yaml.Node) declared {
 	d := declared{node: entry}
 	key := fields(entry)
 	before := len(c.all)
-	switch v, ok := key["name"]; {
-	case !ok || empty(v):
-		c.bad("Name can't be blank")
-	case v.Kind != yaml.ScalarNode:
-		c.bad("Name must be a string")
-	default:
+	v, ok := key["name"]
+	if ok && v.Kind == yaml.ScalarNode && !empty(v) {
 		c.name = v.Value
+	}
+	if !ok || empty(v) || v.Kind == yaml.ScalarNode && v.Value == "" {
+		c.bad("Name must not be empty")
+	}
+	if !ok || !isText(v) {
+		c.bad("Name must be a string")
 	}
 	c.lifecycle(&d, key)
 	c.environment(key["env"])
@@ -160,6 +163,8 @@ func (c *complaints) application(entry *yaml.Node) declared {
 		case name != "<<" && empty(v):
 		case name == "routes" && v.Kind == yaml.SequenceNode:
 			take(name, portsNamed(v))
+		case name == "env" && v.Kind == yaml.MappingNode:
+			take(name, texts(v))
 		default:
 			take(name, v)
 		}
@@ -199,7 +204,11 @@ func (c *complaints) read(d *declared, own *yaml.Node) {
 		if where = strings.TrimPrefix(where, "applications[0]"); where != "" {
 			where = strings.TrimPrefix(where, ".") + ": "
 		}
-		c.bad("%s%s", where, f.Message)
+		text := strings.ReplaceAll(f.Message, "applications[0].", "")
+		if strings.HasPrefix(text, strings.TrimSuffix(where, ": ")) {
+			where = "" // it says so itself
+		}
+		c.bad("%s%s", where, text)
 	}
 	if err != nil {
 		return
@@ -228,13 +237,8 @@ func (c *complaints) lifecycle(d *declared, key map[string]*yaml.Node) {
 		d.life = v.Value
 	}
 	if v, ok := key["docker"]; ok && !empty(v) {
-		of := fields(v)
-		image := of["image"]
-		switch {
-		case v.Kind != yaml.MappingNode:
+		if v.Kind != yaml.MappingNode {
 			c.bad("Docker must be an object")
-		case image == nil || empty(image) || image.Value == "":
-			c.bad("Docker image required")
 		}
 		d.docker = true
 	}
@@ -245,11 +249,14 @@ func (c *complaints) lifecycle(d *declared, key map[string]*yaml.Node) {
 		c.bad("Buildpack and Buildpacks fields cannot be used together.")
 	case d.docker && (single || several):
 		c.bad("Cannot specify both buildpack(s) and docker keys")
-	case single && one.Kind != yaml.ScalarNode:
+	case single && !empty(one) && !isText(one):
 		c.bad("Buildpack must be a string")
+	case single && !empty(one) && !sized(one.Value, 4096):
+		c.bad("Buildpack must be between 1 and 4096 characters")
 	case several && !empty(many) && many.Kind != yaml.SequenceNode:
-		c.bad("Buildpacks must be an array of strings")
+		c.bad("Buildpacks must be an array")
 	}
+	d.packsKey = map[bool]string{true: "Buildpack", false: "Buildpacks"}[single]
 	if single && !slices.Contains([]string{"default", "null", ""}, one.Value) {
 		d.packs = []string{one.Value}
 	} else if single || several {
@@ -257,15 +264,25 @@ func (c *complaints) lifecycle(d *declared, key map[string]*yaml.Node) {
 	}
 	if several && many.Kind == yaml.SequenceNode {
 		for _, v := range many.Content {
-			if v = aliased(v); v.Kind != yaml.ScalarNode {
+			switch v = aliased(v); {
+			case !isText(v):
 				c.bad("Buildpacks can only contain strings")
-			} else if v.Value != "default" && v.Value != "null" && v.Value != "" {
+			case !sized(v.Value, 4096):
+				c.bad("Buildpacks entries must be between 1 and 4096 characters")
+			case v.Value != "default" && v.Value != "null":
 				d.packs = append(d.packs, v.Value)
 			}
 		}
 	}
 	if v, ok := key["stack"]; ok && !empty(v) {
-		d.stack = &v.Value
+		switch {
+		case !isText(v):
+			c.bad("Stack must be a string")
+		case !sized(v.Value, 4096):
+			c.bad("Stack must be between 1 and 4096 characters")
+		default:
+			d.stack = &v.Value
+		}
 	}
 	switch d.life {
 	case "", "buildpack":
@@ -286,8 +303,6 @@ func (c *complaints) lifecycle(d *declared, key map[string]*yaml.Node) {
 
 const noCNB = "naru has no Cloud Native Buildpacks: leave the lifecycle out, so that naru finds out how the source is built, or add a Dockerfile"
 
-var reservedNames = regexp.MustCompile(`^(VCAP_|VMC|vcap_|vmc)`)
-
 // environment checks the names of variables.
 func (c *complaints) environment(v *yaml.Node) {
 	if v == nil || empty(v) {
@@ -297,13 +312,19 @@ func (c *complaints) environment(v *yaml.Node) {
 		c.bad("Env must be an object of keys and values")
 		return
 	}
-	for _, name := range slices.Sorted(mapKeys(fields(v))) {
-		switch {
-		case strings.HasPrefix(name, "VCAP_"):
+	for i := 0; i+1 < len(v.Content); i += 2 {
+		name := v.Content[i]
+		switch upper := strings.ToUpper(name.Value); {
+		case name.Value == "<<" && name.Tag == "!!merge":
+		case !isText(name):
+			c.bad("Env key must be a string")
+		case name.Value == "":
+			c.bad("Env key must be a minimum length of 1")
+		case strings.HasPrefix(upper, "VCAP_"):
 			c.bad("Env cannot start with VCAP_")
-		case reservedNames.MatchString(name):
-			c.bad("Env cannot start with %s", strings.ToUpper(name[:3]))
-		case name == "PORT":
+		case strings.HasPrefix(upper, "VMC"):
+			c.bad("Env cannot start with VMC_")
+		case upper == "PORT":
 			c.bad("Env cannot set PORT")
 		}
 	}
@@ -311,8 +332,8 @@ func (c *complaints) environment(v *yaml.Node) {
 
 // routes checks the keys about routes.
 func (c *complaints) routes(key map[string]*yaml.Node) {
-	for name, title := range map[string]string{"no-route": "No-route", "random-route": "Random-route", "default-route": "Default-route"} {
-		if v, ok := key[name]; ok && !empty(v) && v.Value != "true" && v.Value != "false" {
+	for _, title := range []string{"No-route", "Random-route", "Default-route"} {
+		if v, ok := key[strings.ToLower(title)]; ok && !empty(v) && (v.Tag != "!!bool" || v.Kind != yaml.ScalarNode) {
 			c.bad("%s must be a boolean", title)
 		}
 	}
@@ -330,7 +351,7 @@ func (c *complaints) routes(key map[string]*yaml.Node) {
 	for _, r := range v.Content {
 		of := fields(aliased(r))
 		name := of["route"]
-		if aliased(r).Kind != yaml.MappingNode || name == nil {
+		if aliased(r).Kind != yaml.MappingNode || name == nil || empty(name) || name.Value == "" {
 			c.bad("Routes must be a list of route objects")
 			continue
 		}
@@ -344,7 +365,8 @@ func (c *complaints) routes(key map[string]*yaml.Node) {
 	}
 }
 
-var routeForm = regexp.MustCompile(`^(https?://|tcp://)?(\*\.)?[A-Za-z0-9_.:-]+(/[^\s?#]*)?$|^(tcp|sni):\S+$`)
+// routeForm is a host with a dot, or one of naru's own forms of ports.
+var routeForm = regexp.MustCompile(`^(https?://|tcp://)?(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\.?(:[0-9]+)?(/[^\s?#]*)?$|^(tcp|sni):\S+$`)
 
 var portForm = regexp.MustCompile(`^(?:tcp://)?[A-Za-z0-9_.-]+:([0-9]+)$`)
 
@@ -378,15 +400,22 @@ func portsNamed(list *yaml.Node) *yaml.Node {
 
 // options checks those of a route.
 func (c *complaints) options(route string, v *yaml.Node) {
-	if v == nil || empty(v) {
+	if v == nil {
 		return
 	}
-	for name, value := range fields(v) {
-		switch {
-		case !slices.Contains([]string{"loadbalancing", "hash_header", "hash_balance"}, name):
-			c.bad("Route '%s' contains invalid route option '%s'. Valid keys: 'loadbalancing, hash_header, hash_balance'", route, name)
-		case name == "loadbalancing" && !slices.Contains([]string{"round-robin", "least-connection", "hash"}, value.Value):
-			c.bad("Cannot use loadbalancing value '%s' for route '%s'; Valid values are: 'round-robin, least-connection, hash'", value.Value, route)
+	if v.Kind != yaml.MappingNode {
+		c.bad("Route '%s': options must be an object", route)
+		return
+	}
+	all := fields(v)
+	for _, name := range slices.Sorted(mapKeys(all)) {
+		switch value := all[name]; {
+		case name != "loadbalancing": // those of hash_based_routing are unknown where that feature is off
+			c.bad("Route '%s' contains invalid route option '%s'. Valid keys: 'loadbalancing'", route, name)
+		case !isText(value):
+			c.bad("Invalid value for 'loadbalancing' for Route '%s'; Valid values are: 'round-robin, least-connection'", route)
+		case value.Value != "round-robin" && value.Value != "least-connection":
+			c.bad("Cannot use loadbalancing value '%s' for Route '%s'; Valid values are: 'round-robin, least-connection'", value.Value, route)
 		}
 	}
 }
