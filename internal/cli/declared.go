@@ -143,6 +143,9 @@ func pushOf(a manifest.Application) (declaredApp, error) {
 		p.Strategy.Keep = true
 	}
 	p.Promises = a.Promises()
+	if a.Metadata != nil {
+		p.Metadata = &client.LabelChange{Labels: a.Metadata.Labels, Annotations: a.Metadata.Annotations}
+	}
 	for _, process := range a.Processes {
 		if p.Processes == nil {
 			p.Processes = map[string]client.PushedProcess{}

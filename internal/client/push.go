@@ -85,6 +85,8 @@ type Push struct {
 
 	Promises *Promises `json:"promises,omitempty" doc:"objectives and probes of the manifest, in place of those that came from it; absent: as they are"`
 
+	Metadata *LabelChange `json:"metadata,omitempty" doc:"labels and annotations to write on the app"`
+
 	ReliabilityFix bool `json:"reliability_fix,omitempty" doc:"declared to bring an objective back: it passes where the error budget is spent, and is recorded"`
 }
 

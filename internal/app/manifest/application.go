@@ -46,7 +46,7 @@ func (r *reader) application(at string, entry *yaml.Node) Application {
 		"naru":       func(k string, v *yaml.Node) { r.own(&a, &web, k, v) },
 		"services":   r.ignored("services are bound with naru, not by the manifest"),
 		"stack":      func(k string, v *yaml.Node) { r.stack(&a, k, v) },
-		"metadata":   r.ignored("labels and annotations are not kept"),
+		"metadata":   func(k string, v *yaml.Node) { a.Metadata = r.metadata(k, v) },
 		"sidecars":   r.ignored("use processes"),
 		"features":   r.ignored("features are not per app"),
 		"default-route": func(k string, v *yaml.Node) {

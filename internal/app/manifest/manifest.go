@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/fault"
 )
 
@@ -51,6 +52,7 @@ type Application struct {
 	Strategy    *app.Strategy     // naru.strategy: how what runs is replaced
 	Objectives  []app.Objective   `json:",omitempty"` // naru.objectives: what it promises; nil where nothing is said
 	Probes      []app.Probe       `json:",omitempty"` // naru.probes: how it is asked; likewise
+	Metadata    *label.Change     `json:",omitempty"` // labels and annotations; nil where nothing is said
 }
 
 // Build is what an entry says about building: naru's own keys, and buildpacks.

@@ -185,6 +185,31 @@ func TestRestartInstance(t *testing.T) {
 	}
 }
 
+// What a push writes on its app is written with the image, and refused before
+// anything is done where nothing can hold it.
+func TestPushWritesOnItsApp(t *testing.T) {
+	w := newWorld(t)
+	p := w.up(t)
+	var written []string
+	p.OnDeclare(func(_ context.Context, actor string, a app.App, d deliver.Declaration) error {
+		written = append(written, actor+" "+a.Name+" "+*d.Metadata.Labels["team"])
+		return nil
+	})
+	team := "checkout"
+	in := client.Push{App: "shop", Source: client.Source{Image: "serve"}, NoStart: true, Metadata: &client.LabelChange{Labels: map[string]*string{"team": &team}}}
+	op, err := p.Push(t.Context(), by, w.space, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end := p.await(t, op); end.State != operation.Done || strings.Join(written, ",") != "ada shop checkout" {
+		t.Errorf("%s, %v, written %v", end.State, end.Error, written)
+	}
+	in.Metadata.Labels = map[string]*string{"a b": &team}
+	if _, err := p.Push(t.Context(), by, w.space, in); !fault.Is(err, fault.Invalid) || len(written) != 1 {
+		t.Errorf("got %v, written %v", err, written)
+	}
+}
+
 // A manifest goes into its apps one by one: each as a whole, until one fails.
 func TestManifestIsAppliedAppByApp(t *testing.T) {
 	w := newWorld(t)

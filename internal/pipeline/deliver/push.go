@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/artifact"
 	"naru/internal/client"
 	"naru/internal/event"
@@ -99,6 +100,11 @@ func newApp(space app.SpaceID, name string) (app.App, error) {
 func (s *Service) checkPush(ctx context.Context, space app.SpaceID, in client.Push) error {
 	if err := s.checkSource(ctx, space, in.Source); err != nil {
 		return err
+	}
+	if m := in.Metadata; m != nil {
+		if err := (label.Change{Labels: m.Labels, Annotations: m.Annotations}).Check(); err != nil {
+			return err
+		}
 	}
 	for name := range in.Env {
 		if err := app.CheckEnvName("env."+name, name); err != nil {
@@ -261,11 +267,28 @@ func (s *Service) keepImage(ctx context.Context, w *operation.Work, a app.App, i
 			}); err != nil {
 				return err
 			}
+			if err := s.label(ctx, w.Actor, before, in.Metadata); err != nil {
+				return err
+			}
 			return s.keepEdit(ctx, w, before)
 		})
 		return kept.ID, imageOutcome(img), err
 	})
 	return err
+}
+
+// label writes labels and annotations on an app.
+func (s *Service) label(ctx context.Context, actor string, a app.App, in *client.LabelChange) error {
+	if in == nil {
+		return nil
+	}
+	d := Declaration{App: a.ID, Name: a.Name, Metadata: &label.Change{Labels: in.Labels, Annotations: in.Annotations}}
+	for _, do := range s.declares {
+		if err := do(ctx, actor, a, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func imageOutcome(img artifact.Image) operation.Outcome {
