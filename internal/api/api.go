@@ -57,6 +57,7 @@ type Services struct {
 	Provided     Provided
 	Alerts       Alerts
 	Platform     Platform
+	Packs        Packs
 	Traces       Traces
 }
 

@@ -174,7 +174,7 @@ func finish(doc *huma.OpenAPI) {
 // tag is the noun a path is about.
 func tag(path string) string {
 	parts := slices.DeleteFunc(strings.Split(strings.TrimPrefix(path, "/v1/"), "/"), func(p string) bool { return strings.HasPrefix(p, "{") })
-	for _, noun := range []string{"grants", "events", "operations", "credentials", "certificates", "domains", "drains", "quotas", "quota", "services", "bindings", "variables", "alerts", "receivers", "silences", "deliveries", "source", "traces", "dependencies", "routes", "releases", "tasks", "apps"} {
+	for _, noun := range []string{"grants", "events", "operations", "credentials", "certificates", "domains", "drains", "quotas", "quota", "buildpacks", "services", "bindings", "variables", "alerts", "receivers", "silences", "deliveries", "source", "traces", "dependencies", "routes", "releases", "tasks", "apps"} {
 		if slices.Contains(parts, noun) {
 			return noun
 		}

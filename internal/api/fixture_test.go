@@ -21,6 +21,7 @@ import (
 	"naru/internal/observe/traces"
 	"naru/internal/pipeline/gate"
 	"naru/internal/pipeline/judging"
+	"naru/internal/pipeline/packs"
 	"naru/internal/pipeline/quota"
 	"naru/internal/route"
 	"naru/internal/route/domain"
@@ -99,6 +100,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 		Sessions: w.auth, People: st, Places: st, Labels: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: w.teller(), Deliveries: w.teller(), Quotas: quota.NewBook(st, w.pipe), Budgets: w.gate, Promises: promised(st), Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
 		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: drains, Provided: apitest.Provided(t, st, drains), Alerts: w.alerts, Traces: w.traces, Platform: w.pipe,
+		Packs: packs.New(st, w.pipe.sources, func() error { return nil }),
 	}, cfg, slog.New(slog.NewJSONHandler(w.logs, nil)))
 	ctx, stop := context.WithCancel(context.Background())
 	srv := httptest.NewUnstartedServer(handler)

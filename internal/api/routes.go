@@ -31,7 +31,7 @@ func (s *server) routes() []Route {
 		op    = "/v1/operations/{operation}"
 		found = "/v1/foundations/{foundation}"
 	)
-	return append(slices.Concat(s.alertRoutes(space, one), s.traceRoutes(space, one), s.quotaRoutes(org, space), s.labelRoutes(org, space, one)), []Route{
+	return append(slices.Concat(s.alertRoutes(space, one), s.traceRoutes(space, one), s.quotaRoutes(org, space), s.buildpackRoutes(), s.labelRoutes(org, space, one)), []Route{
 		{get, "/v1/info", public, "What this server is and where its parts are", call(s.info)},
 		{get, "/v1/healthz", public, "Whether the server answers", call(s.healthz)},
 		{get, "/metrics", auth.PlatformRead, "What the gateways counted, in Prometheus's text format: of the apps one may see, and for administrators of the gateways themselves", streams(meter.ContentType, nil, s.metrics)},

@@ -13,4 +13,15 @@ type Build struct {
 	Target     string            `json:"target,omitempty"`
 	Args       map[string]string `json:"args,omitempty"` // of the Dockerfile
 	Env        map[string]string `json:"env,omitempty"`  // seen by the commands of the build
+
+	// Cache names the caches of its builds since they were emptied last; "": those
+	// of the space. It is no wish and outlives those above.
+	Cache string `json:"cache,omitempty"`
+}
+
+// Wishing returns what is wanted of builds from now on, with the caches that they
+// have.
+func (b Build) Wishing(want Build) Build {
+	want.Cache = b.Cache
+	return want
 }

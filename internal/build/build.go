@@ -32,7 +32,8 @@ type Request struct {
 	Target         Target
 	SourceCommit   string            // for a label; "" when the source is no commit
 	SourceTime     time.Time         // of the commit, for the files in the image; zero: 1970
-	Fresh          bool              // ignore what earlier builds left, but the downloads
+	Fresh          bool              // ignore what earlier builds left, but the downloads of naru's builders
+	Cache          string            // which caches it has: those of the space, or of an app whose caches were emptied; part of the key
 	Timeout        time.Duration     // of the whole build; 0: DefaultTimeout
 	Env            map[string]string // seen by the commands of the build; stays out of the image, is part of the key
 	Secrets        map[string]secret.Secret
@@ -76,6 +77,7 @@ type Result struct {
 	Ref        artifact.Ref
 	RecipeKey  string
 	Foundation string        // reference of the run foundation with digest, "" for a Dockerfile
+	Origin     string        // what built it, where only the build knew; "": as the recipe found
 	Processes  []app.Process // the recipe's; for a Dockerfile, what its image says
 	Bytes      int64         // compressed size of all layers
 	Layers     []ResultLayer

@@ -3,9 +3,12 @@ package build
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -24,11 +27,11 @@ type Buildpack struct {
 
 // Where classic buildpacks find everything, when they build and when the app runs.
 const (
-	ClassicHome    = "/home/vcap"
-	ClassicApp     = ClassicHome + "/app"
-	ClassicLaunch  = ClassicHome + "/.naru/launch"      // every command runs under it
-	ClassicRelease = ClassicHome + "/.naru/release.yml" // what the last buildpack says of processes
-	classicStage   = "stage"
+	ClassicHome   = "/home/vcap"
+	ClassicApp    = ClassicHome + "/app"
+	ClassicLaunch = ClassicHome + "/.naru/launch" // every command runs under it
+	ClassicNotes  = ClassicHome + "/.naru"        // what buildpacks say of themselves and of the app's processes
+	classicStage  = "stage"
 )
 
 // MaxBuildpacks is how many may work on one app.
@@ -104,6 +107,24 @@ func classic(fsys fs.FS, found string, packs []Buildpack, opts Options) (Recipe,
 		r.Foundations = Names{Build: opts.Foundation, Run: opts.Foundation}
 	}
 	return r, nil
+}
+
+// Worked are the buildpacks that worked on a recipe's app. said is what asking them
+// left: the number of the one that knows the app, and behind it what it said.
+func (r Recipe) Worked(said string) ([]Used, error) {
+	if !r.Ask {
+		var all []Used
+		for _, p := range r.Buildpacks {
+			all = append(all, Used{Name: p.Name})
+		}
+		return all, nil
+	}
+	number, said, _ := strings.Cut(said, "\n")
+	i, err := strconv.Atoi(number)
+	if err != nil || i < 0 || i >= len(r.Buildpacks) {
+		return nil, fmt.Errorf("asking the buildpacks found %q, which is none of %d", number, len(r.Buildpacks))
+	}
+	return []Used{Used{Name: r.Buildpacks[i].Name}.Saying(said)}, nil
 }
 
 // Released lays a recipe's processes over those that the last buildpack named; text

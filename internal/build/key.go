@@ -33,7 +33,8 @@ func RecipeKey(req Request) (string, error) {
 		Env                           map[string]string
 		Secrets                       []string
 		Bound                         string `json:",omitempty"`
-	}{Version, req.SnapshotDigest, req.Target.Repository, req.Foundations.Build.Digest, req.Foundations.Run.Digest, named, recipe, req.Env, secrets, req.Bound})
+		Cache                         string `json:",omitempty"`
+	}{Version, req.SnapshotDigest, req.Target.Repository, req.Foundations.Build.Digest, req.Foundations.Run.Digest, named, recipe, req.Env, secrets, req.Bound, req.Cache})
 	if err != nil {
 		return "", fmt.Errorf("encode recipe: %w", err)
 	}

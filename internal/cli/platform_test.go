@@ -25,6 +25,7 @@ import (
 	"naru/internal/observe/traces"
 	"naru/internal/pipeline/judging"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/packs"
 	"naru/internal/route"
 	"naru/internal/route/domain"
 	"naru/internal/route/domain/dnstest"
@@ -127,6 +128,7 @@ func (p *platform) start() {
 		Sessions: p.auth, People: p.store, Places: p.store, Labels: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Accounts: p.teller(), Deliveries: p.teller(), Budgets: p.gate(), Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
 		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Drains: p.drains, Provided: apitest.Provided(p.t, p.store, p.drains), Traces: p.traces, Platform: p,
+		Packs: packs.New(p.store, p.files, func() error { return nil }),
 	}, api.Config{}, slog.New(slog.DiscardHandler))
 	listener, err := net.Listen("tcp", p.addr)
 	must(p.t, err)

@@ -46,7 +46,7 @@ func (c *cmd) root() *cobra.Command {
 		{"releases", "Releases:", []*cobra.Command{c.releases(), c.rollback(), c.rollouts(), c.rollout(), c.judge(), c.groups(), c.serverGroup(), c.operations()}},
 		{"look", "What happens:", []*cobra.Command{c.why(), c.whatChanged(), c.logs(), c.stats(), c.traces(), c.trace(), c.dependencies(), c.events(), c.drains(), c.drain()}},
 		{"objectives", "Objectives:", []*cobra.Command{c.slo(), c.policy(), c.announced(), c.dora(), c.alerts(), c.receivers(), c.silences(), c.deliveries()}},
-		{"builds", "Builds:", []*cobra.Command{c.builders(), c.foundations(), c.bake()}},
+		{"builds", "Builds:", []*cobra.Command{c.builders(), c.buildpacks(), c.buildpack(), c.foundations(), c.bake()}},
 		{"places", "Places and people:", []*cobra.Command{c.target(), c.orgs(), c.spaces(), c.spaceSettings(), c.quotas(), c.quota(), c.users(), c.credentials(), c.certificates(), c.domain()}},
 		{"account", "Your login:", []*cobra.Command{c.login(), c.logout(), c.whoami(), c.passwd(), c.tokens()}},
 		{"platform", "The platform:", append(slices.Clone(c.world.Roles), c.info(), c.variables(), c.backup(), c.gc(), c.key())},

@@ -233,7 +233,7 @@ func (b builtImages) Image(ctx context.Context, key string) (build.Result, bool,
 		return build.Result{}, false, nil
 	}
 	return build.Result{
-		Ref: img.Ref, RecipeKey: img.RecipeKey, Foundation: img.Foundation, Processes: img.Processes, Bytes: img.Bytes,
+		Ref: img.Ref, RecipeKey: img.RecipeKey, Foundation: img.Foundation, Origin: img.Origin, Processes: img.Processes, Bytes: img.Bytes,
 	}, err == nil, err
 }
 

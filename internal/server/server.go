@@ -241,6 +241,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	// Doors.
 	limited := quota.NewBook(st, delivery)
+	shelf := packs.New(st, frozen, func() error { return reserve.Check("uploads") })
 	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
 		{"store", st.Ping},
 		{"gateway", func(context.Context) error { return haveGateway(gateways) }},
@@ -250,7 +251,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Sessions: people, People: st, Places: st, Labels: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st, delivery}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: teller, Deliveries: teller, Quotas: limited, Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
-		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Provided: provided, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery},
+		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Provided: provided, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery}, Packs: shelf,
 	}, api.Config{Version: version.Version, AppsURL: AppsURL(cfg, cfg.AppsDomain), Via: via, ViaField: viaField}.From(cfg), log)
 
 	inside, err := newShells(ctx, cfg, guard{st, users, log}, oneOff, o.Sockets, log)
@@ -258,7 +259,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	clouds, err := newCloudFoundry(ctx, cfg, cf.Services{
-		Packages: st, Packs: packs.New(st, frozen, func() error { return reserve.Check("uploads") }), Stager: delivery, Intake: intake.New(st, frozen, func() error { return reserve.Check("uploads") }), Files: images,
+		Packages: st, Packs: shelf, Stager: delivery, Intake: intake.New(st, frozen, func() error { return reserve.Check("uploads") }), Files: images,
 		Codes: inside.codes, Features: st, Declarer: delivery, Deployer: delivery, Steerer: operations{st, ops}, Past: st, Bindables: bindables{provided},
 		Quotas: limited, Labels: st, Domains: namespaces{st, quota.NewDesk(st)},
 		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,

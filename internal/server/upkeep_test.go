@@ -73,7 +73,7 @@ func TestUploadedBuildpacksStay(t *testing.T) {
 			err = z.Close()
 		}
 		if err == nil {
-			err = shelf.Upload(t.Context(), operation.Ask{Actor: "ada"}, b.ID, "w.tar", &file)
+			_, err = shelf.Upload(t.Context(), operation.Ask{Actor: "ada"}, b.ID, "w.tar", &file)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -75,7 +75,7 @@ func (s *Store) AddBuildpack(ctx context.Context, b source.Buildpack, most int, 
 			return err
 		}
 		if len(all) >= most {
-			return fault.New(fault.Conflict, "buildpack", "there are %d buildpacks, and no more are kept", most).WithTry("cf delete-buildpack NAME")
+			return fault.New(fault.Conflict, "buildpack", "there are %d buildpacks, and no more are kept", most).WithTry("naru buildpack delete NAME")
 		}
 		if err := freeBuildpack(all, b); err != nil {
 			return err
@@ -153,7 +153,7 @@ func freeBuildpack(all []source.Buildpack, b source.Buildpack) error {
 			if b.Stack != "" {
 				on = "for the stack " + b.Stack
 			}
-			return fault.New(fault.Conflict, "name", "there is a buildpack %s %s already", b.Name, on).WithTry("another name, or cf delete-buildpack %s", b.Name)
+			return fault.New(fault.Conflict, "name", "there is a buildpack %s %s already", b.Name, on).WithTry("another name, or naru buildpack set %s --path PATH for other files", b.Name)
 		}
 	}
 	return nil

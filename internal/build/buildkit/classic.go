@@ -20,8 +20,11 @@ import (
 	"naru/internal/fault"
 )
 
-// LabelProcesses holds the processes of an image whose buildpacks named them.
-const LabelProcesses = "naru.processes"
+// Labels of images that buildpacks made.
+const (
+	LabelProcesses = "naru.processes" // as they named them
+	LabelOrigin    = "naru.origin"    // which of them worked, as build.Origin writes it
+)
 
 //go:embed classic_stage.sh
 var classicStage string
@@ -85,7 +88,7 @@ func (g *graph) classic(s build.Step, env map[string]string) {
 		llb.Args([]string{"/bin/bash", "-c", classicStage}), llb.Dir(build.ClassicApp), llb.User(fmt.Sprintf("%d:%d", userID, userID)), llb.WithCustomName(s.Title + ": " + g.req.Recipe.Found),
 	}
 	if g.req.Fresh {
-		run = append(run, llb.IgnoreCache)
+		run = append(run, llb.IgnoreCache, llb.AddEnv("NARU_FRESH", "1"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		run = append(run, llb.AddEnv(name, all[name]))
@@ -93,6 +96,7 @@ func (g *graph) classic(s build.Step, env map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(g.req.Handed)) {
 		run = append(run, llb.AddSecret(name, llb.SecretID("handed/"+name), llb.SecretAsEnv(true)))
 	}
+	run = append(run, g.sinceEmptied()...)
 	for _, c := range s.Caches { // an app's own: buildpacks take what is there for theirs
 		sum := sha256.Sum256([]byte(g.req.Target.Repository))
 		c.Name += "-" + hex.EncodeToString(sum[:8])
@@ -101,30 +105,49 @@ func (g *graph) classic(s build.Step, env map[string]string) {
 	g.steps[s.ID] = state.Run(append(run, secretMounts(g.req)...)...).Root()
 }
 
-// released asks what the last buildpack said of processes, after its step.
-func released(ctx context.Context, c gateway.Client, req build.Request, state llb.State) (build.Request, error) {
-	def, err := state.Marshal(ctx, llb.Platform(platform()))
-	if err != nil {
-		return req, fmt.Errorf("compile recipe: %w", err)
-	}
-	res, err := c.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB(), Evaluate: true})
-	if err != nil {
-		return req, err
-	}
+// mostSaid bounds what is read of each file in which the step leaves notes.
+const mostSaid = 64 << 10
+
+// released completes a request by what its buildpacks left in the image: its
+// processes, and which of them worked. It returns the latter too.
+func released(ctx context.Context, res *gateway.Result, req build.Request) (build.Request, string, error) {
 	ref, err := res.SingleRef()
 	if err != nil {
-		return req, fmt.Errorf("find result of buildpacks: %w", err)
+		return req, "", fmt.Errorf("find result of buildpacks: %w", err)
 	}
-	const most = 64 << 10
-	text, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: build.ClassicRelease, Range: &gateway.FileRange{Length: most + 1}})
+	read := func(name string) ([]byte, error) {
+		text, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: build.ClassicNotes + "/" + name, Range: &gateway.FileRange{Length: mostSaid + 1}})
+		if err != nil {
+			return nil, fmt.Errorf("read what buildpacks wrote to %s: %w", name, err)
+		}
+		return text, nil
+	}
+	text, err := read("release.yml")
 	if err != nil {
-		return req, fmt.Errorf("read what bin/release wrote: %w", err)
+		return req, "", err
 	}
-	if len(text) > most {
-		return req, fault.New(fault.Failed, "buildpack", "bin/release wrote more than 64 KiB")
+	if len(text) > mostSaid {
+		return req, "", fault.New(fault.Failed, "buildpack", "bin/release wrote more than 64 KiB")
 	}
-	req.Recipe.Processes, err = req.Recipe.Released(text)
-	return req, err
+	if req.Recipe.Processes, err = req.Recipe.Released(text); err != nil {
+		return req, "", err
+	}
+	detected, err := read("detected")
+	if err != nil {
+		return req, "", err
+	}
+	used, err := req.Recipe.Worked(string(detected))
+	if err != nil {
+		return req, "", err
+	}
+	for i := range used {
+		config, err := read("buildpack-" + strconv.Itoa(i) + ".yml")
+		if err != nil {
+			return req, "", err
+		}
+		used[i] = used[i].Describe(config)
+	}
+	return req, build.Origin(used), nil
 }
 
 // processesLabel is how an image tells its processes.

@@ -2,6 +2,13 @@ set -eu
 home=/home/vcap
 app=$home/app cache=$home/cache deps=$home/deps packs=/buildpacks
 last=$((NARU_BUILDPACKS - 1))
+notes=$home/.naru
+
+if [ -n "${NARU_FRESH:-}" ]; then # nothing of earlier builds is left
+	chmod -R u+rwX "$cache" || true
+	find "$cache" -mindepth 1 -delete
+fi
+unset NARU_FRESH NARU_CACHE
 
 # address is the container's own.
 address() {
@@ -36,6 +43,7 @@ ask() {
 		name=NARU_BUILDPACK_$i
 		if has "$i" detect && [ -x "$packs/$i/bin/detect" ] && known=$("$packs/$i/bin/detect" "$app"); then
 			say "${!name} knows the app${known:+: $known}"
+			printf '%s\n%s\n' "$i" "$known" >"$notes/detected"
 			export NARU_BUILDPACK_0="${!name}"
 			[ "$i" = 0 ] || { mv "$packs/0" "$packs/not" && mv "$packs/$i" "$packs/0"; }
 			last=0
@@ -46,6 +54,7 @@ ask() {
 	die "None of the buildpacks detected a compatible application"
 }
 
+: >"$notes/detected"
 [ -z "${NARU_ASK:-}" ] || ask
 i=0
 while [ "$i" -le "$last" ]; do
@@ -76,7 +85,13 @@ elif has "$last" supply; then
 else
 	die "$name is no buildpack: it has neither bin/finalize nor bin/compile"
 fi
-: >"$home/.naru/release.yml"
+: >"$notes/release.yml"
 if has "$last" release; then
-	call "$last" release "$app" >"$home/.naru/release.yml"
+	call "$last" release "$app" >"$notes/release.yml"
 fi
+i=0
+while [ "$i" -le "$last" ]; do # what each says of itself
+	: >"$notes/buildpack-$i.yml"
+	[ ! -f "$deps/$i/config.yml" ] || head -c 65536 "$deps/$i/config.yml" >"$notes/buildpack-$i.yml"
+	i=$((i + 1))
+done

@@ -51,10 +51,10 @@ echo "export PATH=\$DEPS_DIR/$4/bin:\$PATH" >"$3/$4/profile.d/path.sh"
 	last := buildpack(t, "last-2", map[string]string{
 		"detect":   "exit 1\n", // whoever names a buildpack has decided
 		"supply":   "touch \"$3/$4/there\"\n",
-		"finalize": `cat "$3"/*/profile.d/*.sh >"$5/all.sh"; echo made >"$1/made.txt"` + "\n",
+		"finalize": `cat "$3"/*/profile.d/*.sh >"$5/all.sh"; echo made >"$1/made.txt"; printf 'name: lasting\nversion: 2.5\n' >"$3/$4/config.yml"` + "\n",
 		"release":  `printf 'default_process_types:\n  web: words $GREETING $(cat made.txt)\n  worker: sleep 1000\n'` + "\n",
 	})
-	try := func(t *testing.T, files map[string]string, packs ...build.Buildpack) (build.Result, []build.Event, error) {
+	with := func(t *testing.T, change func(*build.Request), files map[string]string, packs ...build.Buildpack) (build.Result, []build.Event, error) {
 		t.Helper()
 		dir := t.TempDir()
 		for name, text := range files {
@@ -63,13 +63,26 @@ echo "export PATH=\$DEPS_DIR/$4/bin:\$PATH" >"$3/$4/profile.d/path.sh"
 		recipe, err := build.Classic(os.DirFS(dir), packs, build.Options{})
 		must(t, err)
 		sum := sha256.Sum256([]byte(dir))
-		return m.push(t, dir, "sha256:"+hex.EncodeToString(sum[:]), func(r *build.Request) { r.Recipe = recipe })
+		return m.push(t, dir, "sha256:"+hex.EncodeToString(sum[:]), func(r *build.Request) {
+			r.Recipe = recipe
+			change(r)
+		})
+	}
+	try := func(t *testing.T, files map[string]string, packs ...build.Buildpack) (build.Result, []build.Event, error) {
+		t.Helper()
+		return with(t, func(*build.Request) {}, files, packs...)
 	}
 	source := map[string]string{"main.txt": "text", ".profile": "export GREETING=hello\n"}
 
 	t.Run("one supplies, the other finishes", func(t *testing.T) {
-		res, _, err := try(t, source, words, last)
+		res, events, err := try(t, source, words, last)
 		must(t, err)
+		if said := lines(events); strings.Count(said, "times: ") != 1 || strings.Count(said, "-----> last-2 finishes") != 1 {
+			t.Errorf("not everything was said once: %s", said)
+		}
+		if res.Origin != "buildpack words-1, last-2 2.5 (lasting)" {
+			t.Errorf("it is from %q", res.Origin)
+		}
 		if got := app.Types(res.Processes); strings.Join(got, " ") != "web worker" {
 			t.Fatalf("processes %v", got)
 		}
@@ -98,6 +111,29 @@ echo "export PATH=\$DEPS_DIR/$4/bin:\$PATH" >"$3/$4/profile.d/path.sh"
 		must(t, err)
 		if said := lines(events); !strings.Contains(said, "times: one") {
 			t.Errorf("said %s", said)
+		}
+	})
+	t.Run("a fresh build finds nothing in the cache", func(t *testing.T) {
+		for _, text := range []string{"fresh", "fresher"} {
+			_, events, err := with(t, func(r *build.Request) { r.Fresh = true }, map[string]string{"main.txt": text}, words, last)
+			must(t, err)
+			if said := lines(events); strings.Count(said, "times: none") != 1 {
+				t.Errorf("said %s", said)
+			}
+		}
+		_, events, err := try(t, map[string]string{"main.txt": "after it"}, words, last)
+		must(t, err)
+		if said := lines(events); !strings.Contains(said, "times: one") {
+			t.Errorf("what the fresh build left is lost: %s", said)
+		}
+	})
+	t.Run("a cache that was emptied", func(t *testing.T) {
+		for _, tc := range [][2]string{{"other", "times: none"}, {"the next", "times: one"}} { // the first was built before
+			_, events, err := with(t, func(r *build.Request) { r.Cache = "emptied" }, map[string]string{"main.txt": tc[0]}, words, last)
+			must(t, err)
+			if said := lines(events); !strings.Contains(said, tc[1]) {
+				t.Errorf("%s: said %s, want %s", tc[0], said, tc[1])
+			}
 		}
 	})
 	t.Run("a Procfile wins", func(t *testing.T) {
@@ -139,6 +175,9 @@ echo "$MEMORY_LIMIT $CF_STACK ${CF_INSTANCE_IP:-none} $VCAP_APPLICATION"
 		must(t, err)
 		if said := lines(events); !strings.Contains(said, "knows-3 knows the app: text 1.0") || !strings.Contains(said, "2048m cflinuxfs3 ") || strings.Contains(said, "cflinuxfs3 none") || !strings.Contains(said, `{"name":"shop"}`) {
 			t.Errorf("said %s", said)
+		}
+		if res.Origin != "buildpack knows-3: text 1.0" || strings.Count(lines(events), "knows the app") != 1 {
+			t.Errorf("it is from %q, said %s", res.Origin, lines(events))
 		}
 		first := m.pull(t, res)
 		if f := files(t, first)["/home/vcap/app/services.txt"]; f == nil {

@@ -56,6 +56,7 @@ func describe(ctx context.Context, req build.Request, ref artifact.Ref) (build.R
 		if err := json.Unmarshal([]byte(config.Config.Labels[LabelProcesses]), &res.Processes); err != nil {
 			return build.Result{}, fmt.Errorf("read processes of %s: %w", ref, err)
 		}
+		res.Origin = config.Config.Labels[LabelOrigin]
 		return res, nil
 	}
 	res.Processes = withPort(req.Recipe.Processes, config)

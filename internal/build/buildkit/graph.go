@@ -47,14 +47,9 @@ func (b *Builder) frontend(req build.Request) gateway.BuildFunc {
 			}
 			stepEnv = envMap(from.Config.Env)
 		}
-		state, g, err := compile(req, stepEnv, path.Base(b.opts.StaticServer))
+		state, err := compile(req, stepEnv, path.Base(b.opts.StaticServer))
 		if err != nil {
 			return nil, err
-		}
-		if len(req.Recipe.Buildpacks) > 0 {
-			if req, err = released(ctx, c, req, g.steps[req.Recipe.Steps[0].ID]); err != nil {
-				return nil, err
-			}
 		}
 		def, err := state.Marshal(ctx, llb.Platform(platform()))
 		if err != nil {
@@ -64,7 +59,13 @@ func (b *Builder) frontend(req build.Request) gateway.BuildFunc {
 		if err != nil {
 			return nil, err
 		}
-		config, err := json.Marshal(imageConfig(req, base))
+		origin := ""
+		if len(req.Recipe.Buildpacks) > 0 {
+			if req, origin, err = released(ctx, res, req); err != nil {
+				return nil, err
+			}
+		}
+		config, err := json.Marshal(imageConfig(req, origin, base))
 		if err != nil {
 			return nil, fmt.Errorf("encode image configuration: %w", err)
 		}
@@ -91,7 +92,7 @@ func baseConfig(ctx context.Context, c gateway.Client, ref string) (image, error
 
 // compile turns a recipe into BuildKit's graph: every step is a state of its
 // own over the build foundation, every layer one copy over the run foundation.
-func compile(req build.Request, stepEnv map[string]string, server string) (llb.State, graph, error) {
+func compile(req build.Request, stepEnv map[string]string, server string) (llb.State, error) {
 	g := graph{req: req, steps: map[string]llb.State{}, server: server, source: llb.Local(sourceMount,
 		llb.SharedKeyHint(req.SnapshotDigest), llb.WithCustomName("[internal] read the source"))}
 	for _, step := range req.Recipe.Steps {
@@ -100,18 +101,18 @@ func compile(req build.Request, stepEnv map[string]string, server string) (llb.S
 			continue
 		}
 		if err := g.step(step, stepEnv); err != nil {
-			return llb.State{}, g, err
+			return llb.State{}, err
 		}
 	}
 	image := llb.Image(req.Foundations.Run.Ref, llb.WithCustomName("[internal] foundation "+req.Recipe.Foundations.Run))
 	for _, layer := range req.Recipe.Layers {
 		next, err := g.layer(image, layer)
 		if err != nil {
-			return llb.State{}, g, err
+			return llb.State{}, err
 		}
 		image = next
 	}
-	return image, g, nil
+	return image, nil
 }
 
 type graph struct {
@@ -152,6 +153,9 @@ func (g *graph) step(s build.Step, env map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		run = append(run, llb.AddEnv(name, all[name]))
 	}
+	if len(s.Caches) > 0 {
+		run = append(run, g.sinceEmptied()...)
+	}
 	for _, c := range s.Caches {
 		run = append(run, g.cache(c))
 		// The runtime would make the folder above a mount as root.
@@ -177,7 +181,16 @@ func script(s build.Step) string {
 func (g *graph) cache(c build.Cache) llb.RunOption {
 	empty := llb.Scratch().File(llb.Mkdir("/cache", 0o755, owned(), llb.WithCreatedTime(depsTime)), internal("cache "+c.Name))
 	return llb.AddMount(c.Path, empty, llb.SourcePath("/cache"),
-		llb.AsPersistentCacheDir(cacheScope(g.req.Space)+"/"+c.Name, llb.CacheMountShared))
+		llb.AsPersistentCacheDir(cacheScope(g.req)+"/"+c.Name, llb.CacheMountShared))
+}
+
+// sinceEmptied tells a step from the same one before its caches were emptied: the
+// daemon knows steps by their commands and not by their caches.
+func (g *graph) sinceEmptied() []llb.RunOption {
+	if g.req.Cache == "" {
+		return nil
+	}
+	return []llb.RunOption{llb.AddEnv("NARU_CACHE", g.req.Cache)}
 }
 
 func (g *graph) copyIn(name string, exclude []string) *llb.FileAction {

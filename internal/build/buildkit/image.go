@@ -27,8 +27,8 @@ type image = ocispecs.Image
 const tini = "/usr/bin/tini"
 
 // imageConfig is the image's configuration: the foundation's, with the app's
-// own laid over it.
-func imageConfig(req build.Request, base image) image {
+// own laid over it; origin is which buildpacks worked.
+func imageConfig(req build.Request, origin string, base image) image {
 	img := base
 	created := sourceTime(req)
 	img.Created = &created
@@ -39,7 +39,7 @@ func imageConfig(req build.Request, base image) image {
 	img.Config.User = fmt.Sprintf("%d:%d", userID, userID)
 	img.Config.WorkingDir = "/app"
 	img.Config.Env = imageEnv(base.Config.Env, req.Recipe)
-	img.Config.Labels = labels(req, base.Config.Labels)
+	img.Config.Labels = labels(req, origin, base.Config.Labels)
 	img.Config.Entrypoint, img.Config.Cmd, img.Config.ExposedPorts = nil, nil, nil
 	if req.Foundations.Run.Tini {
 		img.Config.Entrypoint = []string{tini, "--"}
@@ -88,7 +88,7 @@ func envMap(list []string) map[string]string {
 	return out
 }
 
-func labels(req build.Request, base map[string]string) map[string]string {
+func labels(req build.Request, origin string, base map[string]string) map[string]string {
 	out := maps.Clone(base)
 	if out == nil {
 		out = map[string]string{}
@@ -109,6 +109,7 @@ func labels(req build.Request, base map[string]string) map[string]string {
 	if len(req.Recipe.Buildpacks) > 0 {
 		set(LabelInit, build.ClassicLaunch)
 		set(LabelProcesses, processesLabel(req.Recipe))
+		set(LabelOrigin, origin)
 	}
 	return out
 }

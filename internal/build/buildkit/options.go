@@ -128,7 +128,7 @@ func dockerfileOptions(opt bkclient.SolveOpt, req build.Request) (bkclient.Solve
 		// A command line of its own keeps the reader from fetching the image of a
 		// "# syntax=" line.
 		"cmdline":                                 "naru",
-		"build-arg:BUILDKIT_CACHE_MOUNT_NS":       cacheScope(req.Space),
+		"build-arg:BUILDKIT_CACHE_MOUNT_NS":       cacheScope(req),
 		"label:org.opencontainers.image.revision": req.SourceCommit,
 	}
 	if req.SourceCommit == "" {

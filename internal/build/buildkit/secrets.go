@@ -156,5 +156,11 @@ func mavenSettings(repository string) ([]byte, error) {
 }
 
 // cacheScope keeps the writable caches of spaces apart, so that none can poison
-// another's.
-func cacheScope(space app.SpaceID) string { return "naru/" + string(space) }
+// another's. An app whose caches were emptied has its own from then on.
+func cacheScope(req build.Request) string {
+	scope := "naru/" + string(req.Space)
+	if req.Cache != "" {
+		scope += "/" + req.Cache
+	}
+	return scope
+}

@@ -21,6 +21,7 @@ func appWriteRoutes() []endpoint {
 		{pattern: "DELETE /v3/apps/{guid}/processes/{type}/instances/{index}", do: (*Door).restartInstance},
 		{pattern: "DELETE /v3/processes/{guid}/instances/{index}", do: (*Door).restartInstance},
 		{pattern: "POST /v3/apps/{guid}/actions/clear_buildpack_cache", do: (*Door).clearCache},
+		{pattern: "POST /v3/admin/actions/clear_buildpack_cache", do: (*Door).clearCaches},
 	}
 }
 
@@ -85,14 +86,27 @@ func (d *Door) restartInstance(c *call) error {
 	return nil
 }
 
-// clearCache answers that nothing is left of earlier builds that the next one could
-// not trust: what is kept is known by what it was made of.
+// clearCache empties what earlier builds of an app kept for the next.
 func (d *Door) clearCache(c *call) error {
 	a, err := d.app(c, c.guid(), auth.AppConfigure)
 	if err != nil {
 		return err
 	}
+	if err := d.Stager.EmptyCache(c.ctx(), c.by(), a.ID); err != nil {
+		return gone(err, "App")
+	}
 	return c.job(done("app.clear_buildpack_cache", string(a.ID)))
+}
+
+// clearCaches empties those of all apps.
+func (d *Door) clearCaches(c *call) error {
+	if !c.can(auth.PlatformManage, place{}) {
+		return notAuthorized
+	}
+	if err := d.Stager.EmptyCaches(c.ctx(), c.by()); err != nil {
+		return err
+	}
+	return c.job(done("admin.clear_buildpack_cache", "all"))
 }
 
 // plainly are the operations whose outcome clients read from the instances alone.

@@ -146,9 +146,6 @@ func (in packChange) change() (packs.Change, error) {
 	if json.Unmarshal(in.Stack, &stack) != nil {
 		return out, unprocessable.saying("Stack must be a string")
 	}
-	if !packs.Stack(stack) {
-		return out, unprocessable.saying("Stack '" + stack + "' does not exist for buildpacks: they are made for cflinuxfs4 and its like")
-	}
 	out.Stack = &stack
 	return out, nil
 }
@@ -272,7 +269,7 @@ func (d *Door) takePack(c *call, b source.Buildpack, in *body) error {
 			return err
 		}
 		if part.FormName() == "bits" {
-			err := d.Packs.Upload(c.ctx(), c.by(), b.ID, part.FileName(), part)
+			_, err := d.Packs.Upload(c.ctx(), c.by(), b.ID, part.FileName(), part)
 			_ = in.control.SetReadDeadline(time.Time{})
 			return err
 		}

@@ -1,6 +1,7 @@
 package cf
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -89,7 +90,7 @@ func (c *call) buildResource(m making) buildResource {
 		resource:  c.thing(string(m.ID), m.Created, m.moved(), "/v3/builds/"+string(m.ID)).with(c, "app", "/v3/apps/"+string(m.App)),
 		CreatedBy: map[string]any{"guid": nil, "name": m.Actor, "email": nil}, State: m.state(), LogRate: -1,
 		Package: ref{string(m.want.Package)}, Relationships: map[string]toOne{"app": one(string(m.App))},
-		Lifecycle: lifecycle{"buildpack", map[string]any{"buildpacks": listOf(m.want.Build.Builder), "stack": orNull(m.want.Build.Foundation)}},
+		Lifecycle: lifecycle{"buildpack", map[string]any{"buildpacks": append(listOf(m.want.Build.Builder), m.want.Build.Buildpacks...), "stack": orNull(cmp.Or(m.want.Build.Stack, m.want.Build.Foundation))}},
 	}
 	if m.want.Kind == source.Docker {
 		out.Lifecycle = lifecycle{"docker", map[string]any{}}

@@ -8,6 +8,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/artifact"
 	"naru/internal/auth"
+	"naru/internal/build"
 	"naru/internal/source"
 )
 
@@ -95,11 +96,10 @@ func (c *call) dropletResource(b built) dropletResource {
 	}
 	name, _, _ := strings.Cut(strings.ReplaceAll(b.Origin, ",", " "), " ")
 	out.Buildpacks = []buildpackUsed{{Name: name, DetectOutput: b.Origin, BuildpackName: name}}
-	if strings.HasPrefix(b.Origin, "uploaded buildpacks") { // one of several that were asked
-		out.Buildpacks[0] = buildpackUsed{Name: "classic", DetectOutput: b.Origin}
-	}
-	if classic, ok := strings.CutPrefix(b.Origin, "buildpack "); ok {
-		out.Buildpacks = each(strings.Split(classic, ", "), func(name string) buildpackUsed { return buildpackUsed{Name: name, BuildpackName: name} })
+	if used := build.UsedOf(b.Origin); len(used) > 0 {
+		out.Buildpacks = each(used, func(u build.Used) buildpackUsed {
+			return buildpackUsed{Name: u.Name, DetectOutput: u.Detected, BuildpackName: u.Reports, Version: textOrNull(u.Version)}
+		})
 	}
 	if stack := stackOf(b.Foundation); stack != "" {
 		out.Stack = &stack

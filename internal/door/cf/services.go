@@ -100,6 +100,9 @@ type Stager interface {
 	SetImage(ctx context.Context, by operation.Ask, a app.ID, image artifact.ID) (app.App, error)
 	CopyImage(ctx context.Context, by operation.Ask, image artifact.ID, to app.ID) (artifact.Image, error)
 	DeleteImage(ctx context.Context, by operation.Ask, image artifact.ID) error
+	// EmptyCache and EmptyCaches leave the next builds without what earlier ones kept.
+	EmptyCache(ctx context.Context, by operation.Ask, a app.ID) error
+	EmptyCaches(ctx context.Context, by operation.Ask) error
 }
 
 // Intake takes uploads in and sends them out again; *intake.Service does.
@@ -227,7 +230,7 @@ type Packs interface {
 	Delete(ctx context.Context, by operation.Ask, id source.BuildpackID) error
 	// Upload notes what is wrong with files that came whole with the buildpack; an
 	// error is of the upload.
-	Upload(ctx context.Context, by operation.Ask, id source.BuildpackID, filename string, r io.Reader) error
+	Upload(ctx context.Context, by operation.Ask, id source.BuildpackID, filename string, r io.Reader) (source.Buildpack, error)
 }
 
 // patience is how long a request waits until what it asked for is to be seen.

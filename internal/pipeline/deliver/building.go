@@ -106,12 +106,16 @@ func (s *Service) build(ctx context.Context, w *operation.Work, a app.App, snap 
 	if err := s.unpack(ctx, a.Space, recipe.Buildpacks, dir); err != nil {
 		return built{}, operation.Outcome{}, err
 	}
+	cache, err := s.cacheOf(ctx, a)
+	if err != nil {
+		return built{}, operation.Outcome{}, err
+	}
 	stage := &staging{work: w, app: a.ID, book: s.logs}
 	stop := stage.follow(ctx)
 	res, err := s.builds.Build(ctx, build.Request{
 		App: a.ID, MemoryMiB: memoryOf(a, in.Processes), Stack: in.Build.Stack, Recipe: recipe, Dir: filepath.Join(dir, "source"), SnapshotDigest: snap.Digest, Space: a.Space,
 		Target: build.Target{Repository: repository}, SourceCommit: snap.Origin.Commit,
-		Env: in.Build.Env, Fresh: in.Build.Fresh,
+		Env: in.Build.Env, Fresh: in.Build.Fresh, Cache: cache,
 		Progress: func(e build.Event) { stage.hear(ctx, e) },
 	})
 	stop()
@@ -123,11 +127,11 @@ func (s *Service) build(ctx context.Context, w *operation.Work, a app.App, snap 
 	}
 	img := artifact.Image{
 		ID: artifact.ID(id.New()), App: a.ID, Ref: res.Ref, Snapshot: snap.Digest, RecipeKey: res.RecipeKey,
-		Origin: recipe.Found, Foundation: res.Foundation, Processes: res.Processes, Bytes: res.Bytes,
+		Origin: cmp.Or(res.Origin, recipe.Found), Foundation: res.Foundation, Processes: res.Processes, Bytes: res.Bytes,
 	}
-	out := operation.Outcome{Text: recipe.Found + ", unchanged: nothing to build", Skipped: true}
+	out := operation.Outcome{Text: img.Origin + ", unchanged: nothing to build", Skipped: true}
 	if !res.Cached {
-		out = operation.Outcome{Text: fmt.Sprintf("%s, %d steps (%d cached)", recipe.Found, res.Steps.Total, res.Steps.Cached)}
+		out = operation.Outcome{Text: fmt.Sprintf("%s, %d steps (%d cached)", img.Origin, res.Steps.Total, res.Steps.Cached)}
 	}
 	return built{img, res.Cached}, out, nil
 }

@@ -120,9 +120,9 @@ func choose(have []source.Buildpack, name, stack string) (source.Buildpack, erro
 			switch {
 			case b.Name != name || b.Stack != want:
 			case !b.Enabled:
-				last = fault.New(fault.Conflict, "buildpacks", "the buildpack %s is disabled", name).WithTry("cf update-buildpack %s --enable", name)
+				last = fault.New(fault.Conflict, "buildpacks", "the buildpack %s is disabled", name).WithTry("naru buildpack set %s --enable", name)
 			case b.Digest == "":
-				last = fault.New(fault.Conflict, "buildpacks", "the buildpack %s has no files yet", name).WithTry("cf update-buildpack %s -p PATH", name)
+				last = fault.New(fault.Conflict, "buildpacks", "the buildpack %s has no files yet", name).WithTry("naru buildpack set %s --path PATH", name)
 			default:
 				return b, nil
 			}

@@ -57,6 +57,8 @@ type Store interface {
 	CreateApp(ctx context.Context, a app.App, evs ...event.Event) (app.App, error)
 	UpdateApp(ctx context.Context, id app.ID, change func(*app.App) error, evs ...event.Event) (app.App, error)
 	DeleteApp(ctx context.Context, id app.ID, evs ...event.Event) error
+	Setting(ctx context.Context, name string) (string, error)
+	SetSetting(ctx context.Context, name, value string, evs ...event.Event) error
 
 	AddSnapshot(ctx context.Context, s source.Snapshot, evs ...event.Event) (source.Snapshot, error)
 	Snapshot(ctx context.Context, id string) (source.Snapshot, error)

@@ -96,7 +96,7 @@ func (s *Service) Rename(ctx context.Context, by operation.Ask, id app.ID, name 
 
 // SetBuild says how an app's next image is made.
 func (s *Service) SetBuild(ctx context.Context, by operation.Ask, id app.ID, build app.Build) (app.App, error) {
-	return s.store.UpdateApp(ctx, id, func(a *app.App) error { a.Build = build; return nil },
+	return s.store.UpdateApp(ctx, id, func(a *app.App) error { a.Build = a.Build.Wishing(build); return nil },
 		event.Event{Kind: "app.configured", Actor: by.Actor, Detail: map[string]any{"build": true}})
 }
 
@@ -243,7 +243,7 @@ func (s *Service) apply(ctx context.Context, w *operation.Work, d Declaration) (
 // lay brings what a declaration says into an app's draft.
 func (d Declaration) lay(a *app.App) {
 	if d.Build != nil {
-		a.Build = *d.Build
+		a.Build = a.Build.Wishing(*d.Build)
 	}
 	if d.NoSSH != nil {
 		a.NoSSH = *d.NoSSH

@@ -86,6 +86,9 @@ func (c Change) apply(b *source.Buildpack) error {
 		b.Name = *c.Name
 	}
 	if c.Stack != nil && *c.Stack != b.Stack {
+		if !Stack(*c.Stack) {
+			return fault.New(fault.Invalid, "stack", "there is no stack %q for buildpacks: they are made for cflinuxfs4 and its like", *c.Stack).WithTry("leave the stack out")
+		}
 		if b.Stack != "" {
 			return fault.New(fault.Invalid, "stack", "the buildpack is made for the stack %s, which cannot be changed", b.Stack).WithTry("upload it again under another name")
 		}
@@ -141,25 +144,25 @@ func (s *Shelf) Delete(ctx context.Context, by operation.Ask, id source.Buildpac
 // Upload gives a buildpack its files, out of an archive. What came whole and
 // cannot be used is noted with the buildpack, whose files stay what they were; any
 // other error is of the upload alone.
-func (s *Shelf) Upload(ctx context.Context, by operation.Ask, id source.BuildpackID, filename string, r io.Reader) error {
+func (s *Shelf) Upload(ctx context.Context, by operation.Ask, id source.BuildpackID, filename string, r io.Reader) (source.Buildpack, error) {
 	have, err := s.store.Buildpack(ctx, id)
 	if err != nil {
-		return err
+		return have, err
 	}
 	if err := unlocked(have); err != nil {
-		return err
+		return have, err
 	}
 	if err := s.room(); err != nil {
-		return err
+		return have, err
 	}
 	filename = path.Base(strings.ReplaceAll(filename, `\`, "/"))
 	filename = filename[max(0, len(filename)-255):]
 	in := &sender{r: r}
 	took, trouble := s.takeIn(ctx, filename, in)
 	if f := fault.Of(trouble); trouble != nil && (in.err != nil || f.Kind != fault.Invalid && f.Kind != fault.TooLarge && f.Kind != fault.Unsupported) {
-		return trouble
+		return have, trouble
 	}
-	_, err = s.store.UpdateBuildpack(ctx, id, func(b *source.Buildpack) error {
+	out, err := s.store.UpdateBuildpack(ctx, id, func(b *source.Buildpack) error {
 		if err := unlocked(*b); err != nil {
 			return err
 		}
@@ -179,18 +182,18 @@ func (s *Shelf) Upload(ctx context.Context, by operation.Ask, id source.Buildpac
 	}, event.Event{Kind: "buildpack.uploaded", Actor: by.Actor, Subject: have.Name, Detail: map[string]any{"file": filename}})
 	if fault.Is(err, fault.Conflict) && took.stack != "" && have.Stack == "" { // another has the name on the stack that the files name
 		message := fault.Of(err).Message
-		_, err = s.store.UpdateBuildpack(ctx, id, func(b *source.Buildpack) error {
+		out, err = s.store.UpdateBuildpack(ctx, id, func(b *source.Buildpack) error {
 			b.Trouble, b.Error = source.StackTaken, message
 			return nil
 		})
 	}
-	return err
+	return out, err
 }
 
 // unlocked refuses files for a buildpack that keeps those it has.
 func unlocked(b source.Buildpack) error {
 	if b.Locked {
-		return fault.New(fault.Conflict, "buildpack", "the buildpack %s is locked: its files stay as they are", b.Name).WithTry("cf update-buildpack %s --unlock", b.Name)
+		return fault.New(fault.Conflict, "buildpack", "the buildpack %s is locked: its files stay as they are", b.Name).WithTry("naru buildpack set %s --unlock", b.Name)
 	}
 	return nil
 }
@@ -227,4 +230,41 @@ func (s *sender) Read(p []byte) (int, error) {
 		s.err = err
 	}
 	return n, err
+}
+
+// NoStack names, among buildpacks of one name, the one that is made for any stack.
+const NoStack = "none"
+
+// Named finds a buildpack by its name, and by its stack where there are several of
+// that name; "" is any stack, NoStack none.
+func (s *Shelf) Named(ctx context.Context, name, stack string) (source.Buildpack, error) {
+	all, err := s.store.Buildpacks(ctx)
+	if err != nil {
+		return source.Buildpack{}, err
+	}
+	var fit []source.Buildpack
+	for _, b := range all {
+		if b.Name == name && (stack == "" || stack == b.Stack || stack == NoStack && b.Stack == "") {
+			fit = append(fit, b)
+		}
+	}
+	switch {
+	case len(fit) == 1:
+		return fit[0], nil
+	case len(fit) > 1:
+		return source.Buildpack{}, fault.New(fault.Conflict, "stack", "there are %d buildpacks %s, for different stacks", len(fit), name).
+			WithTry("say which with --stack: naru buildpacks lists them, %s is the one without", NoStack)
+	case stack != "":
+		return source.Buildpack{}, fault.New(fault.NotFound, "buildpack", "buildpack %q for the stack %s does not exist", name, stack).WithTry("naru buildpacks")
+	}
+	return source.Buildpack{}, fault.New(fault.NotFound, "buildpack", "buildpack %q does not exist", name).WithTry("naru buildpacks")
+}
+
+// Refused is why the last files that came for a buildpack were not taken; nil where
+// they were.
+func Refused(b source.Buildpack) error {
+	if b.Trouble == source.NoTrouble {
+		return nil
+	}
+	return fault.New(fault.Invalid, "files", "%s", b.Error).WithTry("upload a zip, tar or tar.gz with bin/supply, bin/finalize or bin/compile, made for a cflinuxfs stack or for none; the files it had stay")
 }

@@ -26,6 +26,16 @@ func (r then) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
+// took fails a test whose upload was not carried out.
+func took(t *testing.T) func(source.Buildpack, error) {
+	return func(_ source.Buildpack, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func zipped(t *testing.T, files map[string]string) *bytes.Buffer {
 	t.Helper()
 	var b bytes.Buffer
@@ -70,7 +80,7 @@ func TestUploads(t *testing.T) {
 		return got
 	}
 
-	ok(t, shelf.Upload(t.Context(), by, b.ID, "w.zip", zipped(t, map[string]string{"top/bin/compile": "x", "top/lib/a": "y"})))
+	took(t)(shelf.Upload(t.Context(), by, b.ID, "w.zip", zipped(t, map[string]string{"top/bin/compile": "x", "top/lib/a": "y"})))
 	first := one(t)
 	tree, err := files.Load(t.Context(), source.Buildpacks, first.Digest)
 	ok(t, err)
@@ -82,13 +92,13 @@ func TestUploads(t *testing.T) {
 
 	t.Run("what broke off is not noted", func(t *testing.T) {
 		torn := errors.New("the line is dead")
-		err := shelf.Upload(t.Context(), by, b.ID, "w.zip", io.MultiReader(bytes.NewReader([]byte("PK\x03\x04")), iotest.ErrReader(torn)))
+		_, err := shelf.Upload(t.Context(), by, b.ID, "w.zip", io.MultiReader(bytes.NewReader([]byte("PK\x03\x04")), iotest.ErrReader(torn)))
 		if got := one(t); err == nil || got.Trouble != source.NoTrouble || got.Digest != first.Digest {
 			t.Errorf("%v: it is %+v", err, got)
 		}
 	})
 	t.Run("what is no buildpack is", func(t *testing.T) {
-		ok(t, shelf.Upload(t.Context(), by, b.ID, "w.zip", zipped(t, map[string]string{"a": "x"})))
+		took(t)(shelf.Upload(t.Context(), by, b.ID, "w.zip", zipped(t, map[string]string{"a": "x"})))
 		if got := one(t); got.Trouble != source.NoBuildpack || got.Error == "" || got.Digest != first.Digest {
 			t.Errorf("it is %+v", got)
 		}
@@ -98,11 +108,11 @@ func TestUploads(t *testing.T) {
 			_, err := shelf.Change(t.Context(), by, b.ID, packs.Change{Locked: &yes})
 			ok(t, err)
 		}}
-		err := shelf.Upload(t.Context(), by, b.ID, "w.zip", io.MultiReader(zipped(t, map[string]string{"bin/compile": "other"}), locking))
+		_, err := shelf.Upload(t.Context(), by, b.ID, "w.zip", io.MultiReader(zipped(t, map[string]string{"bin/compile": "other"}), locking))
 		if got := one(t); !fault.Is(err, fault.Conflict) || got.Digest != first.Digest {
 			t.Errorf("%v: it is %+v", err, got)
 		}
-		if err := shelf.Upload(t.Context(), by, b.ID, "w.zip", iotest.ErrReader(errors.New("nobody reads it"))); !fault.Is(err, fault.Conflict) {
+		if _, err := shelf.Upload(t.Context(), by, b.ID, "w.zip", iotest.ErrReader(errors.New("nobody reads it"))); !fault.Is(err, fault.Conflict) {
 			t.Errorf("locked: %v", err)
 		}
 		_, err = shelf.Change(t.Context(), by, b.ID, packs.Change{Locked: &no})
@@ -110,22 +120,57 @@ func TestUploads(t *testing.T) {
 	})
 	t.Run("a full disk takes nothing", func(t *testing.T) {
 		full = true
-		if err := shelf.Upload(t.Context(), by, b.ID, "w.zip", iotest.ErrReader(errors.New("nobody reads it"))); !fault.Is(err, fault.Unavailable) {
+		if _, err := shelf.Upload(t.Context(), by, b.ID, "w.zip", iotest.ErrReader(errors.New("nobody reads it"))); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("got %v", err)
 		}
 		full = false
 	})
 	t.Run("the same again is the same", func(t *testing.T) {
-		ok(t, shelf.Upload(t.Context(), by, b.ID, "w.zip", zipped(t, map[string]string{"bin/compile": "x", "lib/a": "y"})))
+		took(t)(shelf.Upload(t.Context(), by, b.ID, "w.zip", zipped(t, map[string]string{"bin/compile": "x", "lib/a": "y"})))
 		if got := one(t); got.Digest != first.Digest || got.Trouble != source.NoTrouble || got.Error != "" {
 			t.Errorf("it is %+v", got)
 		}
 	})
 	t.Run("one that goes away meanwhile", func(t *testing.T) {
 		going := then{func() { ok(t, shelf.Delete(t.Context(), by, b.ID)) }}
-		err := shelf.Upload(t.Context(), by, b.ID, "w.zip", io.MultiReader(zipped(t, map[string]string{"bin/compile": "x"}), going))
+		_, err := shelf.Upload(t.Context(), by, b.ID, "w.zip", io.MultiReader(zipped(t, map[string]string{"bin/compile": "x"}), going))
 		if !fault.Is(err, fault.NotFound) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+func TestNamed(t *testing.T) {
+	shelf := packs.New(storetest.Open(t, store.Options{}), nil, nil)
+	add := func(name, stack string) source.Buildpack {
+		t.Helper()
+		c := packs.Change{Name: &name}
+		if stack != "" {
+			c.Stack = &stack
+		}
+		b, err := shelf.Create(t.Context(), by, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	any, four, only := add("words", ""), add("words", "cflinuxfs4"), add("only", "cflinuxfs3")
+	for asked, want := range map[[2]string]source.BuildpackID{
+		{"words", "cflinuxfs4"}: four.ID, {"words", packs.NoStack}: any.ID, {"only", ""}: only.ID, {"only", "cflinuxfs3"}: only.ID,
+	} {
+		if b, err := shelf.Named(t.Context(), asked[0], asked[1]); err != nil || b.ID != want {
+			t.Errorf("%v: %v, %v", asked, b, err)
+		}
+	}
+	for asked, want := range map[[2]string]fault.Kind{
+		{"words", ""}: fault.Conflict, {"words", "cflinuxfs3"}: fault.NotFound, {"only", packs.NoStack}: fault.NotFound, {"other", ""}: fault.NotFound,
+	} {
+		if _, err := shelf.Named(t.Context(), asked[0], asked[1]); !fault.Is(err, want) || fault.Of(err).Try == "" {
+			t.Errorf("%v: %v", asked, err)
+		}
+	}
+	name, stack := "new", "windows"
+	if _, err := shelf.Create(t.Context(), by, packs.Change{Name: &name, Stack: &stack}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a stack that there is not: %v", err)
+	}
 }
