@@ -146,6 +146,8 @@ type Door struct {
 	api  *http.ServeMux
 	uaa  *http.ServeMux
 	logs *http.ServeMux
+
+	leaves leaves
 }
 
 // New makes a door. key is what people's access tokens are signed with.

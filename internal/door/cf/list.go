@@ -268,13 +268,24 @@ func show[T, W any](c *call, l list[T], all []T, encode func(T) W) error {
 
 // showing is show with what the page's things belong to.
 func showing[T, W any](c *call, l list[T], all []T, encode func(T) W, include func([]T) (map[string]any, error)) error {
-	some, err := l.choose(c.r.URL.Query(), all)
+	some, err := chosen(c, l, all)
 	if err != nil {
 		return err
 	}
-	if some, err = selecting(c, l, some); err != nil {
-		return err
+	return showingPage(c, l, some, encode, include)
+}
+
+// chosen are those of all that the query asks for, in its order.
+func chosen[T any](c *call, l list[T], all []T) ([]T, error) {
+	some, err := l.choose(c.r.URL.Query(), all)
+	if err != nil {
+		return nil, err
 	}
+	return selecting(c, l, some)
+}
+
+// showingPage is showing for what was chosen already.
+func showingPage[T, W any](c *call, l list[T], some []T, encode func(T) W, include func([]T) (map[string]any, error)) error {
 	some, p, err := cut(c, some)
 	if err != nil {
 		return err

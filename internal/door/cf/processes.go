@@ -153,22 +153,20 @@ func (d *Door) listProcesses(c *call) error {
 	if err != nil {
 		return err
 	}
-	outlines, err := d.outlines(c, within(c, maps.Clone(spaces)))
-	if err != nil {
-		return err
-	}
-	all := make([]outlined, 0, len(outlines))
-	for _, o := range outlines {
-		for _, kind := range o.Types() {
-			all = append(all, outlined{o, kind, spaces[o.Space].Org})
+	some, err := paged(c, func(p outlined) bool { _, seen := spaces[p.Space]; return seen }, func() ([]outlined, error) {
+		outlines, err := d.outlines(c, within(c, maps.Clone(spaces)))
+		if err != nil {
+			return nil, err
 		}
-	}
-	q := c.r.URL.Query()
-	some, err := outlineList.choose(q, all)
+		all := make([]outlined, 0, len(outlines))
+		for _, o := range outlines {
+			for _, kind := range o.Types() {
+				all = append(all, outlined{o, kind, spaces[o.Space].Org})
+			}
+		}
+		return chosen(c, outlineList, all)
+	})
 	if err != nil {
-		return err
-	}
-	if some, err = selecting(c, outlineList, some); err != nil {
 		return err
 	}
 	some, p, err := cut(c, some)
@@ -178,7 +176,7 @@ func (d *Door) listProcesses(c *call) error {
 	if err := c.preload("processes", each(some, outlined.guid)); err != nil {
 		return err
 	}
-	shown, err := d.shownProcesses(c.ctx(), some, asked(q, "embed", "process_instances"))
+	shown, err := d.shownProcesses(c.ctx(), some, asked(c.r.URL.Query(), "embed", "process_instances"))
 	if err != nil {
 		return err
 	}

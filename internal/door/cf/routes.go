@@ -165,17 +165,22 @@ func (d *Door) listRoutes(c *call) error {
 	if err != nil {
 		return err
 	}
-	q := c.r.URL.Query()
-	var routes []route.Route
-	if q.Has("app_guids") {
-		routes, err = d.Routes.RoutesOf(c.ctx(), each(values(q, "app_guids"), func(s string) app.ID { return app.ID(s) })...)
-	} else {
-		routes, err = d.routesOf(c, within(c, maps.Clone(spaces)))
-	}
+	some, err := paged(c, func(r shownRoute) bool { _, seen := spaces[r.Space]; return seen }, func() (all []shownRoute, err error) {
+		var routes []route.Route
+		if q := c.r.URL.Query(); q.Has("app_guids") {
+			routes, err = d.Routes.RoutesOf(c.ctx(), each(values(q, "app_guids"), func(s string) app.ID { return app.ID(s) })...)
+		} else {
+			routes, err = d.routesOf(c, within(c, maps.Clone(spaces)))
+		}
+		if err != nil {
+			return nil, err
+		}
+		return chosen(c, routeList, d.shownRoutes(c, spaces, routes))
+	})
 	if err != nil {
 		return err
 	}
-	return d.showRoutes(c, spaces, routes)
+	return showingPage(c, routeList, some, c.routeResource, func(some []shownRoute) (map[string]any, error) { return d.aroundRoutes(c, spaces, some) })
 }
 
 func (d *Door) showRoutes(c *call, spaces map[app.SpaceID]app.Space, routes []route.Route) error {
