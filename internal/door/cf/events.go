@@ -29,6 +29,9 @@ var auditTypes = map[event.Kind]string{
 	"service.deleted": "audit.user_provided_service_instance.delete", "service.bound": "audit.service_binding.create",
 	"service.unbound": "audit.service_binding.delete", "variables.changed": "audit.environment_variable_group.update",
 	"space.renamed": "audit.space.update", "role.given": "audit.user.role_add", "role.taken": "audit.user.role_remove",
+	"app.renamed": "audit.app.update", "org.renamed": "audit.organization.update",
+	"app.labelled": "audit.app.update", "space.labelled": "audit.space.update", "org.labelled": "audit.organization.update", "route.labelled": "audit.route.update",
+	"service.labelled": "audit.user_provided_service_instance.update",
 }
 
 func auditType(k event.Kind) string {

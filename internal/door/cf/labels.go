@@ -1,6 +1,7 @@
 package cf
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -152,21 +153,21 @@ func (r resource) meta() *metadata { return r.Metadata }
 // lets the answer say so.
 func (c *call) write(v any) error {
 	thing, ok := v.(identified)
-	if c.writes.Empty() || !ok || thing.meta() == nil {
+	if c.writes.Empty() && c.relabels == "" || !ok || thing.meta() == nil {
 		return nil
 	}
 	kind, id := kindOf(thing.self())
 	if !slices.Contains(labelled, kind) {
 		return nil
 	}
-	on := label.Thing{Kind: kind, ID: id}
-	if err := c.owned(&on, v); err != nil {
+	on, called, err := owned(kind, id, v)
+	if err != nil {
 		return err
 	}
 	if err := c.mayWrite(on); err != nil {
 		return err
 	}
-	set, err := c.door.Labels.SetLabels(c.ctx(), on, c.writes)
+	set, err := c.door.Labels.SetLabels(c.ctx(), on, c.writes, c.writes.Events(on, c.who.Name, called)...)
 	if err != nil {
 		return err
 	}
@@ -174,41 +175,37 @@ func (c *call) write(v any) error {
 	return nil
 }
 
-// owned finds what a thing goes with: the app, space or organisation that its
-// relationships name.
-func (c *call) owned(on *label.Thing, v any) error {
-	switch on.Kind {
-	case "apps":
-		on.App = app.ID(on.ID)
-		return nil
-	case "spaces":
-		on.Space = app.SpaceID(on.ID)
-		return nil
-	case "organizations":
-		on.Org = app.OrgID(on.ID)
-		return nil
-	case "processes":
-		a, _ := processOf(on.ID)
-		on.App = app.ID(a)
-		return nil
-	case "users", "stacks", "buildpacks":
-		return nil
-	}
+// owned finds what a thing that is shown goes with, the app, space or organisation
+// that its relationships name, and what people call it.
+func owned(kind, id string, v any) (on label.Thing, called string, err error) {
+	on = label.Thing{Kind: kind, ID: id}
 	text, err := json.Marshal(v)
 	if err != nil {
-		return err
+		return on, "", err
 	}
 	var of struct {
+		Name          string `json:"name"`
+		URL           string `json:"url"` // of a route
 		Relationships struct {
 			App, Space, Organization toOne
 		} `json:"relationships"`
 		App ref `json:"app"`
 	}
 	if err := json.Unmarshal(text, &of); err != nil {
-		return err
+		return on, "", err
 	}
 	r := of.Relationships
 	switch {
+	case kind == label.Apps:
+		on.App = app.ID(id)
+	case kind == label.Spaces:
+		on.Space = app.SpaceID(id)
+	case kind == label.Orgs:
+		on.Org = app.OrgID(id)
+	case kind == "processes":
+		a, _ := processOf(id)
+		on.App = app.ID(a)
+	case kind == "users", kind == "stacks", kind == "buildpacks":
 	case r.App.guid() != "":
 		on.App = app.ID(r.App.guid())
 	case of.App.GUID != "":
@@ -218,7 +215,7 @@ func (c *call) owned(on *label.Thing, v any) error {
 	case r.Organization.guid() != "":
 		on.Org = app.OrgID(r.Organization.guid())
 	}
-	return nil
+	return on, cmp.Or(of.Name, of.URL), nil
 }
 
 // mayWrite refuses who may not write on a thing. What was changed in the same
@@ -257,10 +254,7 @@ func relabelled(do auth.Action, show func(*Door, *call) error) func(*Door, *call
 		if err := c.decode(&in); err != nil {
 			return err
 		}
-		c.relabels = do
-		if c.writes.Empty() { // nothing is written, and who may not write is told so all the same
-			c.writes = label.Change{Labels: map[string]*string{"x": nil}}
-		}
+		c.relabels = do // where nothing is written, who may not write is told so all the same
 		return show(d, c)
 	}
 }
