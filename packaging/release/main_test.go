@@ -14,18 +14,19 @@ import (
 	"naru/internal/config"
 )
 
-// programs makes a folder as the build leaves it: this test's own binary under
-// naru's names, because the bill of materials is read from real programs.
+// programs makes a folder as the build leaves it: this program and a small one
+// under naru's names, because the bill of materials is read from real programs.
+// They are small, too: the race detector makes packing them slow.
 func programs(t *testing.T, machine string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), machine)
 	must(t, os.Mkdir(dir, 0o755))
-	exe, err := os.Executable()
-	must(t, err)
-	text, err := os.ReadFile(exe)
-	must(t, err)
-	for _, name := range []string{"naru", "naru-log"} {
-		must(t, os.WriteFile(filepath.Join(dir, name), text, 0o755))
+	for name, source := range map[string]string{"naru": ".", "naru-log": "../../cmd/naru-log"} {
+		cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, name), source)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("compile %s: %v\n%s", name, err, text)
+		}
 	}
 	return dir
 }
@@ -42,9 +43,16 @@ func release(t *testing.T, folders ...string) (out string) {
 	return out
 }
 
-func TestTheSameProgramsGiveTheSameBytes(t *testing.T) {
+// One release is enough for all: to pack programs takes its time.
+func TestRelease(t *testing.T) {
 	dir := programs(t, "linux-amd64")
-	first, second := release(t, dir), release(t, dir)
+	out := release(t, dir)
+	t.Run("the same programs give the same bytes", func(t *testing.T) { sameBytes(t, out, release(t, dir)) })
+	t.Run("tools read what is made", func(t *testing.T) { toolsRead(t, out) })
+	t.Run("the bill lists the modules linked in", func(t *testing.T) { billLists(t, out) })
+}
+
+func sameBytes(t *testing.T, first, second string) {
 	for _, name := range []string{"naru-0.1.0-linux-amd64.tar.gz", "naru_0.1.0_amd64.deb", "naru-0.1.0.cdx.json", "SHA256SUMS"} {
 		a, err := os.ReadFile(filepath.Join(first, name))
 		must(t, err)
@@ -56,8 +64,7 @@ func TestTheSameProgramsGiveTheSameBytes(t *testing.T) {
 	}
 }
 
-func TestToolsReadWhatIsMade(t *testing.T) {
-	out := release(t, programs(t, "linux-amd64"))
+func toolsRead(t *testing.T, out string) {
 	deb := filepath.Join(out, "naru_0.1.0_amd64.deb")
 	for _, tc := range []struct {
 		command []string
@@ -91,8 +98,7 @@ func TestToolsReadWhatIsMade(t *testing.T) {
 	}
 }
 
-func TestTheBillListsTheModulesLinkedIn(t *testing.T) {
-	out := release(t, programs(t, "linux-arm64"))
+func billLists(t *testing.T, out string) {
 	f, err := os.Open(filepath.Join(out, "naru-0.1.0.cdx.json"))
 	must(t, err)
 	defer f.Close()
