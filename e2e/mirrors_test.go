@@ -27,18 +27,17 @@ import (
 	"naru/internal/config"
 )
 
-// mirrors serves a Python index and a Maven repository to builds, and returns
-// the settings that name them. The public ones are not asked by any test.
-func mirrors(t *testing.T) []string {
+// pip serves a Python index to builds, and returns the setting that names it.
+// The public one is not asked by any test.
+func pip(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		return nil
-	}
-	addr := machineAddress(t)
-	return []string{
-		"NARU_MIRRORS_PIP=" + serveFiles(t, addr, pythonIndex(t)) + "/simple/",
-		"NARU_MIRRORS_MAVEN=" + serveFiles(t, addr, mavenRepository(t)),
-	}
+	return "NARU_MIRRORS_PIP=" + serveFiles(t, machineAddress(t), pythonIndex(t)) + "/simple/"
+}
+
+// maven is the same with a repository of Maven's.
+func maven(t *testing.T) string {
+	t.Helper()
+	return "NARU_MIRRORS_MAVEN=" + serveFiles(t, machineAddress(t), mavenRepository(t))
 }
 
 // machineAddress is where commands of builds find this machine: their loopback
@@ -129,7 +128,11 @@ func wheel(t *testing.T, name, code, requires string) []byte {
 // repository in Maven's own layout.
 func mavenRepository(t *testing.T) map[string][]byte {
 	t.Helper()
-	baker, err := bake.New(bake.Config{CacheDir: t.TempDir()}, slog.New(slog.DiscardHandler))
+	cache, err := foundations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	baker, err := bake.New(bake.Config{CacheDir: cache}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,8 +201,10 @@ func repositoryIn(t *testing.T, tr *tar.Reader) map[string][]byte {
 // A Debian mirror that serves anything but what its signed index promises is
 // named with the file, both hashes and the way out, and leaves nothing behind.
 func TestBadDebianMirror(t *testing.T) {
+	t.Parallel()
 	archive := bakefix.NewArchive(t)
-	p := start(t, "NARU_MIRRORS_KEYRING="+file(t, "keys.gpg", archive.Public))
+	p := prepare(t, "NARU_MIRRORS_KEYRING="+file(t, "keys.gpg", archive.Public)) // with a cache of its own
+	p.begin(t)
 	spec := file(t, "tool.yaml", []byte("foundation: tool\nfrom: {distribution: trixie, suites: [trixie], architecture: amd64, mirror: \""+archive.URL+"\"}\npackages: [tool]\n"))
 	const tool, index = "/pool/main/tool_1-1_amd64.deb", "/dists/trixie/main/binary-amd64/"
 	other := func(b []byte) []byte {

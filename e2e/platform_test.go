@@ -3,8 +3,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +38,7 @@ type platform struct {
 func start(t *testing.T, settings ...string) *platform {
 	t.Helper()
 	p := prepare(t, settings...)
+	p.warm(t)
 	p.begin(t)
 	return p
 }
@@ -74,6 +75,31 @@ func prepare(t *testing.T, settings ...string) *platform {
 	return p
 }
 
+// warm gives a platform the cache of foundations that all share, those of the
+// tests of builds as well: what is in it need not be downloaded and unpacked once
+// for each platform. TestDocuments goes without, as whoever begins with naru does.
+func (p *platform) warm(t *testing.T) {
+	t.Helper()
+	foundations, err := foundations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := filepath.Join(p.data(), "cache")
+	if err := errors.Join(os.MkdirAll(foundations, 0o700), os.MkdirAll(p.data(), 0o711), os.Mkdir(cache, 0o700),
+		os.Symlink(foundations, filepath.Join(cache, "bake"))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// foundations is where package buildkit's tests keep theirs.
+func foundations() (string, error) {
+	if dir := os.Getenv("NARU_TEST_CACHE"); dir != "" {
+		return filepath.Abs(filepath.Join(dir, "bake"))
+	}
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "naru-test", "bake"), err
+}
+
 func (p *platform) data() string { return filepath.Join(p.dir, "data") }
 func (p *platform) hash() string { return config.Config{DataDir: p.data()}.Hash() }
 func (p *platform) arm() string  { return filepath.Join(p.dir, "kill") }
@@ -94,7 +120,7 @@ func (p *platform) run(t testing.TB) {
 	ended := make(chan struct{})
 	p.ended = ended
 	go func(cmd *exec.Cmd) { _ = cmd.Wait(); close(ended) }(p.up) // how it ended is in its output
-	eventually(t, time.Minute, "naru up is ready", func() error {
+	eventually(t, 2*time.Minute, "naru up is ready", func() error {
 		select {
 		case <-ended:
 			t.Fatalf("naru up ended:\n%s", p.out)
@@ -197,19 +223,6 @@ func (p *platform) kill(t testing.TB, argv ...string) {
 	})
 }
 
-// free finds ports that nobody listens on.
-func free(t testing.TB, addrs ...*string) {
-	t.Helper()
-	for _, a := range addrs {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ln.Close()
-		*a = ln.Addr().String()
-	}
-}
-
 // output collects what a process writes while others read it.
 type output struct {
 	mu  sync.Mutex // guards buf
@@ -228,9 +241,14 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
+// patience is how long is hoped at least: a machine that is slow, or busy with
+// other tests, fails none.
+const patience = 90 * time.Second
+
 // eventually tries until ok returns nil; what names the hope.
 func eventually(t testing.TB, within time.Duration, what string, ok func() error) {
 	t.Helper()
+	within = max(within, patience)
 	ctx, stop := context.WithTimeout(t.Context(), within)
 	defer stop()
 	tick := time.NewTicker(50 * time.Millisecond)

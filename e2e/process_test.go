@@ -10,11 +10,12 @@ import (
 // go the same way. What they need of a language is the machine's own.
 func TestSamplesAsProcesses(t *testing.T) {
 	slow(t)
-	p := start(t, append(mirrors(t), "NARU_DRIVER=process")...)
+	t.Parallel()
+	p := start(t, pip(t), "NARU_DRIVER=process")
 	if out := p.admin.do(t, "info"); !strings.Contains(out, "process") {
 		t.Fatalf("naru info does not say what runs instances:\n%s", out)
 	}
-	interpreters := map[string]string{"static": "", "go": "", "node": "node", "python": "python3"}
+	interpreters := map[string]string{"static": "", "procfile-binary": "", "node": "node", "python": "python3"}
 	for _, s := range samples() {
 		program, wanted := interpreters[s.name]
 		if !wanted {

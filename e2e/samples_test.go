@@ -42,7 +42,12 @@ func samples() []sample {
 // Every sample goes the whole way: pushed, visited, read, scaled, changed and
 // pushed again, rolled back, deleted.
 func TestSamples(t *testing.T) {
-	p := start(t, mirrors(t)...)
+	t.Parallel()
+	var mirrors []string
+	if !testing.Short() {
+		mirrors = []string{pip(t), maven(t)}
+	}
+	p := start(t, mirrors...)
 	for i, s := range samples() {
 		t.Run(s.name, func(t *testing.T) {
 			if testing.Short() && i > 1 {

@@ -36,7 +36,7 @@ func (p *platform) socket(t *testing.T, app string) socket {
 }
 
 func (s socket) echoes(text string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := s.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
 		return err
@@ -63,7 +63,8 @@ func (p *platform) groups(t testing.TB, app string) (out []client.ServerGroup) {
 // stands in the gateway's access log and in the metrics.
 func TestAWebSocketOutlivesItsRelease(t *testing.T) {
 	slow(t)
-	const drain, upgrade = 2 * time.Second, 40 * time.Second
+	t.Parallel()
+	const drain, upgrade = 2 * time.Second, 75 * time.Second
 	p := start(t, "NARU_GATEWAY_DRAIN_TIMEOUT="+drain.String(), "NARU_GATEWAY_DRAIN_UPGRADE_TIMEOUT="+upgrade.String(), "NARU_GATEWAY_ACCESS_LOG_FORMAT=cf")
 	dir := compiled(t, "steady")
 	push := func(release int) time.Duration {

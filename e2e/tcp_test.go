@@ -31,7 +31,7 @@ func talk(t testing.TB, c net.Conn, err error) *talker {
 
 // says sends a line and returns the answer.
 func (c *talker) says(line string) (string, error) {
-	err := c.SetDeadline(time.Now().Add(10 * time.Second))
+	err := c.SetDeadline(time.Now().Add(30 * time.Second))
 	if err == nil {
 		_, err = fmt.Fprintln(c, line)
 	}
@@ -49,31 +49,13 @@ func (c *talker) hears(t testing.TB, line, want string) {
 	}
 }
 
-// neighbouring finds so many ports in a row that nobody listens on.
-func neighbouring(t testing.TB, n int) (first int) {
-	t.Helper()
-	for first = 19320; first < 19399-n; first += n {
-		taken := false
-		for port := first; port < first+n && !taken; port++ {
-			ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-			if taken = err != nil; !taken {
-				_ = ln.Close()
-			}
-		}
-		if !taken {
-			return first
-		}
-	}
-	t.Fatalf("no %d free ports in a row", n)
-	return 0
-}
-
 // An app that speaks no HTTP has ports of the gateway, and a name on its TLS
 // address. New connections follow a rollout, none is refused while the gateway is
 // replaced, and an open one stays with its instance until its deadline.
 func TestConnectionsOfAnyProtocol(t *testing.T) {
 	slow(t)
-	const drain, upgrade = 2 * time.Second, 20 * time.Second
+	t.Parallel()
+	const drain, upgrade = 2 * time.Second, 45 * time.Second
 	first := neighbouring(t, 3)
 	var secure string
 	free(t, &secure)
@@ -196,6 +178,7 @@ func TestConnectionsOfAnyProtocol(t *testing.T) {
 // A manifest names TCP routes. The same push again keeps the ports it was given,
 // and what the platform refuses is named with its line.
 func TestConnectionsOfAManifest(t *testing.T) {
+	t.Parallel()
 	first := neighbouring(t, 3)
 	p := start(t, fmt.Sprintf("NARU_LISTEN_TCP=127.0.0.1:%d-%d", first, first+2))
 	dir := compiled(t, "lines")

@@ -21,7 +21,7 @@ type answer struct {
 // visitors dials the gateway whatever the host: names under localhost are
 // resolved by browsers and curl, not by Go.
 func (p *platform) visitors() *http.Client {
-	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, network, p.apps)
