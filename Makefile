@@ -34,7 +34,7 @@ test: install-deps build ## all tests, those that need containers too
 	$(MAKE) --no-print-directory e2e
 
 e2e: build ## the end-to-end suite: the CLI against a running platform
-	go test -timeout 45m -count=1 ./e2e/...
+	go test -timeout 45m -count=1 -parallel 4 ./e2e/...
 
 check: lint ## format, vet, static analysis, generated files, race tests of what needs no machine
 	@out=$$(gofmt -l cmd internal e2e packaging 2>/dev/null); [ -z "$$out" ] || { echo "gofmt: $$out"; exit 1; }

@@ -17,6 +17,7 @@ import (
 
 // Whatever is pushed, the answer names what is wrong, where, and the way out.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	p := start(t, "NARU_UPLOAD_BYTES=4MiB", "NARU_UPLOAD_UNPACKED=8MiB", "NARU_BUILD_TIMEOUT=30s")
 	t.Run("source", func(t *testing.T) { testBadSource(t, p) })
 	t.Run("names", func(t *testing.T) { testBadNames(t, p) })
@@ -125,13 +126,11 @@ func testBadApp(t *testing.T, p *platform) {
 		{"crash-loop", nil, []string{"exit 3", "cannot reach the database"}},
 	} {
 		t.Run(tc.app, func(t *testing.T) {
-			t.Parallel() // they wait more than they work
 			p.admin.refused(t, append([]string{"push", tc.app, "--path", "../testdata/apps/" + tc.app}, tc.more...), tc.words...)
 			p.admin.do(t, "delete", tc.app, "--yes")
 		})
 	}
 	t.Run("eats-memory", func(t *testing.T) {
-		t.Parallel()
 		p.admin.run(t, "", "push", "greedy", "--path", "../testdata/apps/eats-memory", "--memory", "128M") // healthy at first, or not at all
 		eventually(t, 40*time.Second, "the app is out of memory", func() error {
 			out, _ := p.admin.run(t, "", "app", "greedy")

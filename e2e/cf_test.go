@@ -116,7 +116,7 @@ func (c *cloud) droplet(t *testing.T, app, page string) string {
 // and a delete.
 func TestCloudFoundry(t *testing.T) {
 	slow(t)
-	t.Parallel() // it waits more than it works
+	t.Parallel()
 	p := start(t)
 	c := signedIn(t, p)
 	first := func(path string) map[string]any {

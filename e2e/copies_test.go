@@ -15,7 +15,7 @@ import (
 // back nor for proven. Guards are off: this is about what the judge finds.
 func TestCopiesForCanariesWithoutVisitors(t *testing.T) {
 	slow(t)
-	t.Parallel() // it waits more than it works
+	t.Parallel()
 	p := start(t)
 	dir := compiled(t, "steady")
 	apps := []string{"copied", "alone", "alike"}

@@ -18,6 +18,7 @@ import (
 // reader comes to it, and what it prints has the shape of what is shown. A block
 // that cannot be run says so, to the reader too, in its first line.
 func TestDocuments(t *testing.T) {
+	t.Parallel()
 	p := prepare(t)
 	t.Cleanup(func() { p.stop(t) })
 	p.run(t)
@@ -185,7 +186,7 @@ func (p *platform) shell(t *testing.T, dir string, steps []shown) []printed {
 		fmt.Fprintf(&script, "%s\ncode=$?; printf '%s%d %%d\\n' $code; (exit $code)\n", p.here(t, dir, s.command), mark, i)
 	}
 	shown := strings.NewReplacer(p.data(), "/var/lib/naru", p.dir+"/demo", "/var/lib/naru-demo", p.dir+"/", "/srv/")
-	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer stop()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script.String())
 	cmd.Dir = dir

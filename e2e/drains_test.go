@@ -18,6 +18,7 @@ import (
 // The log of an app arrives in Debian's rsyslog, each line, while the receiver
 // goes and comes and the control plane is killed.
 func TestLogsArriveInRsyslog(t *testing.T) {
+	t.Parallel()
 	p := start(t, "NARU_LOGS_DRAIN_LOCAL=true")
 	r := newRsyslog(t)
 	r.start()

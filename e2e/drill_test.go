@@ -29,7 +29,7 @@ import (
 // off, else the release went back by itself.
 func TestDrill(t *testing.T) {
 	slow(t)
-	t.Parallel() // it waits more than it works
+	t.Parallel()
 	box := openMailbox(t)
 	p := start(t, "NARU_METRICS_INTERVAL=1s", "NARU_ALERTS_INTERVAL=1s", "NARU_ALERTS_WAIT=3s", "NARU_ALERTS_NEWS=3s",
 		"NARU_MAIL_SERVER="+box.address, "NARU_MAIL_SECURITY=none", "NARU_MAIL_FROM=naru@example.com")

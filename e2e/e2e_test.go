@@ -4,6 +4,10 @@
 // The tests need root, a containerd and the CNI plugins, and say what is missing
 // where they cannot run. Programs are built for the test; NARU_BIN names a
 // folder of ready ones instead.
+//
+// Each test has a platform of its own and mostly waits, so they run side by side.
+// Those that fill a disk, or count what visitors notice while much happens at once,
+// have the machine to themselves.
 package e2e
 
 import (

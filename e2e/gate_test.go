@@ -15,6 +15,7 @@ import (
 // rest of the story: the alert, and the thaw.
 func TestASpentBudgetRefusesFeatures(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	p := start(t, "NARU_METRICS_INTERVAL=1s")
 	dir := compiled(t, "steady")
 	manifest := `applications:

@@ -15,6 +15,7 @@ import (
 // An app that speaks gRPC is pushed like any other; its route says what it
 // speaks, over releases, too.
 func TestGRPC(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	dir := compiled(t, "prices")
 	p.admin.do(t, "push", "prices", "--path", dir)

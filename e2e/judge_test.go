@@ -18,7 +18,7 @@ import (
 // comparing. Guards are off: this is about what the judge finds.
 func TestJudgedCanaries(t *testing.T) {
 	slow(t)
-	t.Parallel() // it waits more than it works
+	t.Parallel()
 	p := start(t, "NARU_METRICS_INTERVAL=1s")
 	dir := compiled(t, "steady")
 	deploy := func(app string) {

@@ -27,6 +27,7 @@ type killed struct {
 // well all the same: what it says is done is done, and visitors notice nothing.
 func TestKillsAtCommits(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	p := start(t)
 	dir := copied(t, "../examples/static")
 	h := p.admin

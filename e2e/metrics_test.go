@@ -20,6 +20,7 @@ import (
 // metrics, and sends others with OpenTelemetry's SDK.
 func TestMetricsWithRealClients(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	for _, program := range []string{"prometheus", "promtool"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("needs %s: scripts/install-deps test", program)

@@ -18,6 +18,7 @@ import (
 // From another machine the platform is reached by its own names, through the
 // gateway and over TLS that its own authority signs.
 func TestNamesOfThePlatform(t *testing.T) {
+	t.Parallel()
 	var tls string
 	free(t, &tls)
 	p := start(t, "NARU_LISTEN_APPS_TLS="+tls)

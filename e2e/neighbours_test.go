@@ -12,6 +12,7 @@ import (
 
 // Apps of two spaces, of one machine, and of two platforms on it keep apart.
 func TestNeighbours(t *testing.T) {
+	t.Parallel()
 	p, q := start(t), start(t)
 	dir := probe(t)
 	ann, bob := p.user(t, "ann", "space-a"), p.user(t, "bob", "space-b")

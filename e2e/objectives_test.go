@@ -18,6 +18,7 @@ import (
 // way out.
 func TestObjectives(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	p := start(t, "NARU_METRICS_INTERVAL=1s")
 	dir := compiled(t, "steady")
 	manifest := `applications:

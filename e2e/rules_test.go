@@ -36,6 +36,7 @@ func (p *platform) ask(t testing.TB, method, app, path string, with func(*http.R
 // What people ask of a route on the command line visitors see at once: when the
 // command has ended, the gateway does it.
 func TestRulesOfARoute(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	h := p.admin
 	h.do(t, "push", "ruled", "--path", "../examples/static")

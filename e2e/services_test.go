@@ -9,6 +9,7 @@ import (
 // An app reads the credentials of a service that is bound to it, from when it is
 // restarted until it is without.
 func TestAnAppReadsTheCredentialsOfItsService(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	const uri = "postgresql://shop:hidden@db.example.com/shop"
 	if out, code := p.admin.run(t, `{"uri":"`+uri+`"}`, "service", "create", "db", "--credentials", "-", "--tag", "sql"); code != 0 {

@@ -24,6 +24,7 @@ import (
 // An app comes from a repository or as an image, with nothing of it on the disk
 // of whoever pushes it.
 func TestSources(t *testing.T) {
+	t.Parallel()
 	repository, bundle := gitServer(t)
 	p := start(t, "NARU_CA_BUNDLE="+bundle)
 	t.Run("git", func(t *testing.T) { testGit(t, p, repository) })

@@ -5,6 +5,7 @@ import "testing"
 // kill -9 of naru up leaves instances running and traffic flowing; the next
 // naru up finds them again.
 func TestSupervisorDies(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	p.admin.do(t, "push", "steady", "--path", probe(t))
 	address := p.asks(t, "steady", "/address")

@@ -86,6 +86,7 @@ func (p *platform) written(t testing.TB) int {
 // images.
 func TestBackup(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	p := start(t)
 	p.admin.do(t, "push", "kept", "--path", "../examples/static")
 	p.admin.do(t, "set-env", "kept", "WORD=precious")

@@ -56,6 +56,7 @@ func traced(t *testing.T) string {
 // and with zipkin-go find out by their environment where to send. One request
 // through all of them is one trace, whose first span is the gateway's.
 func TestTraces(t *testing.T) {
+	t.Parallel()
 	dir := traced(t)
 	p := start(t, "NARU_TRACES_SAMPLE=1")
 	at := map[string]string{}
