@@ -221,12 +221,8 @@ func (d *Door) createApp(c *call) error {
 		Relationships struct {
 			Space toOne `json:"space"`
 		} `json:"relationships"`
-		Metadata metadata `json:"metadata"`
 	}
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := labels(in.Metadata); err != nil {
 		return err
 	}
 	p, err := d.space(c, in.Relationships.Space.guid(), auth.AppWrite)
@@ -263,12 +259,8 @@ func (d *Door) changeApp(c *call) error {
 	var in struct {
 		Name      *string    `json:"name"`
 		Lifecycle *lifeInput `json:"lifecycle"`
-		Metadata  metadata   `json:"metadata"`
 	}
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := labels(in.Metadata); err != nil {
 		return err
 	}
 	build, err := d.lifeWanted(c, in.Lifecycle, a.Build)

@@ -235,12 +235,8 @@ func (d *Door) createBuild(c *call) error {
 				Stack      string   `json:"stack"`
 			} `json:"data"`
 		} `json:"lifecycle"`
-		Metadata metadata `json:"metadata"`
 	}
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := labels(in.Metadata); err != nil {
 		return err
 	}
 	p, err := d.pack(c, in.Package.GUID, auth.AppConfigure)

@@ -280,6 +280,3 @@ func (r toOne) guid() string {
 	}
 	return r.Data.GUID
 }
-
-// labels lets metadata pass: decode has checked it, and send keeps it.
-func labels(metadata) error { return nil }

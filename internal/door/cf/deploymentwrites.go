@@ -48,7 +48,6 @@ type deploymentInput struct {
 		DiskMiB   *int `json:"disk_in_mb"`
 		LogRate   *int `json:"log_rate_limit_in_bytes_per_second"`
 	} `json:"options"`
-	Metadata      metadata `json:"metadata"`
 	Relationships struct {
 		App toOne `json:"app"`
 	} `json:"relationships"`
@@ -81,7 +80,7 @@ func (in deploymentInput) check() error {
 			return err
 		}
 	}
-	return labels(in.Metadata)
+	return nil
 }
 
 // strategy is how an app with some instances of web is replaced. A canary holds at

@@ -112,20 +112,21 @@ func selecting[T any](c *call, l list[T], all []T) ([]T, error) {
 
 // metadataOf reads what a request wants written. Null takes a key away.
 func metadataOf(body []byte) (label.Change, error) {
-	var in struct {
-		Metadata struct {
-			Labels      json.RawMessage `json:"labels"`
-			Annotations json.RawMessage `json:"annotations"`
-		} `json:"metadata"`
-	}
-	if json.Unmarshal(body, &in) != nil { // not an object, or metadata is none
-		return label.Change{}, nil
-	}
 	var change label.Change
+	var request struct {
+		Metadata json.RawMessage `json:"metadata"`
+	}
+	if json.Unmarshal(body, &request) != nil || len(request.Metadata) == 0 { // a list, which has none
+		return change, nil
+	}
+	var in struct{ Labels, Annotations json.RawMessage }
+	if json.Unmarshal(request.Metadata, &in) != nil {
+		return change, unprocessable.saying("Metadata must be an object")
+	}
 	for text, to := range map[string]struct {
 		raw  json.RawMessage
 		into *map[string]*string
-	}{"labels": {in.Metadata.Labels, &change.Labels}, "annotations": {in.Metadata.Annotations, &change.Annotations}} {
+	}{"labels": {in.Labels, &change.Labels}, "annotations": {in.Annotations, &change.Annotations}} {
 		if len(to.raw) == 0 {
 			continue
 		}

@@ -3,6 +3,7 @@ package cf_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"naru/internal/auth"
@@ -41,6 +42,27 @@ func TestLabelsAreRecorded(t *testing.T) {
 		if got := title(w.ask(http.StatusForbidden, "PATCH", path, body)); got != "CF-NotAuthorized" {
 			t.Errorf("%s: %s", body, got)
 		}
+	}
+}
+
+func TestMetadataThatIsRefused(t *testing.T) {
+	w := newWorld(t)
+	a := w.shop("shop")
+	w.login("admin")
+	for body, want := range map[string]string{
+		`{"metadata":"x"}`: "Metadata must be an object", `{"metadata":[]}`: "Metadata must be an object",
+		`{"metadata":{"labels":["a"]}}`: "Metadata 'labels' is not an object of texts", `{"metadata":{"annotations":{"a":1}}}`: "Metadata 'annotations' is not an object of texts",
+		`{"metadata":{"labels":{"a b":""}}}`: "Metadata label key error: 'a b' contains invalid characters",
+	} {
+		for _, path := range []string{"/v3/apps/" + string(a.ID), "/v3/organizations/" + string(w.org.ID)} {
+			answer := w.ask(http.StatusUnprocessableEntity, "PATCH", path, body)
+			if got := fmt.Sprint(answer["errors"]); !strings.Contains(got, want) {
+				t.Errorf("%s %s: %s, want %s", path, body, got, want)
+			}
+		}
+	}
+	for _, body := range []string{`{"metadata":null}`, `{"metadata":{"labels":null}}`, `{"metadata":{}}`} {
+		w.ask(http.StatusOK, "PATCH", "/v3/apps/"+string(a.ID), body)
 	}
 }
 

@@ -3,7 +3,6 @@ package cf_test
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,7 +17,7 @@ func TestReplayOfManifests(t *testing.T) {
 			w := newWorld(t)
 			w.login("admin")
 			p := &player{world: w, names: map[string]string{"org": string(w.org.ID), "space": string(w.space.ID), "now": "1"}}
-			p.acts(t, file, 130)
+			p.play(t, file, 130, p.act)
 		})
 	}
 }
@@ -34,7 +33,7 @@ func TestReplayOfPorts(t *testing.T) {
 			must(t, err)
 			w.login("admin")
 			p := &player{world: w, names: map[string]string{"org": string(w.org.ID), "space": string(w.space.ID), "http": string(routes[0].ID)}}
-			p.acts(t, file, 45)
+			p.play(t, file, 45, p.act)
 		})
 	}
 }
@@ -48,29 +47,6 @@ func transcripts(t *testing.T, kind string) []string {
 		t.Fatalf("there are transcripts %v, want those of two clients", files)
 	}
 	return files
-}
-
-// acts plays a transcript with manifests and uploads.
-func (p *player) acts(t *testing.T, file string, least int) {
-	text, err := os.ReadFile(file)
-	must(t, err)
-	command, request, sent := "", "", 0
-	for n, line := range strings.Split(string(text), "\n") {
-		switch {
-		case strings.HasPrefix(line, "#"):
-			command = line
-		case strings.HasPrefix(line, "-> "):
-			sent++
-			if why := p.act(request, strings.Fields(line)[1:]); why != "" {
-				t.Errorf("%s:%d: %s: %s: %s", file, n+1, command, request, why)
-			}
-		default:
-			request = line
-		}
-	}
-	if sent < least {
-		t.Errorf("only %d requests were sent", sent)
-	}
 }
 
 // act sends a request and says what is wrong with the answer. Of a list with one

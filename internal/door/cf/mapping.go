@@ -33,7 +33,6 @@ type routeInput struct {
 		Space  toOne `json:"space"`
 		Domain toOne `json:"domain"`
 	} `json:"relationships"`
-	Metadata metadata `json:"metadata"`
 }
 
 // check refuses what would be lost. What is so already may be asked for, and what is
@@ -45,7 +44,7 @@ func (in routeInput) check() error {
 		}
 		return unprocessable.saying("naru has no route options: of two instances by chance the gateway takes the less loaded one, and what else a route asks of it is set by naru route set")
 	}
-	return labels(in.Metadata)
+	return nil
 }
 
 func (d *Door) createRoute(c *call) error {

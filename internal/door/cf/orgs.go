@@ -56,9 +56,8 @@ func (d *Door) listOrgs(c *call) error {
 }
 
 type orgInput struct {
-	Name      *string  `json:"name"`
-	Suspended *bool    `json:"suspended"`
-	Metadata  metadata `json:"metadata"`
+	Name      *string `json:"name"`
+	Suspended *bool   `json:"suspended"`
 }
 
 // check refuses what would be lost.
@@ -71,7 +70,7 @@ func (in orgInput) check() error {
 			return err
 		}
 	}
-	return labels(in.Metadata)
+	return nil
 }
 
 func (d *Door) createOrg(c *call) error {

@@ -181,16 +181,12 @@ type newPackage struct {
 	Relationships struct {
 		App toOne `json:"app"`
 	} `json:"relationships"`
-	Metadata metadata `json:"metadata"`
 }
 
 // createPackage makes an empty package, names an image, or copies a package.
 func (d *Door) createPackage(c *call) error {
 	var in newPackage
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := labels(in.Metadata); err != nil {
 		return err
 	}
 	a, err := d.app(c, in.Relationships.App.guid(), auth.AppWrite)

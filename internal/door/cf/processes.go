@@ -314,7 +314,6 @@ type processInput struct {
 			Timeout  *int   `json:"timeout"`
 		} `json:"data"`
 	} `json:"health_check"`
-	Metadata metadata `json:"metadata"`
 }
 
 // changeProcess edits the draft; instances have the change when they are next
@@ -326,9 +325,6 @@ func (d *Door) changeProcess(c *call) error {
 	}
 	var in processInput
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := labels(in.Metadata); err != nil {
 		return err
 	}
 	o := p.of.Draft.Processes[p.Type]

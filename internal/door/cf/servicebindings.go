@@ -148,7 +148,6 @@ func (d *Door) createBinding(c *call) error {
 		Name          string           `json:"name"`
 		Parameters    json.RawMessage  `json:"parameters"`
 		Strategy      string           `json:"strategy"`
-		Metadata      metadata         `json:"metadata"`
 		Relationships map[string]toOne `json:"relationships"`
 	}
 	if err := c.decode(&in); err != nil {
@@ -182,9 +181,6 @@ func (d *Door) createBinding(c *call) error {
 	if len(in.Parameters) > 0 && !bytes.Equal(in.Parameters, null) {
 		return unprocessable.saying("Binding parameters are not supported for user-provided service instances")
 	}
-	if err := labels(in.Metadata); err != nil {
-		return err
-	}
 	b, err := d.Provided.Bind(c.ctx(), c.by(), a.ID, one.ID, in.Name)
 	if f := fault.Of(err); err != nil && f.Kind == fault.Conflict {
 		switch {
@@ -209,12 +205,8 @@ func (d *Door) changeBinding(c *call) error {
 		return err
 	}
 	var in struct {
-		Metadata metadata `json:"metadata"`
 	}
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := labels(in.Metadata); err != nil {
 		return err
 	}
 	return c.ok(c.bindingResource(b))

@@ -247,7 +247,6 @@ type givenService struct {
 	Credentials   json.RawMessage  `json:"credentials"`
 	Drain         json.RawMessage  `json:"syslog_drain_url"`
 	RouteURL      json.RawMessage  `json:"route_service_url"`
-	Metadata      metadata         `json:"metadata"`
 	Relationships map[string]toOne `json:"relationships"`
 }
 
@@ -275,7 +274,7 @@ func (in givenService) change() (provide.Change, error) {
 		}
 		out.Credentials = &text
 	}
-	return out, labels(in.Metadata)
+	return out, nil
 }
 
 // warn says what is kept and has no effect; the client shows it.

@@ -95,7 +95,6 @@ type spaceInput struct {
 	Relationships struct {
 		Organization toOne `json:"organization"`
 	} `json:"relationships"`
-	Metadata metadata `json:"metadata"`
 }
 
 func (in spaceInput) check() error {
@@ -104,7 +103,7 @@ func (in spaceInput) check() error {
 			return err
 		}
 	}
-	return labels(in.Metadata)
+	return nil
 }
 
 func (d *Door) createSpace(c *call) error {

@@ -212,12 +212,8 @@ func (d *Door) runTask(c *call) error {
 		Template struct {
 			Process ref `json:"process"`
 		} `json:"template"`
-		Metadata metadata `json:"metadata"`
 	}
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := labels(in.Metadata); err != nil {
 		return err
 	}
 	if in.LogRate != nil && *in.LogRate != -1 {
