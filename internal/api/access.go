@@ -39,6 +39,9 @@ func (s *server) guard(r Route) func(huma.Context, func(huma.Context)) {
 			s.refuse(ctx, err)
 			return
 		}
+		if rq.who.UserID != "" {
+			ctx = huma.WithContext(ctx, auth.As(ctx.Context(), rq.who))
+		}
 		next(ctx)
 	}
 }

@@ -38,6 +38,7 @@ type Services struct {
 	Deliveries   Deliveries
 	Budgets      Budgets
 	Quotas       Quotas
+	Features     Features
 	Promises     Promises
 	Verdicts     Verdicts
 	PastJudge    PastJudge

@@ -16,6 +16,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/auth"
 	"naru/internal/client"
+	"naru/internal/feature"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
 	"naru/internal/observe/traces"
@@ -85,10 +86,12 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	must(t, err)
 	key, err := auth.NewKey()
 	must(t, err)
+	switches := feature.NewBook(st)
 	w := &world{
 		reports: reports{}, t: t, store: st, key: key, book: book, org: org, space: space, logs: &lines{},
-		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
+		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}, Features: switches.Now}),
 	}
+	known := apitest.Directory{Store: st, Auth: w.auth}
 	w.traces = apitest.Traces(t)
 	w.alerts = apitest.NewAlerts(t, st)
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}
@@ -97,7 +100,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 	drains := apitest.Drains(t, st, book)
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(sampled{}, nil, time.Second),
-		Sessions: w.auth, People: st, Places: st, Labels: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: w.teller(), Deliveries: w.teller(), Quotas: quota.NewBook(st, w.pipe), Budgets: w.gate, Promises: promised(st), Routes: st, Tasks: st, Operations: st, Events: st,
+		Sessions: w.auth, People: known, Places: known, Features: switches, Labels: st, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: w.teller(), Deliveries: w.teller(), Quotas: quota.NewBook(st, w.pipe), Budgets: w.gate, Promises: promised(st), Routes: st, Tasks: st, Operations: st, Events: st,
 		Logs: book, Pushes: w.pipe, Lifecycle: w.pipe, Drafts: w.pipe, Mapper: w.pipe, TaskRunner: w.pipe, Bakery: w.pipe, Upkeep: w.pipe,
 		Meter: w.pipe, Metrics: w.meter, Sources: w.pipe, Foundations: w.pipe, Credentials: w.pipe, Certificates: &w.certs, Domains: w.domains(), Drains: drains, Provided: apitest.Provided(t, st, drains), Alerts: w.alerts, Traces: w.traces, Platform: w.pipe,
 		Packs: packs.New(st, w.pipe.sources, func() error { return nil }),

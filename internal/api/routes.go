@@ -31,7 +31,7 @@ func (s *server) routes() []Route {
 		op    = "/v1/operations/{operation}"
 		found = "/v1/foundations/{foundation}"
 	)
-	return append(slices.Concat(s.alertRoutes(space, one), s.traceRoutes(space, one), s.quotaRoutes(org, space), s.buildpackRoutes(), s.labelRoutes(org, space, one)), []Route{
+	return append(slices.Concat(s.alertRoutes(space, one), s.traceRoutes(space, one), s.quotaRoutes(org, space), s.buildpackRoutes(), s.featureRoutes(), s.labelRoutes(org, space, one)), []Route{
 		{get, "/v1/info", public, "What this server is and where its parts are", call(s.info)},
 		{get, "/v1/healthz", public, "Whether the server answers", call(s.healthz)},
 		{get, "/metrics", auth.PlatformRead, "What the gateways counted, in Prometheus's text format: of the apps one may see, and for administrators of the gateways themselves", streams(meter.ContentType, nil, s.metrics)},
@@ -59,7 +59,7 @@ func (s *server) routes() []Route {
 		{post, "/v1/orgs", auth.OrgCreate, "Make an organisation", create(s.createOrg)},
 		{get, org, auth.OrgRead, "Get an organisation", call(s.getOrg)},
 		{post, org + "/rename", auth.OrgManage, "Give an organisation without apps another name", call(s.renameOrg)},
-		{remove, org, auth.OrgCreate, "Delete an organisation without spaces", done(s.deleteOrg)},
+		{remove, org, auth.OrgDelete, "Delete an organisation without spaces", done(s.deleteOrg)},
 		{get, org + "/dora", auth.OrgRead, "How often and how well the apps of an organisation are delivered, of the spaces one may see", call(s.orgDora)},
 		{get, org + "/grants", auth.OrgAudit, "List roles in an organisation", call(s.listGrants)},
 		{put, org + "/grants/{role}/{user}", auth.OrgManage, "Give a role in an organisation", done(s.giveRole)},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"naru/internal/event"
+	"naru/internal/feature"
 )
 
 // Users is what is asked about users.
@@ -16,6 +17,7 @@ type Users interface {
 	UpdateUser(ctx context.Context, user UserID, change func(*User) error, evs ...event.Event) (User, error)
 	Grants(ctx context.Context, user UserID) ([]Grant, error)
 	Grant(ctx context.Context, user UserID, g Grant, evs ...event.Event) error
+	Ungrant(ctx context.Context, user UserID, g Grant, evs ...event.Event) error
 }
 
 // Sessions is what is kept of logins.
@@ -71,7 +73,8 @@ type Config struct {
 
 	Lockout Lockout // 5 failures per user and address, 50 per address, then 1 s doubling to 15 min
 
-	Clock func() time.Time // nil: time.Now
+	Clock    func() time.Time   // nil: time.Now
+	Features func() feature.Set // what is switched now; nil: nothing
 }
 
 func (c Config) filled() Config {
@@ -97,6 +100,9 @@ func (c Config) filled() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Features == nil {
+		c.Features = func() feature.Set { return nil }
 	}
 	return c
 }

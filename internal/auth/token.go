@@ -158,7 +158,7 @@ func (s *Service) identity(ctx context.Context, user UserID) (Identity, error) {
 	}
 	return Identity{
 		UserID: u.ID, Name: u.Name, Origin: u.Origin, Grants: grants,
-		Admin: slices.Contains(grants, Grant{Role: Admin}),
+		Admin: slices.Contains(grants, Grant{Role: Admin}), Features: s.cfg.Features(),
 	}, nil
 }
 

@@ -47,7 +47,7 @@ func (c *cmd) root() *cobra.Command {
 		{"look", "What happens:", []*cobra.Command{c.why(), c.whatChanged(), c.logs(), c.stats(), c.traces(), c.trace(), c.dependencies(), c.events(), c.drains(), c.drain()}},
 		{"objectives", "Objectives:", []*cobra.Command{c.slo(), c.policy(), c.announced(), c.dora(), c.alerts(), c.receivers(), c.silences(), c.deliveries()}},
 		{"builds", "Builds:", []*cobra.Command{c.builders(), c.buildpacks(), c.buildpack(), c.foundations(), c.bake()}},
-		{"places", "Places and people:", []*cobra.Command{c.target(), c.orgs(), c.spaces(), c.spaceSettings(), c.quotas(), c.quota(), c.users(), c.credentials(), c.certificates(), c.domain()}},
+		{"places", "Places and people:", []*cobra.Command{c.target(), c.orgs(), c.spaces(), c.spaceSettings(), c.quotas(), c.quota(), c.features(), c.users(), c.credentials(), c.certificates(), c.domain()}},
 		{"account", "Your login:", []*cobra.Command{c.login(), c.logout(), c.whoami(), c.passwd(), c.tokens()}},
 		{"platform", "The platform:", append(slices.Clone(c.world.Roles), c.info(), c.variables(), c.backup(), c.gc(), c.key())},
 		{"others", "Others:", []*cobra.Command{c.version()}},

@@ -93,7 +93,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	people := auth.New(st, key, auth.Config{Access: cfg.Tokens.Access, Refresh: cfg.Tokens.Refresh})
+	switches, err := newSwitches(ctx, st)
+	if err != nil {
+		return err
+	}
+	people := auth.New(st, key, auth.Config{Access: cfg.Tokens.Access, Refresh: cfg.Tokens.Refresh, Features: switches.Now})
 	if _, _, err := people.EnsureAdmin(ctx, cfg.AdminPath()); err != nil {
 		return err
 	}
@@ -240,7 +244,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 
 	// Doors.
-	limited := quota.NewBook(st, delivery)
+	limited, known := quota.NewBook(st, delivery), directory{st, people}
 	shelf := packs.New(st, frozen, func() error { return reserve.Check("uploads") })
 	about := &platform{cfg: cfg, driver: driver, limits: limits.Filled(), store: st, parts: []part{
 		{"store", st.Ping},
@@ -248,7 +252,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}}
 	handler := api.New(api.Services{
 		Verdicts: st, PastJudge: judging.NewPast(late, late, cfg.Metrics.Interval),
-		Sessions: people, People: st, Places: st, Labels: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
+		Sessions: people, People: known, Places: known, Features: switches, Labels: st, Pushes: delivery, Lifecycle: delivery, Drafts: delivery, Mapper: delivery,
 		TaskRunner: tasks{oneOff, st, delivery}, Bakery: foundations, Upkeep: care, Apps: st, Releases: st, Running: st, Rollouts: st, Accounts: teller, Deliveries: teller, Quotas: limited, Budgets: allowed, Promises: promises.Service, Meter: driver, Metrics: counts,
 		Routes: st, Sources: sources{frozen, st, reserve}, Logs: book, Tasks: st, Operations: operations{st, ops}, Events: st,
 		Foundations: foundations, Credentials: safe, Certificates: hosts, Domains: domains, Drains: drains, Provided: provided, Alerts: watched, Traces: spans.Store, Platform: roomyPlatform{about, delivery}, Packs: shelf,
@@ -262,7 +266,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		Packages: st, Packs: shelf, Stager: delivery, Intake: intake.New(st, frozen, func() error { return reserve.Check("uploads") }), Files: images,
 		Codes: inside.codes, Features: st, Declarer: delivery, Deployer: delivery, Steerer: operations{st, ops}, Past: st, Bindables: bindables{provided},
 		Quotas: limited, Labels: st, Domains: namespaces{st, quota.NewDesk(st)},
-		Sessions: people, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
+		Sessions: people, People: known, Places: known, Switches: switches, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
 		Meter: driver, Logs: book, Operations: operations{st, ops}, Lifecycle: delivery, Drafts: delivery, Mapper: delivery, Tasks: st, Runner: tasks{oneOff, st, delivery}, Events: st, Bases: st, Platform: about, Provided: provided,
 	}, key, via, inside.told, o.Sockets, log)
 	if err != nil {

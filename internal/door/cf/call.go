@@ -127,7 +127,9 @@ func (d *Door) admit(c *call, e endpoint) (err error) {
 	if token = strings.TrimSpace(token); token == "" || !strings.EqualFold(scheme, "bearer") {
 		return noToken
 	}
-	c.who, err = d.Sessions.Verify(c.ctx(), token)
+	if c.who, err = d.Sessions.Verify(c.ctx(), token); err == nil {
+		c.r = c.r.WithContext(auth.As(c.ctx(), c.who))
+	}
 	return err
 }
 

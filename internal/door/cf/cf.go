@@ -125,6 +125,7 @@ type Services struct {
 	Platform   Platform
 	Codes      Codes
 	Features   Features
+	Switches   Switches
 	Declarer   Declarer
 	Deployer   Deployer
 	Steerer    Steerer
@@ -188,7 +189,7 @@ func (d *Door) apiRoutes() []endpoint {
 	var all []endpoint
 	for _, some := range [][]endpoint{
 		packageRoutes(), buildRoutes(), buildpackRoutes(),
-		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(),
+		rootRoutes(), jobRoutes(), orgRoutes(), spaceRoutes(), userRoutes(), roleRoutes(), domainRoutes(), platformRoutes(), flagRoutes(),
 		manifestRoutes(), revisionRoutes(), sidecarRoutes(), appWriteRoutes(),
 		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(), withoutRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),

@@ -22,6 +22,7 @@ import (
 	"naru/internal/door/cf"
 	"naru/internal/door/ssh"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/id"
 	"naru/internal/observe/logs"
 	"naru/internal/pipeline/intake"
@@ -79,13 +80,16 @@ func newWorldWith(t testing.TB, change func(*cf.Config)) *world {
 	must(t, err)
 	key, err := auth.NewKey()
 	must(t, err)
+	switches := feature.NewBook(st)
 	w := &world{
 		t: t, store: st, book: book, org: org, space: space,
 		auth: auth.New(st, key, auth.Config{
-			Hash:    auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1},
-			Lockout: auth.Lockout{First: time.Hour, Max: time.Hour}, // no test is so slow that a lock ends
+			Hash:     auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1},
+			Lockout:  auth.Lockout{First: time.Hour, Max: time.Hour}, // no test is so slow that a lock ends
+			Features: switches.Now,
 		}),
 	}
+	known := apitest.Directory{Store: st, Auth: w.auth}
 	w.pushes = newPushes(dir, st)
 
 	pipe := &pipeline{store: st}
@@ -95,7 +99,7 @@ func newWorldWith(t testing.TB, change func(*cf.Config)) *world {
 	change(&cfg)
 	w.door = cf.New(cf.Services{
 		Provided: w.provided,
-		Sessions: w.auth, People: st, Places: st, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
+		Sessions: w.auth, People: known, Places: known, Switches: switches, Apps: st, Images: st, Releases: st, Running: st, Rollouts: st, Routes: st,
 		Quotas: quota.NewBook(st, pipe), Labels: st, Domains: st,
 		Packages: st, Packs: packs.New(st, w.source, room), Stager: w.stager, Intake: intake.New(st, w.source, room), Files: files{},
 		Meter: pipe, Logs: book, Operations: st, Lifecycle: pipe, Drafts: pipe, Mapper: pipe, Tasks: st, Runner: pipe, Events: st, Bases: st, Platform: pipe,

@@ -135,7 +135,7 @@ func (d *Door) deleteOrg(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !c.can(auth.OrgCreate, place{}) {
+	if !c.can(auth.OrgDelete, p) {
 		return notAuthorized
 	}
 	spaces, err := d.leftOf(c.ctx(), "organization", string(p.org.ID))

@@ -30,6 +30,9 @@ func (c *call) allowed(do auth.Action, p place, thing string) error {
 	case c.can(do, p):
 		return nil
 	case auth.Sees(c.who, p.org.ID, p.space.ID):
+		if err := auth.Withheld(c.who, do, p.org.ID, p.space.ID); err != nil {
+			return err
+		}
 		return notAuthorized
 	}
 	return missing(thing)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"naru/internal/artifact"
-	"naru/internal/auth"
 	"naru/internal/source"
 )
 
@@ -14,9 +13,6 @@ func platformRoutes() []endpoint {
 	return []endpoint{
 		{pattern: "GET /v3/stacks", do: (*Door).listStacks},
 		{pattern: "GET /v3/stacks/{guid}", do: (*Door).getStack},
-		{pattern: "GET /v3/feature_flags", do: (*Door).listFlags},
-		{pattern: "GET /v3/feature_flags/{name}", do: (*Door).getFlag},
-		{pattern: "PATCH /v3/feature_flags/{name}", do: (*Door).changeFlag},
 	}
 }
 
@@ -108,78 +104,4 @@ func pick(c *call, kind, thing string, all []item, encode func(item) any) error 
 		}
 	}
 	return missing(thing)
-}
-
-// flag is a feature that Cloud Foundry can switch; naru has it or not.
-type flag struct {
-	name string
-	on   bool
-}
-
-// flags are what naru lets people do, in Cloud Foundry's words.
-func flags() []flag {
-	return []flag{
-		{"app_bits_upload", true}, {"app_scaling", true}, {"diego_cnb", false}, {"diego_docker", true}, {"env_var_visibility", true},
-		{"hash_based_routing", false}, {"hide_marketplace_from_unauthenticated_users", false}, {"private_domain_creation", true},
-		{"resource_matching", true}, {"route_creation", true}, {"route_sharing", false}, {"service_instance_creation", false},
-		{"service_instance_sharing", false}, {"set_roles_by_username", true}, {"space_developer_env_var_visibility", true},
-		{"space_scoped_private_broker_creation", false}, {"task_creation", true}, {"unset_roles_by_username", true}, {"user_org_creation", false},
-	}
-}
-
-type flagResource struct {
-	Name    string          `json:"name"`
-	Enabled bool            `json:"enabled"`
-	Updated *stamp          `json:"updated_at"`
-	Message *string         `json:"custom_error_message"`
-	Links   map[string]link `json:"links"`
-}
-
-func (c *call) flagResource(f flag) flagResource {
-	return flagResource{Name: f.name, Enabled: f.on, Links: map[string]link{"self": {Href: c.at.api + "/v3/feature_flags/" + f.name}}}
-}
-
-var flagList = list[flag]{
-	times: func(flag) (time.Time, time.Time) { return began, began },
-	guid:  func(f flag) string { return f.name },
-}
-
-func (d *Door) listFlags(c *call) error { return show(c, flagList, flags(), c.flagResource) }
-
-func (c *call) flag() (flag, error) {
-	all := flags()
-	i := slices.IndexFunc(all, func(f flag) bool { return f.name == c.r.PathValue("name") })
-	if i < 0 {
-		return flag{}, missing("Feature flag")
-	}
-	return all[i], nil
-}
-
-func (d *Door) getFlag(c *call) error {
-	f, err := c.flag()
-	if err != nil {
-		return err
-	}
-	return c.ok(c.flagResource(f))
-}
-
-// changeFlag takes what is so already; naru's features are not switched.
-func (d *Door) changeFlag(c *call) error {
-	f, err := c.flag()
-	if err != nil {
-		return err
-	}
-	if !c.can(auth.PlatformManage, place{}) {
-		return notAuthorized
-	}
-	var in struct {
-		Enabled *bool `json:"enabled"`
-	}
-	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if in.Enabled == nil || *in.Enabled != f.on {
-		return unprocessable.saying("naru cannot switch the feature " + f.name + ": who may do what is decided by roles and quotas")
-	}
-	return c.ok(c.flagResource(f))
 }

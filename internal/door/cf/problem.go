@@ -61,6 +61,9 @@ func (d *Door) problemOf(ctx context.Context, c *call, err error) problem {
 	if p, ok := exceeded(err); ok {
 		return p
 	}
+	if p, ok := switchedOff(err); ok {
+		return p
+	}
 	f := fault.Of(err)
 	p, known := kinds[f.Kind]
 	if !known {

@@ -61,7 +61,7 @@ func (b *body) Read(p []byte) (int, error) {
 // uploadPackage takes the files of a package in. It answers when they are there:
 // clients that see the package ready ask no more.
 func (d *Door) uploadPackage(c *call) error {
-	p, err := d.pack(c, c.guid(), auth.AppWrite)
+	p, err := d.pack(c, c.guid(), auth.SourceWrite)
 	switch {
 	case err != nil:
 		return err

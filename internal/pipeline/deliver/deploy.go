@@ -41,6 +41,9 @@ func (s *Service) Deploy(ctx context.Context, by operation.Ask, id app.ID, in De
 	if err := s.checkDeployment(ctx, a, in); err != nil {
 		return operation.Operation{}, err
 	}
+	if err := s.mayDeploy(ctx, a, in); err != nil {
+		return operation.Operation{}, err
+	}
 	kind, err := s.deployKind(ctx, a, in)
 	if err != nil {
 		return operation.Operation{}, err

@@ -31,6 +31,9 @@ func (s *Service) SetEnv(ctx context.Context, by operation.Ask, id app.ID, chang
 		return app.App{}, nil, err
 	}
 	if restart {
+		if err := s.mayRunImage(ctx, id, ""); err != nil {
+			return app.App{}, nil, err
+		}
 		if err := s.mayRestart(ctx, by.Actor, id); err != nil {
 			return app.App{}, nil, err
 		}
@@ -108,6 +111,9 @@ func (s *Service) SetProcesses(ctx context.Context, by operation.Ask, id app.ID,
 		}
 	}
 	return s.store.UpdateApp(ctx, id, func(a *app.App) error {
+		if err := mayScale(ctx, *a, nil, processes); err != nil {
+			return err
+		}
 		for process, o := range processes {
 			a.Draft = a.Draft.WithProcess(process, o)
 		}

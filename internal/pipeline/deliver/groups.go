@@ -9,6 +9,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/pipeline/operation"
 	"naru/internal/release"
 	"naru/internal/route"
@@ -48,8 +49,14 @@ func (s *Service) ChangeGroup(ctx context.Context, by operation.Ask, id app.ID, 
 		}
 		req.Group, req.Size = g.ID, g.Size
 	}
+	had := req.Size
 	if in.Size != nil {
 		req.Size = *in.Size
+	}
+	if in.Action == "create" || in.Action == "clone" || req.Size != had {
+		if err := feature.Ask(ctx, feature.AppScaling); err != nil {
+			return operation.Operation{}, err
+		}
 	}
 	if err := s.checkCount("size", req.Size); err != nil {
 		return operation.Operation{}, err

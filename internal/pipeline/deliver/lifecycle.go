@@ -23,6 +23,9 @@ type reasonRequest struct {
 
 // Start starts a stopped app.
 func (s *Service) Start(ctx context.Context, by operation.Ask, a app.ID) (operation.Operation, error) {
+	if err := s.mayRunImage(ctx, a, ""); err != nil {
+		return operation.Operation{}, err
+	}
 	if err := s.mayRestart(ctx, by.Actor, a); err != nil {
 		return operation.Operation{}, err
 	}
@@ -36,6 +39,9 @@ func (s *Service) Stop(ctx context.Context, by operation.Ask, a app.ID) (operati
 
 // Restart replaces what runs by a release of the app's draft.
 func (s *Service) Restart(ctx context.Context, by operation.Ask, a app.ID) (operation.Operation, error) {
+	if err := s.mayRunImage(ctx, a, ""); err != nil {
+		return operation.Operation{}, err
+	}
 	if err := s.mayRestart(ctx, by.Actor, a); err != nil {
 		return operation.Operation{}, err
 	}
@@ -74,6 +80,9 @@ func (s *Service) Scale(ctx context.Context, by operation.Ask, id app.ID, proces
 				WithTry("naru app %s", a.Name)
 		}
 	}
+	if err := mayScale(ctx, a, processes, nil); err != nil {
+		return operation.Operation{}, err
+	}
 	if err := s.checkScale(ctx, a, processes); err != nil {
 		return operation.Operation{}, err
 	}
@@ -97,6 +106,9 @@ func (s *Service) Rollback(ctx context.Context, by operation.Ask, id app.ID, to 
 	}
 	if rel.App != id {
 		return operation.Operation{}, fault.New(fault.NotFound, "release", "release %s is not one of %s", to, a.Name).WithTry("naru releases %s", a.Name)
+	}
+	if err := s.mayGoBack(ctx, to); err != nil {
+		return operation.Operation{}, err
 	}
 	kind, err := s.rollbackKind(ctx, a, to)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
 	"naru/internal/route"
@@ -67,6 +68,11 @@ func (s *Service) Skeleton(ctx context.Context, by operation.Ask, space app.Spac
 	a, err := newApp(space, name)
 	if err != nil {
 		return a, err
+	}
+	if build.Docker {
+		if err := feature.Ask(ctx, feature.DiegoDocker); err != nil {
+			return app.App{}, err
+		}
 	}
 	a.State, a.Build = app.Stopped, build
 	slug := a.Slug
@@ -169,7 +175,7 @@ func (s *Service) checkDeclaration(ctx context.Context, space app.SpaceID, d Dec
 			return ofRoute(i, err)
 		}
 	}
-	return nil
+	return s.featured(ctx, d, mappings)
 }
 
 // manifest is the story of a manifest.

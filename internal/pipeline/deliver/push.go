@@ -45,6 +45,9 @@ func (s *Service) Push(ctx context.Context, by operation.Ask, space app.SpaceID,
 	if err := s.checkRoom(ctx, a, in); err != nil {
 		return operation.Operation{}, err
 	}
+	if err := s.mayPush(ctx, a, in); err != nil {
+		return operation.Operation{}, err
+	}
 	asked, err := s.checkStrategy(a, in.Strategy)
 	if err != nil {
 		return operation.Operation{}, err

@@ -11,6 +11,7 @@ import (
 	"naru/internal/artifact"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/pipeline/operation"
 	"naru/internal/pipeline/rollout"
 	"naru/internal/release"
@@ -62,6 +63,9 @@ func (s *Service) frozen(ctx context.Context, actor string, a app.App, old *rele
 // runs, or, while it is stopped, what a start would make of its image and draft. An
 // app that runs nothing but commands is never started.
 func (s *Service) ForTask(ctx context.Context, by operation.Ask, id app.ID) (rel release.Release, err error) {
+	if err := feature.Ask(ctx, feature.TaskCreation); err != nil {
+		return rel, err
+	}
 	err = s.store.Together(ctx, func(ctx context.Context) error {
 		a, err := s.store.App(ctx, id)
 		if err != nil {

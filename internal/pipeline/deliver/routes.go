@@ -178,8 +178,8 @@ func (s *Service) lead(ctx context.Context, actor string, a app.App, r route.Rou
 	return s.store.SetRoute(ctx, r, event.Event{Kind: "route.mapped", Actor: actor, App: string(a.ID), Subject: r.Name(), Detail: map[string]any{"app": a.Name, "process": d.Process}})
 }
 
-// roomForRoute refuses a new route that a quota does not allow. It works in the
-// caller's transaction.
+// roomForRoute refuses a new route that a quota does not allow, or that who asks may
+// not make. It works in the caller's transaction.
 func (s *Service) roomForRoute(ctx context.Context, r route.Route) error {
 	if _, err := s.store.Route(ctx, r.ID); !fault.Is(err, fault.NotFound) {
 		return err

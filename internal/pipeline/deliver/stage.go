@@ -9,6 +9,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
 	"naru/internal/secret"
@@ -46,6 +47,11 @@ func (s *Service) Stage(ctx context.Context, by operation.Ask, in Staging) (oper
 			WithTry("upload its files first")
 	}
 	in.Kind = p.Kind
+	if p.Kind == source.Docker {
+		if err := feature.Ask(ctx, feature.DiegoDocker); err != nil {
+			return operation.Operation{}, err
+		}
+	}
 	a, err := s.store.App(ctx, p.App)
 	if err != nil {
 		return operation.Operation{}, err

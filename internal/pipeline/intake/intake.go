@@ -12,6 +12,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/pipeline/operation"
 	"naru/internal/source"
 )
@@ -50,6 +51,9 @@ func New(store Store, contents Contents, room func() error) *Service {
 // Known returns those of the files that spaces have, by SHA-1 and size: the
 // SHA-256 is filled in. Only spaces whose source who asks may read may be named.
 func (s *Service) Known(ctx context.Context, spaces []app.SpaceID, files []source.File) ([]source.File, error) {
+	if err := feature.Ask(ctx, feature.AppBitsUpload); err != nil {
+		return nil, err
+	}
 	var out []source.File
 	left := slices.Clone(files)
 	for _, space := range spaces {

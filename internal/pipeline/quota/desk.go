@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"naru/internal/app"
+	"naru/internal/feature"
 )
 
 // Store is what is asked about quotas and about what they count. Within a
@@ -23,7 +24,7 @@ type Store interface {
 
 // Desk is where things are asked for that are counted one by one. Its methods are
 // called in the transaction that makes the thing, so that two never get the same
-// room.
+// room. What takes a feature of the platform is refused to who asks without it.
 type Desk struct{ store Store }
 
 // NewDesk makes a desk.
@@ -31,6 +32,9 @@ func NewDesk(store Store) *Desk { return &Desk{store} }
 
 // Route asks for one more route of a space; port: with a port of its own.
 func (d *Desk) Route(ctx context.Context, space app.SpaceID, port bool) error {
+	if err := feature.Ask(ctx, feature.RouteCreation); err != nil {
+		return err
+	}
 	asked := []Resource{Routes}
 	if port {
 		asked = append(asked, Ports)
@@ -40,6 +44,9 @@ func (d *Desk) Route(ctx context.Context, space app.SpaceID, port bool) error {
 
 // Service asks for one more service instance of a space.
 func (d *Desk) Service(ctx context.Context, space app.SpaceID) error {
+	if err := feature.Ask(ctx, feature.ServiceInstanceCreation); err != nil {
+		return err
+	}
 	return d.more(ctx, space, Services)
 }
 
@@ -72,6 +79,9 @@ func (d *Desk) more(ctx context.Context, space app.SpaceID, asked ...Resource) e
 
 // Domain asks for one more domain of an organisation's own.
 func (d *Desk) Domain(ctx context.Context, org app.OrgID) error {
+	if err := feature.Ask(ctx, feature.PrivateDomainCreation); err != nil {
+		return err
+	}
 	h, err := d.store.QuotaOfOrg(ctx, org)
 	if err != nil {
 		return err

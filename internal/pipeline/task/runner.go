@@ -15,6 +15,7 @@ import (
 	"naru/internal/backoff"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
 	"naru/internal/release"
@@ -153,6 +154,9 @@ type New struct {
 
 // Start stores a task and starts it, unless it waits for somebody to attach.
 func (r *Runner) Start(ctx context.Context, by operation.Ask, a app.ID, in New) (Task, error) {
+	if err := feature.Ask(ctx, feature.TaskCreation); err != nil {
+		return Task{}, err
+	}
 	if len(in.Command) == 0 || in.Command[0] == "" {
 		return Task{}, fault.New(fault.Invalid, "command", "a command is needed").WithTry("naru run APP -- COMMAND")
 	}

@@ -78,6 +78,7 @@ func Suite(t *testing.T, open Opener) {
 		{"probes", probes},
 		{"maintenance", maintenance},
 		{"quotas", quotas},
+		{"features", features},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
 	}
