@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"naru/internal/app"
@@ -426,5 +427,5 @@ func exceeded(err error) (problem, bool) {
 	if e.Resource == quota.Memory && place == "space" {
 		words = "memory space_quota_exceeded"
 	}
-	return unprocessable.saying(words + ": " + e.Error()), true
+	return unprocessable.saying(strings.TrimSuffix(words, ".") + ": " + e.Error()), true
 }
