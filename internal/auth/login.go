@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"naru/internal/event"
@@ -95,13 +96,31 @@ var (
 	errExpired = errors.New("refresh token has expired")
 )
 
+// standingPrefix begins refresh tokens that stay the same.
+const standingPrefix = "naru_sref_"
+
+// Standing lets a session go on with a refresh token that stays the same however
+// often it is used, for clients of which several share one login, each with what
+// was in it when it began: one that follows logs, and others meanwhile.
+func (s *Service) Standing(ctx context.Context, t Tokens) (Tokens, error) {
+	refresh := opaque(standingPrefix)
+	err := s.store.RotateRefreshToken(ctx, hash(t.Refresh), func(old RefreshToken, now time.Time) (RefreshToken, error) {
+		return RefreshToken{Hash: hash(refresh), Session: old.Session, User: old.User, Created: now, Expires: old.Expires}, nil
+	})
+	t.Refresh = refresh
+	return t, err
+}
+
 // Refresh exchanges a refresh token for the next pair of tokens. A token that
 // was used before, by more than the grace, was stolen from one of two holders:
-// the whole session ends.
+// the whole session ends. A standing one is renewed and stays.
 func (s *Service) Refresh(ctx context.Context, token secret.Secret) (Tokens, error) {
 	var tokens Tokens
 	var session, name string
-	refresh := opaque(refreshPrefix)
+	refresh, standing := opaque(refreshPrefix), strings.HasPrefix(token.Reveal(), standingPrefix)
+	if standing {
+		refresh = token
+	}
 	err := s.store.RotateRefreshToken(ctx, hash(token), func(old RefreshToken, now time.Time) (RefreshToken, error) {
 		session = old.Session
 		switch {

@@ -140,6 +140,33 @@ func TestRefreshRotatesAndTheftEndsTheSession(t *testing.T) {
 	mustBe(t, err, fault.Unauthenticated)
 }
 
+// One that follows logs and others that come and go share what was written down at
+// the login: each may use it, as long as the session is used at all.
+func TestAStandingSessionIsShared(t *testing.T) {
+	b := newBench(t)
+	b.user(t)
+	shared, err := b.Standing(t.Context(), b.login(t))
+	must(t, err)
+	for range 3 {
+		b.clock.pass(29 * 24 * time.Hour)
+		got, err := b.Refresh(t.Context(), shared.Refresh)
+		must(t, err)
+		if got.Refresh.Reveal() != shared.Refresh.Reveal() {
+			t.Error("the refresh token has changed")
+		}
+		b.verify(t, got)
+	}
+	b.clock.pass(30 * 24 * time.Hour)
+	_, err = b.Refresh(t.Context(), shared.Refresh)
+	mustBe(t, err, fault.Unauthenticated)
+
+	again, err := b.Standing(t.Context(), b.login(t))
+	must(t, err)
+	must(t, b.Logout(t.Context(), b.verify(t, again)))
+	_, err = b.Refresh(t.Context(), again.Refresh)
+	mustBe(t, err, fault.Unauthenticated)
+}
+
 func TestSessionEndsWhenItIsNotUsed(t *testing.T) {
 	b := newBench(t)
 	b.user(t)

@@ -64,8 +64,9 @@ func (s *Store) AddRefreshToken(ctx context.Context, token auth.RefreshToken, ev
 }
 
 // RotateRefreshToken hands the token with a hash to next, marks it as used and
-// keeps the one that next returns. An error of next changes nothing. An unknown
-// hash is a NotFound.
+// keeps the one that next returns; one with the same hash is the token itself, which
+// then expires when next says. An error of next changes nothing. An unknown hash is a
+// NotFound.
 func (s *Store) RotateRefreshToken(ctx context.Context, hash string, next func(old auth.RefreshToken, now time.Time) (auth.RefreshToken, error)) error {
 	return s.write(ctx, nil, func(ctx context.Context, t *tx) error {
 		var row refreshRow
@@ -77,11 +78,18 @@ func (s *Store) RotateRefreshToken(ctx context.Context, hash string, next func(o
 		if err != nil {
 			return err
 		}
-		if row.Used.IsZero() {
+		again := token.Hash == hash
+		switch {
+		case again:
+			row.Expires = stamp{token.Expires}
+		case row.Used.IsZero():
 			row.Used = stamp{t.Now}
 		}
 		if _, err := t.NewUpdate().Model(&row).WherePK().Exec(ctx); err != nil {
 			return fmt.Errorf("mark refresh token: %w", err)
+		}
+		if again {
+			return nil
 		}
 		if _, err := t.NewInsert().Model(refreshRowOf(token)).Exec(ctx); err != nil {
 			return fmt.Errorf("keep refresh token: %w", err)

@@ -38,6 +38,7 @@ type Sessions interface {
 	LoginWithCode(ctx context.Context, code secret.Secret) (auth.Tokens, error)
 	Exchange(ctx context.Context, name string, token secret.Secret, client bool) (auth.Tokens, error)
 	Refresh(ctx context.Context, token secret.Secret) (auth.Tokens, error)
+	Standing(ctx context.Context, t auth.Tokens) (auth.Tokens, error)
 	RevokeAccess(ctx context.Context, who auth.Identity, token string) error
 	ChangePassword(ctx context.Context, who auth.Identity, old, password secret.Secret) error
 	SetPassword(ctx context.Context, by string, user auth.UserID, password secret.Secret) error

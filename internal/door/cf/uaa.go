@@ -1,6 +1,7 @@
 package cf
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -129,11 +130,11 @@ func (d *Door) token(c *call) error {
 		password := secret.New(f.Get("password"))
 		switch code := f.Get("passcode"); {
 		case code != "":
-			t, err = d.Sessions.LoginWithCode(ctx, secret.New(strings.TrimSpace(code)))
+			t, err = d.standing(ctx)(d.Sessions.LoginWithCode(ctx, secret.New(strings.TrimSpace(code))))
 		case auth.IsAPIToken(password):
 			t, err = d.exchange(c, f.Get("username"), password, false)
 		default:
-			t, err = d.Sessions.Login(ctx, f.Get("username"), password)
+			t, err = d.standing(ctx)(d.Sessions.Login(ctx, f.Get("username"), password))
 			if fault.Is(err, fault.Unauthenticated) && !errors.Is(err, auth.ErrLocked) {
 				return oauthError{http.StatusUnauthorized, "unauthorized", rejected}
 			}
@@ -169,6 +170,17 @@ func (d *Door) token(c *call) error {
 		out["refresh_token"] = t.Refresh.Reveal()
 	}
 	return c.ok(out)
+}
+
+// standing gives those who logged in a refresh token that stays the same, as the
+// UAA does: clients write it down, and several run at once with it.
+func (d *Door) standing(ctx context.Context) func(auth.Tokens, error) (auth.Tokens, error) {
+	return func(t auth.Tokens, err error) (auth.Tokens, error) {
+		if err != nil {
+			return t, err
+		}
+		return d.Sessions.Standing(ctx, t)
+	}
 }
 
 // exchange lets an API token stand in for a password. It refreshes itself.

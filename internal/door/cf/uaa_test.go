@@ -113,6 +113,21 @@ func TestLogoutAndPasswordChangeEndSessions(t *testing.T) {
 	}
 }
 
+// Clients that run at once share the refresh token of their login, as with a UAA:
+// one of them must not take it from the others.
+func TestRefreshTokensStay(t *testing.T) {
+	w := newWorld(t)
+	first := w.grant(200, url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {password}})
+	for range 2 {
+		again := w.grant(200, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {text(first, "refresh_token")}})
+		if text(again, "refresh_token") != text(first, "refresh_token") {
+			t.Error("the refresh token has changed")
+		}
+		w.use(again)
+		w.ask(http.StatusOK, "GET", "/v3/apps", "")
+	}
+}
+
 func TestAPITokensAreClientsAndPasswords(t *testing.T) {
 	w := newWorld(t)
 	who, err := w.auth.Authenticate(t.Context(), "admin", secret.New(password))

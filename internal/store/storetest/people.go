@@ -176,6 +176,19 @@ func tokens(t *testing.T, open Opener) {
 		mustBe(t, w.RotateRefreshToken(ctx, "unknown", next("4")), fault.NotFound)
 	})
 
+	t.Run("one that follows itself stays", func(t *testing.T) {
+		must(t, w.AddRefreshToken(ctx, link("same", "stays")))
+		for n := range 3 {
+			must(t, w.RotateRefreshToken(ctx, "same", func(old auth.RefreshToken, _ time.Time) (auth.RefreshToken, error) {
+				if !old.Used.IsZero() || !old.Expires.Equal(later.Add(time.Duration(n)*time.Hour)) {
+					t.Errorf("before use %d: %+v", n+1, old)
+				}
+				old.Expires = old.Expires.Add(time.Hour)
+				return old, nil
+			}))
+		}
+	})
+
 	t.Run("sessions end", func(t *testing.T) {
 		must(t, w.AddRefreshToken(ctx, link("a", "one")))
 		must(t, w.AddRefreshToken(ctx, link("b", "two")))
