@@ -3,6 +3,7 @@ package e2e
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"mime/multipart"
 	"net/http"
@@ -74,12 +75,19 @@ func testUploaded(t *testing.T, p *platform) {
 	}
 	h.refused(t, []string{"push", "loaded", "--path", dir}, "nothing here says how to build it")
 	c.buildpack(t, "broken", "FAILED", map[string]string{"detect": "exit 0"})
-	c.buildpack(t, "greets", "COMPLETE", map[string]string{"supply": `echo greetings >"$3/$4/greeting"`})
+	greets := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(greets, "bin"), 0o755), //nolint:gosec // it is uploaded
+		os.WriteFile(filepath.Join(greets, "bin", "supply"), []byte("#!/bin/sh\necho greetings >\"$3/$4/greeting\"\n"), 0o755)); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	h.do(t, "buildpack", "create", "greets", greets)
 	pack := c.buildpack(t, "words", "COMPLETE", map[string]string{
 		"detect": `[ -f "$1/words.txt" ] && echo words`, "finalize": `mkdir "$1/public"; echo "$VCAP_APPLICATION" >"$1/about.txt"`,
 		"release": `printf 'default_process_types:\n  web: cat $DEPS_DIR/*/greeting words.txt >public/index.html; python3 -m http.server $PORT -d public\n'`,
 	})
-	h.do(t, "push", "loaded", "--path", dir)
+	if out := h.do(t, "push", "loaded", "--path", dir); !strings.Contains(out, "buildpack words: words, ") {
+		t.Errorf("it does not say which buildpack knew the app:\n%s", out)
+	}
 	p.says(t, "loaded", "/", "uploaded words")
 	if out := h.do(t, "exec", "loaded", "--", "cat", "about.txt"); !strings.Contains(out, `"application_name":"loaded"`) {
 		t.Errorf("it was told\n%s", out)
@@ -92,6 +100,9 @@ func testUploaded(t *testing.T, p *platform) {
 	c.ask(t, "PATCH", "/v3/buildpacks/"+pack, `{"enabled":false}`)
 	h.refused(t, []string{"push", "loaded", "--path", dir, "-b", "words"}, "the buildpack words is disabled", "--enable")
 	c.ask(t, "DELETE", "/v3/buildpacks/"+pack, "")
+	if out := h.do(t, "buildpacks"); strings.Contains(out, "words") || !strings.Contains(out, "greets") {
+		t.Errorf("buildpacks are\n%s", out)
+	}
 	p.says(t, "loaded", "/", "greetings")
 	h.do(t, "delete", "loaded", "--yes")
 }

@@ -78,7 +78,7 @@ Ctrl-C leaves a push that was begun to the server; naru operations shows how it 
 	f.strategy.register(fl)
 	fl.BoolVar(&f.noStart, "no-start", false, "build and keep the image; start nothing")
 	fl.BoolVar(&f.noRoute, "no-route", false, "map no route")
-	fl.BoolVar(&f.fresh, "fresh", false, "ignore what earlier builds left")
+	fl.BoolVar(&f.fresh, "fresh", false, "ignore what earlier builds left: run every step, with the cache of classic buildpacks empty")
 	fl.BoolVar(&f.plan, "plan", false, "print what would be built, and stop")
 	fl.BoolVar(&f.fix, "reliability-fix", false, "this brings an objective back: it passes where the error budget is spent, and is recorded")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "show the build's output as it comes")

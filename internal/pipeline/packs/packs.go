@@ -87,7 +87,7 @@ func (c Change) apply(b *source.Buildpack) error {
 	}
 	if c.Stack != nil && *c.Stack != b.Stack {
 		if !Stack(*c.Stack) {
-			return fault.New(fault.Invalid, "stack", "there is no stack %q for buildpacks: they are made for cflinuxfs4 and its like", *c.Stack).WithTry("leave the stack out")
+			return fault.New(fault.Invalid, "stack", "the stack %q does not exist for buildpacks: they are made for cflinuxfs4 and its like", *c.Stack).WithTry("leave the stack out")
 		}
 		if b.Stack != "" {
 			return fault.New(fault.Invalid, "stack", "the buildpack is made for the stack %s, which cannot be changed", b.Stack).WithTry("upload it again under another name")
