@@ -1,6 +1,7 @@
 package cf
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -34,7 +35,7 @@ func (d *Door) replaceDestinations(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if err := weighed(in.Destinations); err != nil {
+	if err := destined(in.Destinations, 0); err != nil {
 		return err
 	}
 	had := r.Destinations
@@ -54,25 +55,40 @@ func (d *Door) replaceDestinations(c *call) error {
 	return d.getDestinations(c)
 }
 
-// weighed refuses weights that say nothing.
-func weighed(all []destinationInput) error {
-	n, sum := 0, 0
-	for _, to := range all {
-		if to.Weight == nil {
-			continue
+// destined refuses destinations that no route can have, all at once: at least least of
+// them, and weights only where all are replaced, which may leave none.
+func destined(all []destinationInput, least int) error {
+	if len(all) < least || len(all) > 100 {
+		return unprocessable.saying(fmt.Sprintf("Destinations must be an array containing between %d and 100 destination objects.", least))
+	}
+	var wrong []string
+	weights, sum := 0, 0
+	for i, to := range all {
+		say := func(text string) { wrong = append(wrong, fmt.Sprintf("Destinations[%d]: %s", i, text)) }
+		switch {
+		case to.Weight == nil:
+		case least > 0:
+			say("weighted destinations can only be used when replacing all destinations.")
+		case *to.Weight < 1 || *to.Weight > 100:
+			say("weight must be a positive integer between 1 and 100.")
+		default:
+			weights, sum = weights+1, sum+*to.Weight
 		}
-		if n++; *to.Weight < 1 || *to.Weight > 100 {
-			return unprocessable.saying("Destinations[0]: weight must be between 1 and 100")
+		if to.Port != nil && (*to.Port < 1 || *to.Port > 65535) { // an image may listen below 1024 here
+			say("port must be a positive integer between 1024 and 65535 inclusive.")
 		}
-		sum += *to.Weight
+		if !slices.Contains([]string{"", "http1", "http2", "tcp"}, to.Protocol) {
+			say("protocol must be 'http1', 'http2' or 'tcp'.")
+		}
 	}
 	switch {
-	case n > 0 && n < len(all):
-		return unprocessable.saying("Destinations cannot contain both weighted and unweighted destinations")
-	case n > 0 && sum != 100:
-		return unprocessable.saying("Destinations must have weights that add up to 100")
+	case len(wrong) > 0:
+	case weights > 0 && weights < len(all):
+		wrong = append(wrong, "Destinations cannot contain both weighted and unweighted destinations.")
+	case weights > 0 && sum != 100:
+		wrong = append(wrong, "Destinations must have weights that sum to 100.")
 	}
-	return nil
+	return allWrong(wrong)
 }
 
 // means reports whether a destination is the one that is asked for.

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"naru/internal/app"
 	"naru/internal/auth"
@@ -47,12 +50,59 @@ func (in routeInput) check() error {
 	return nil
 }
 
+// form says what is wrong with the parts of a route.
+func (in routeInput) form() error {
+	var wrong []string
+	say := func(is bool, text string) {
+		if is {
+			wrong = append(wrong, text)
+		}
+	}
+	say(len(in.Host) > 63, "Host is too long (maximum is 63 characters)")
+	say(!labelForm.MatchString(in.Host), `Host must be either "*" or contain only alphanumeric characters, "_", or "-"`)
+	say(len(in.Path) > 128, "Path is too long (maximum is 128 characters)")
+	say(in.Path != "" && !strings.HasPrefix(in.Path, "/"), "Path must begin with /")
+	say(strings.Contains(in.Path, "?"), "Path cannot contain ?")
+	say(in.Path == "/", "Path cannot be exactly /")
+	if in.Port != nil {
+		problem := whole(strconv.Itoa(*in.Port), 0, 65535)
+		say(problem != "", "Port "+problem)
+	}
+	return allWrong(wrong)
+}
+
+// labelForm is a host as clients name it: dots are for hosts of naru's own client,
+// which may stand some labels below a domain.
+var labelForm = regexp.MustCompile(`^(\*|(\*\.)?[A-Za-z0-9_.-]+)?$`)
+
+// with is what a route has beside its domain, as errors name it.
+func (in routeInput) with() string {
+	switch {
+	case in.Host == "" && in.Path == "":
+		return ""
+	case in.Path == "":
+		return "with host '" + in.Host + "' "
+	case in.Host == "":
+		return "with path '" + in.Path + "' "
+	}
+	return "with host '" + in.Host + "' and path '" + in.Path + "' "
+}
+
+// allWrong are several things that are wrong with a request, as one error; nil for
+// none.
+func allWrong(texts []string) error {
+	if len(texts) == 0 {
+		return nil
+	}
+	return unprocessable.saying(strings.Join(texts, ", "))
+}
+
 func (d *Door) createRoute(c *call) error {
 	var in routeInput
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if err := in.check(); err != nil {
+	if err := cmp.Or(in.check(), in.form()); err != nil {
 		return err
 	}
 	p, err := d.space(c, in.Relationships.Space.guid(), auth.RouteWrite)
@@ -73,8 +123,8 @@ func (d *Door) createRoute(c *call) error {
 	if domains[i].tcp {
 		return d.reservePort(c, p, in)
 	}
-	if in.Port != nil {
-		return unprocessable.saying("Ports are not supported for HTTP routes.")
+	if in.Port != nil && *in.Port != 0 {
+		return unprocessable.saying("Routes with protocol 'http' do not support ports.")
 	}
 	if in.Host == "" && domains[i].org == "" {
 		return unprocessable.saying("Missing host. Routes in shared domains must have a host defined.")
@@ -84,7 +134,7 @@ func (d *Door) createRoute(c *call) error {
 	}
 	r, err := d.Mapper.ReserveRoute(c.ctx(), c.by(), p.space.ID, joined(in.Host, domains[i].name), in.Path)
 	if _, over := exceeded(err); !over && fault.Is(err, fault.Conflict) {
-		return unprocessable.saying(fmt.Sprintf("Route already exists with host '%s' for domain '%s'.", in.Host, domains[i].name))
+		return unprocessable.saying("Route already exists " + in.with() + "for domain '" + domains[i].name + "'.")
 	}
 	if err != nil {
 		return err
@@ -153,10 +203,10 @@ func (d *Door) addDestinations(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	if err := destined(in.Destinations, 1); err != nil {
+		return err
+	}
 	for _, want := range in.Destinations {
-		if want.Weight != nil {
-			return unprocessable.saying("Destinations[0]: weighted destinations cannot be used when adding to a route; replace all of them")
-		}
 		if err := d.lead(c, r, want); err != nil {
 			return err
 		}
@@ -187,15 +237,13 @@ func (d *Door) lead(c *call, r shownRoute, in destinationInput) error {
 	case in.Protocol == "http2":
 		to.Protocol = route.HTTP2
 	default:
-		return unprocessable.saying("Destination protocol must be 'http1' or 'http2'")
+		return unprocessable.saying("Destination protocol must be 'http1' or 'http2' for routes without ports")
 	}
 	if in.Weight != nil {
 		to.Weight = *in.Weight
 	}
 	if in.Port != nil {
-		if to.Port = *in.Port; to.Port < 1 || to.Port > 65535 {
-			return unprocessable.saying("Destination port must be between 1 and 65535")
-		}
+		to.Port = *in.Port
 	}
 	_, err = d.Mapper.MapRoute(c.ctx(), c.by(), a.ID, to)
 	return err
@@ -206,9 +254,13 @@ func (d *Door) removeDestination(c *call) error {
 	if err != nil {
 		return err
 	}
+	gone := unprocessable.saying("Unable to unmap route from destination. Ensure the route has a destination with this guid.")
+	if !slices.ContainsFunc(r.Destinations, func(to route.Destination) bool { return to.ID == c.r.PathValue("destination") }) {
+		return gone
+	}
 	err = d.Mapper.FreeRoute(c.ctx(), c.by(), r.ID, c.r.PathValue("destination"))
 	if fault.Is(err, fault.NotFound) {
-		return unprocessable.saying("Unable to unmap route from destination. Ensure the route has a destination with this guid.")
+		return gone
 	}
 	if err != nil {
 		return err

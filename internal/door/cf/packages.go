@@ -172,15 +172,18 @@ func (d *Door) getPackage(c *call) error {
 
 // newPackage is the request for one.
 type newPackage struct {
-	Type string `json:"type"`
-	Data struct {
-		Image    string `json:"image"`
-		Username string `json:"username"`
-		Password string `json:"password"`
-	} `json:"data"`
+	Type          string      `json:"type"`
+	Data          packageData `json:"data"`
 	Relationships struct {
 		App toOne `json:"app"`
 	} `json:"relationships"`
+}
+
+// packageData is what a package is of that is an image.
+type packageData struct {
+	Image    string `json:"image"`
+	Username string `json:"username"`
+	Password string `json:"password"`
 }
 
 // createPackage makes an empty package, names an image, or copies a package.
@@ -202,6 +205,9 @@ func (d *Door) createPackage(c *call) error {
 	}
 	switch in.Type {
 	case string(source.Bits):
+		if in.Data != (packageData{}) {
+			return unprocessable.saying("Data Data must be empty if provided for bits packages")
+		}
 		p.Kind, p.State = source.Bits, source.Awaiting
 	case string(source.Docker):
 		p.Kind, p.State, p.Image, p.Username = source.Docker, source.Ready, in.Data.Image, in.Data.Username
@@ -221,7 +227,7 @@ func (d *Door) createPackage(c *call) error {
 func checkImage(in newPackage) error {
 	switch {
 	case strings.TrimSpace(in.Data.Image) == "":
-		return unprocessable.saying("Image required")
+		return unprocessable.saying("Data Image required")
 	case len(in.Data.Image) > 512:
 		return unprocessable.saying("Image must have at most 512 characters")
 	case (in.Data.Username == "") != (in.Data.Password == ""):

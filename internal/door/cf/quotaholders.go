@@ -20,7 +20,7 @@ func (d *Door) assignOrgQuota(c *call) error {
 	for _, r := range in.Data {
 		p, err := d.org(c, r.GUID, auth.OrgRead)
 		if err != nil {
-			return unprocessable.saying("Organizations with guids [\"" + r.GUID + "\"] do not exist, or you do not have access to them.")
+			return unprocessable.saying("Organizations with guids [\"" + r.GUID + "\"] do not exist")
 		}
 		if err := d.Quotas.Assign(c.ctx(), c.who.Name, q.ID, p.org, app.Space{}); err != nil {
 			return err
@@ -53,6 +53,14 @@ func (d *Door) assignSpaceQuota(c *call) error {
 	org, err := d.Places.Org(c.ctx(), q.Org)
 	if err != nil {
 		return err
+	}
+	for _, r := range in.Data {
+		switch p, err := d.space(c, r.GUID, auth.SpaceRead); {
+		case err != nil:
+			return unprocessable.saying("Spaces with guids [\"" + r.GUID + "\"] do not exist, or you do not have access to them.")
+		case p.org.ID != org.ID:
+			return unprocessable.saying("Space quotas cannot be applied outside of their owning organization.")
+		}
 	}
 	spaces, err := d.spacesToHold(c, org, in)
 	if err != nil {

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -216,11 +219,11 @@ func (d *Door) getQuota(c *call, ofSpaces bool) error {
 }
 
 type quotaInput struct {
-	Name          string                     `json:"name"`
-	Apps          map[string]json.RawMessage `json:"apps"`
-	Services      map[string]json.RawMessage `json:"services"`
-	Routes        map[string]json.RawMessage `json:"routes"`
-	Domains       map[string]json.RawMessage `json:"domains"`
+	Name          string          `json:"name"`
+	Apps          json.RawMessage `json:"apps"`
+	Services      json.RawMessage `json:"services"`
+	Routes        json.RawMessage `json:"routes"`
+	Domains       json.RawMessage `json:"domains"`
 	Relationships struct {
 		Organization  toOne  `json:"organization"`
 		Organizations toMany `json:"organizations"`
@@ -234,32 +237,66 @@ type toMany struct {
 
 // change reads the limits: null takes one away, what is absent stays.
 func (in quotaInput) change() (quota.Change, error) {
-	out := quota.Change{}
-	for section, given := range map[string]map[string]json.RawMessage{"apps": in.Apps, "services": in.Services, "routes": in.Routes, "domains": in.Domains} {
-		for name, text := range given {
-			if name == "paid_services_allowed" {
-				var allowed *bool
-				if err := json.Unmarshal(text, &allowed); err != nil {
-					return nil, unprocessable.saying("Services paid services allowed must be a boolean")
-				}
-				out[quota.PaidServices] = nil
-				if allowed != nil && !*allowed {
-					out[quota.PaidServices] = new(int)
-				}
-				continue
+	out := limits{}
+	var wrong []string
+	for _, section := range []struct {
+		name string
+		text json.RawMessage
+	}{{"apps", in.Apps}, {"services", in.Services}, {"routes", in.Routes}, {"domains", in.Domains}} {
+		if len(section.text) == 0 {
+			continue
+		}
+		var given map[string]json.RawMessage
+		title := titled(section.name)
+		if json.Unmarshal(section.text, &given) != nil {
+			wrong = append(wrong, title+" must be an object")
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(given)) {
+			if problem := out.read(section.name, name, given[name]); problem != "" {
+				wrong = append(wrong, title+" "+problem)
 			}
-			r, known := limitNames[section][name]
-			if !known {
-				return nil, unprocessable.saying(fmt.Sprintf("%s unknown field(s): '%s'", section, name))
-			}
-			var n *int
-			if err := json.Unmarshal(text, &n); err != nil || n != nil && (*n < 0 || *n > quota.MaxLimit) {
-				return nil, unprocessable.saying(fmt.Sprintf("%s %s must be an integer greater than or equal to 0", section, name))
-			}
-			out[r] = n
 		}
 	}
-	return out, nil
+	return quota.Change(out), allWrong(wrong)
+}
+
+// limits are those that a request changes.
+type limits quota.Change
+
+// read takes one limit, or says what is wrong with it.
+func (l limits) read(section, name string, text json.RawMessage) string {
+	title := titled(strings.ReplaceAll(name, "_", " "))
+	if section == "services" && name == "paid_services_allowed" {
+		var allowed *bool
+		if json.Unmarshal(text, &allowed) != nil {
+			return title + " must be a boolean"
+		}
+		l[quota.PaidServices] = nil
+		if allowed != nil && !*allowed {
+			l[quota.PaidServices] = new(int)
+		}
+		return ""
+	}
+	r, known := limitNames[section][name]
+	if !known {
+		return "Unknown field(s): '" + name + "'"
+	}
+	if string(text) == "null" {
+		l[r] = nil
+		return ""
+	}
+	most := quota.MaxLimit
+	if r != quota.LogRate {
+		most = min(most, math.MaxInt32)
+	}
+	if problem := whole(strings.Trim(string(text), `"`), 0, most); problem != "" {
+		return title + " " + problem
+	}
+	n, _ := strconv.ParseFloat(strings.Trim(string(text), `"`), 64) // it was read above
+	l[r] = new(int)
+	*l[r] = int(n)
+	return ""
 }
 
 func (d *Door) createOrgQuota(c *call) error {
@@ -296,6 +333,9 @@ func (d *Door) createQuota(c *call, in quotaInput, org app.OrgID, exists string)
 	change, err := in.change()
 	if err != nil {
 		return quota.Quota{}, err
+	}
+	if in.Name == "" {
+		return quota.Quota{}, unprocessable.saying("Name can't be blank")
 	}
 	q, err := d.Quotas.Create(c.ctx(), c.who.Name, quota.Quota{Name: in.Name, Org: org, Limits: quota.Limits{}.Apply(change)})
 	if err != nil {
@@ -378,6 +418,9 @@ func (d *Door) deleteQuota(c *call, ofSpaces bool, thing string) error {
 	q, err := d.findQuota(c, ofSpaces, true)
 	if err != nil {
 		return err
+	}
+	if ofSpaces && len(q.holders) > 0 {
+		return unprocessable.saying("This quota is applied to one or more spaces. Remove this quota from all spaces before deleting.")
 	}
 	if err := d.Quotas.Delete(c.ctx(), c.who.Name, q.ID); err != nil {
 		if fault.Is(err, fault.Conflict) && q.ID != quota.DefaultID {

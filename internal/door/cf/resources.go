@@ -2,6 +2,7 @@ package cf
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -79,15 +80,24 @@ func parseMode(text string, before error) (uint64, error) {
 // matchResources answers which files need not be sent.
 func (d *Door) matchResources(c *call) error {
 	var in struct {
-		Resources []file `json:"resources"`
+		Resources json.RawMessage `json:"resources"`
 	}
 	if err := c.decodeUpTo(resourceBytes, &in); err != nil {
 		return err
 	}
-	if len(in.Resources) > maxResources {
-		return unprocessable.saying("Resources must have at most 5000 entries")
+	var files []file
+	if len(in.Resources) == 0 || in.Resources[0] != '[' {
+		return unprocessable.saying("Resources must be an array")
 	}
-	known, err := d.known(c, in.Resources)
+	switch err := json.Unmarshal(in.Resources, &files); {
+	case err != nil:
+		return badMessage
+	case len(files) > maxResources:
+		return unprocessable.saying(fmt.Sprintf("Resources array can have at most %d resources", maxResources))
+	case len(files) == 0:
+		return unprocessable.saying("Resources must have at least 1 resource")
+	}
+	known, err := d.known(c, files)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"naru/internal/app"
@@ -167,10 +168,10 @@ type roleInput struct {
 	Type          auth.Role `json:"type"`
 	Relationships struct {
 		User struct {
-			Data struct {
-				GUID     string `json:"guid"`
-				Username string `json:"username"`
-				Origin   string `json:"origin"`
+			Data *struct {
+				GUID     *string `json:"guid"`
+				Username *string `json:"username"`
+				Origin   *string `json:"origin"`
 			} `json:"data"`
 		} `json:"user"`
 		Organization toOne `json:"organization"`
@@ -178,17 +179,86 @@ type roleInput struct {
 	} `json:"relationships"`
 }
 
+// roleTypes are those of places, in Cloud Foundry's order.
+var roleTypes = []auth.Role{
+	auth.OrgAuditor, auth.OrgManager, auth.OrgBillingManager, auth.OrgUser,
+	auth.SpaceAuditor, auth.SpaceManager, auth.SpaceDeveloper, auth.SpaceSupporter,
+}
+
+// check says what is wrong with a request for a role.
+func (in roleInput) check() error {
+	var wrong []string
+	say := func(is bool, text string) {
+		if is {
+			wrong = append(wrong, text)
+		}
+	}
+	user, space, org, scope := in.Relationships.User.Data, in.Relationships.Space.Data, in.Relationships.Organization.Data, in.Type.Scope()
+	known := slices.Contains(roleTypes, in.Type)
+	say(!known, fmt.Sprintf("Type must be one of the allowed types [\"%s\"]", strings.Join(each(roleTypes, func(r auth.Role) string { return string(r) }), `", "`)))
+	switch {
+	case user == nil:
+		say(true, "Relationships User can't be blank")
+	default:
+		say(user.GUID != nil && user.Username != nil, "Relationships Username cannot be specified when identifying user by guid")
+		say(user.GUID != nil && user.Origin != nil, "Relationships User origin cannot be specified when identifying user by guid")
+		say(user.Username == nil && user.Origin != nil, "Relationships User origin cannot be specified without specifying the username")
+		say(user.Username == nil && user.GUID == nil, "Relationships User must have a username or guid specified")
+	}
+	say(space == nil && org == nil, "Relationships must specify either a space or an organization.")
+	say(known && space != nil && scope == auth.InOrg, fmt.Sprintf("Relationships Space cannot be provided with the organization role type: '%s'.", in.Type))
+	say(known && org != nil && scope == auth.InSpace, fmt.Sprintf("Relationships Organization cannot be provided with the space role type: '%s'.", in.Type))
+	say(space != nil && org != nil, "Relationships cannot specify both an organization and a space.")
+	return allWrong(wrong)
+}
+
 // where finds the place of a role and whether who asks may give it there.
 func (d *Door) where(c *call, in roleInput) (p place, noun string, err error) {
-	switch in.Type.Scope() {
-	case auth.InOrg:
+	if in.Type.Scope() == auth.InOrg {
 		p, err = d.org(c, in.Relationships.Organization.guid(), auth.OrgManage)
+		if err == error(missing("Organization")) {
+			err = unprocessable.saying("Invalid organization. Ensure that the organization exists and you have access to it.")
+		}
 		return p, "organization '" + p.org.Name + "'", err
-	case auth.InSpace:
-		p, err = d.space(c, in.Relationships.Space.guid(), auth.SpaceManage)
-		return p, "space '" + p.space.Name + "'", err
 	}
-	return p, "", unprocessable.saying("Type must be one of the allowed types")
+	p, err = d.space(c, in.Relationships.Space.guid(), auth.SpaceManage)
+	if err == error(missing("Space")) {
+		err = unprocessable.saying("Invalid space. Ensure that the space exists and you have access to it.")
+	}
+	return p, "space '" + p.space.Name + "'", err
+}
+
+// meant finds the user that a request for a role is about.
+func (d *Door) meant(c *call, in roleInput) (auth.User, error) {
+	asked := in.Relationships.User.Data
+	if asked.GUID != nil {
+		u, err := d.People.User(c.ctx(), auth.UserID(*asked.GUID))
+		if fault.Is(err, fault.NotFound) {
+			err = unprocessable.saying("Invalid user. Ensure that the user exists and you have access to it.")
+		}
+		return u, err
+	}
+	if asked.Origin != nil {
+		u, err := d.findUser(c, "", *asked.Username, *asked.Origin)
+		if fault.Is(err, fault.NotFound) {
+			err = unprocessable.saying(fmt.Sprintf("No user exists with the username '%s' and origin '%s'.", *asked.Username, *asked.Origin))
+		}
+		return u, err
+	}
+	all, err := d.People.Users(c.ctx())
+	if err != nil {
+		return auth.User{}, err
+	}
+	all = slices.DeleteFunc(all, func(u auth.User) bool { return u.Name != *asked.Username })
+	switch len(all) {
+	case 0:
+		return auth.User{}, unprocessable.saying(fmt.Sprintf("No user exists with the username '%s'.", *asked.Username))
+	case 1:
+		return all[0], nil
+	}
+	origins := slices.Sorted(slices.Values(each(all, func(u auth.User) string { return u.Origin })))
+	return auth.User{}, unprocessable.saying(fmt.Sprintf("Ambiguous user. User with username '%s' exists in the following origins: %s. Specify an origin to disambiguate.",
+		*asked.Username, strings.Join(origins, ", ")))
 }
 
 func (d *Door) giveRole(c *call) error {
@@ -196,15 +266,14 @@ func (d *Door) giveRole(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	if err := in.check(); err != nil {
+		return err
+	}
 	p, noun, err := d.where(c, in)
 	if err != nil {
 		return err
 	}
-	asked := in.Relationships.User.Data
-	u, err := d.findUser(c, asked.GUID, asked.Username, asked.Origin)
-	if fault.Is(err, fault.NotFound) {
-		return unprocessable.saying(fmt.Sprintf("No user exists with the username '%s'.", cmp.Or(asked.Username, asked.GUID)))
-	}
+	u, err := d.meant(c, in)
 	if err != nil {
 		return err
 	}

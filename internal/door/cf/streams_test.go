@@ -38,7 +38,7 @@ func TestRoutesOfPorts(t *testing.T) {
 		}
 	}
 	http := strings.Replace(in(`"port":24231,`), domain, w.domain(), 1)
-	if got := details(w.ask(422, "POST", "/v3/routes", http)); !strings.Contains(fmt.Sprint(got), "Ports are not supported for HTTP routes.") {
+	if got := details(w.ask(422, "POST", "/v3/routes", http)); !strings.Contains(fmt.Sprint(got), "Routes with protocol 'http' do not support ports.") {
 		t.Errorf("a port in a domain of HTTP: %v", got)
 	}
 	for port, want := range map[string]bool{"24232": true, "24231": false} {

@@ -94,9 +94,29 @@ func (d *Door) welcomeUser(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	var wrong []string
+	say := func(is bool, text string) {
+		if is {
+			wrong = append(wrong, text)
+		}
+	}
+	switch {
+	case in.GUID != "":
+		say(in.Username != "", "Username cannot be provided with 'guid'")
+		say(in.Origin != "", "Origin cannot be provided with 'guid'")
+	case in.Username != "" || in.Origin != "":
+		say(in.Username == "", "Origin can only be provided together with 'username'")
+		say(in.Origin == "", "Username can only be provided together with 'origin'")
+		say(in.Origin == "uaa", "Origin cannot be 'uaa' when creating a user by username")
+	default:
+		say(true, "Guid or 'username' and 'origin' must be provided")
+	}
+	if err := allWrong(wrong); err != nil {
+		return err
+	}
 	u, err := d.findUser(c, in.GUID, in.Username, in.Origin)
 	if fault.Is(err, fault.NotFound) {
-		return unprocessable.saying("No user exists with that guid; make it first: cf create-user")
+		return unprocessable.saying("No user exists with that guid, or that name and origin: cf create-user makes one; people of an identity provider come with their first login")
 	}
 	if err != nil {
 		return err
