@@ -169,10 +169,8 @@ func (d *Door) listBuilds(c *call) error {
 	return show(c, makingList, all, c.buildResource)
 }
 
-// glance is how long a look at a build that goes on waits for its end: clients look
-// each 3 s, and a build of what was built before takes less than one.
-const glance = 2 * time.Second
-
+// getBuild waits a moment for the end of a build that goes on: clients look each 3 s,
+// and a build of what was built before takes less than one.
 func (d *Door) getBuild(c *call) error {
 	op, err := d.Operations.Operation(c.ctx(), operation.ID(c.guid()))
 	if err != nil || op.Kind != deliver.KindStage {
@@ -185,7 +183,7 @@ func (d *Door) getBuild(c *call) error {
 	if err := c.allowed(auth.SpaceRead, p, "Build"); err != nil {
 		return err
 	}
-	if op, err = d.ended(c.ctx(), op, glance); err != nil {
+	if op, err = d.ended(c.ctx(), op, d.cfg.Glance); err != nil {
 		return err
 	}
 	m, err := makingOf(op, p.org.ID)

@@ -87,7 +87,9 @@ type Config struct {
 	// How long it is told, in place of what runs, that a start came to nothing:
 	// clients look every three seconds.
 	FailureShown time.Duration // 15 s
-	SSH          SSH           // how people get into instances
+	// How long a look at what is on its way waits for its end: 2 s.
+	Glance time.Duration
+	SSH    SSH // how people get into instances
 	// The ports that TCP routes may have; 0: none.
 	FirstPort, LastPort int
 	Via                 string // the word by which requests of the platform's own gateway are known; "": none
@@ -159,6 +161,7 @@ func New(svc Services, key Key, cfg Config, log *slog.Logger) *Door {
 	if cfg.FailureShown <= 0 {
 		cfg.FailureShown = 15 * time.Second
 	}
+	cfg.Glance = cmp.Or(cfg.Glance, 2*time.Second)
 	cfg.UploadBytes, cfg.Silence = cmp.Or(cfg.UploadBytes, 1<<30), cmp.Or(cfg.Silence, time.Minute)
 	cfg.Domain = strings.ToLower(cfg.Domain)
 	d := &Door{Services: svc, cfg: cfg, log: log, key: key}

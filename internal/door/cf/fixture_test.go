@@ -95,7 +95,7 @@ func newWorldWith(t testing.TB, change func(*cf.Config)) *world {
 	pipe := &pipeline{store: st}
 	w.pipe = pipe
 	w.provided = apitest.Provided(t, st, apitest.Drains(t, st, book))
-	cfg := cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", FailureShown: time.Hour, SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}
+	cfg := cf.Config{Build: "test", Domain: "naru.localhost", AppsDomain: "localhost", FailureShown: time.Hour, Glance: time.Millisecond, SSH: cf.SSH{Address: "0.0.0.0:2222", Fingerprint: "the key"}}
 	change(&cfg)
 	w.door = cf.New(cf.Services{
 		Provided: w.provided,

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"naru/internal/auth"
 	"naru/internal/run"
 )
 
@@ -44,7 +43,7 @@ type stat struct {
 // stats tells of every instance that is wanted, whether it is there or not:
 // clients count them, and decide by them that a start has come to its end.
 func (d *Door) stats(c *call) error {
-	p, v, err := d.process(c, auth.SpaceRead)
+	p, v, err := d.arriving(c)
 	if err != nil {
 		return err
 	}
