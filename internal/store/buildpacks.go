@@ -138,8 +138,8 @@ func (s *Store) DeleteBuildpack(ctx context.Context, id source.BuildpackID, evs 
 		if _, err := t.NewDelete().Model((*buildpackRow)(nil)).Where("id = ?", id).Exec(ctx); err != nil {
 			return fmt.Errorf("delete buildpack: %w", err)
 		}
-		if _, err := t.NewDelete().Model((*labelRow)(nil)).Where("kind = ? AND thing_id = ?", "buildpacks", string(id)).Exec(ctx); err != nil {
-			return fmt.Errorf("delete what is written on a buildpack: %w", err)
+		if err := t.unlabel(ctx, "buildpacks", string(id)); err != nil {
+			return err
 		}
 		return t.lineUp(ctx, rest)
 	})

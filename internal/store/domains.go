@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/event"
 	"naru/internal/fault"
 	"naru/internal/route"
@@ -97,7 +98,10 @@ func (s *Store) ShareDomain(ctx context.Context, id route.DomainID, with []app.O
 func (s *Store) DeleteDomain(ctx context.Context, id route.DomainID, evs ...event.Event) error {
 	return s.write(ctx, evs, func(ctx context.Context, t *tx) error {
 		res, err := t.NewDelete().Model((*domainRow)(nil)).Where("id = ?", id).Exec(ctx)
-		return changed(res, err, noDomain(string(id)), "delete domain")
+		if err := changed(res, err, noDomain(string(id)), "delete domain"); err != nil {
+			return err
+		}
+		return t.unlabel(ctx, label.Domains, string(id))
 	})
 }
 

@@ -91,3 +91,11 @@ func (s *Store) SetLabels(ctx context.Context, on label.Thing, change label.Chan
 	})
 	return out, err
 }
+
+// unlabel forgets what is written on a thing that goes before its owner does.
+func (t *tx) unlabel(ctx context.Context, kind, id string) error {
+	if _, err := t.NewDelete().Model((*labelRow)(nil)).Where("kind = ? AND thing_id = ?", kind, id).Exec(ctx); err != nil {
+		return fmt.Errorf("delete what is written on %s %s: %w", kind, id, err)
+	}
+	return nil
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/event"
 	"naru/internal/fault"
 	"naru/internal/route"
@@ -277,6 +278,6 @@ func (s *Store) DeleteRoute(ctx context.Context, r route.ID, evs ...event.Event)
 		if _, err := t.NewDelete().Model((*routeRow)(nil)).Where("id = ?", r).Exec(ctx); err != nil {
 			return fmt.Errorf("delete route %s: %w", have.Name(), err)
 		}
-		return nil
+		return t.unlabel(ctx, label.Routes, string(r))
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"naru/internal/app"
+	"naru/internal/app/label"
 	"naru/internal/app/service"
 	"naru/internal/auth/vault"
 	"naru/internal/event"
@@ -147,7 +148,10 @@ func (s *Store) DeleteService(ctx context.Context, id service.ID, evs ...event.E
 				WithTry("naru unbind %s %s", apps[0], one.Name)
 		}
 		res, err := t.NewDelete().Model((*serviceRow)(nil)).Where("id = ?", id).Exec(ctx)
-		return changed(res, err, noService(one.Name), "delete service")
+		if err := changed(res, err, noService(one.Name), "delete service"); err != nil {
+			return err
+		}
+		return t.unlabel(ctx, label.Services, string(id))
 	})
 }
 

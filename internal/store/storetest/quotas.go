@@ -136,6 +136,25 @@ func quotas(t *testing.T, open Opener) {
 		}
 	})
 
+	t.Run("labels go with their thing, whose id may come back", func(t *testing.T) {
+		r, err := w.SetRoute(ctx, route.Route{ID: route.ID(id.New()), Space: w.space.ID, Host: "labelled.example", Path: "/"})
+		must(t, err)
+		d, err := w.CreateDomain(ctx, route.Domain{ID: "labelled", Name: "labelled.example", Org: w.org.ID})
+		must(t, err)
+		yes := "yes"
+		for _, on := range []label.Thing{{Kind: label.Routes, ID: string(r.ID), Space: w.space.ID}, {Kind: label.Domains, ID: string(d.ID), Org: w.org.ID}} {
+			_, err := w.SetLabels(ctx, on, label.Change{Labels: map[string]*string{"a": &yes}})
+			must(t, err)
+		}
+		must(t, w.DeleteRoute(ctx, r.ID))
+		must(t, w.DeleteDomain(ctx, d.ID))
+		for _, kind := range []string{label.Routes, label.Domains} {
+			if got, err := w.LabelsOf(ctx, kind); err != nil || len(got) != 0 {
+				t.Errorf("%s: %v, %v", kind, got, err)
+			}
+		}
+	})
+
 	t.Run("routes and ports are counted in the spaces that are named", func(t *testing.T) {
 		for i, r := range []route.Route{{Host: "a.example", Path: "/"}, {TCP: &route.TCP{Port: 20007}}, {Host: "tcp", Path: "/"}} {
 			r.ID, r.Space = route.ID(id.New()), w.space.ID
