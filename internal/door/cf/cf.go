@@ -11,9 +11,9 @@
 // app; a package is a source.Package. A deployment is a
 // rollout. A role has no id of its own and is named by what it is. A job is an
 // operation, or says of what was done at once that it is complete. A stack is a
-// foundation, a buildpack a builder. A domain is that of the apps, or the whole
-// host of a route that is not below it. Routes with a condition are not shown:
-// clients take host and path for unique.
+// foundation, a buildpack one that was uploaded or a builder. A domain is that of the
+// apps, one that was made, or the whole host of a route that is below none of these.
+// Routes with a condition are not shown: clients take host and path for unique.
 //
 // Start, stop and scale answer when what they change is to be seen, because
 // clients look at once: a start when its release is cut, the others when the new
@@ -37,24 +37,21 @@
 // rollout, and PAUSED is the state in which its step waits. A restart is a
 // deployment without a strategy.
 //
-// Open: metadata, which nothing keeps; packages are kept as long as their app, so
-// none is EXPIRED; the web
-// process keeps its id over deployments here, where clients may look for the new
-// one in new_processes; set-env before the first push changes the build in naru
-// and the run in Cloud Foundry; log rates, sidecars and features of an app have no
-// counterpart and should be refused rather than lost.
+// Where the two differ: packages are kept as long as their app, so none is EXPIRED;
+// the web process keeps its id over deployments, where clients may look for the new
+// one in new_processes; set-env before the first push changes the build here and the
+// run in Cloud Foundry. Log rates and sidecars have no counterpart and are refused.
 //
-// # How naru's roles have to grow
+// # Who may do what
 //
 // testdata/permissions.txt is Cloud Foundry's table, testdata/differences.txt where
-// naru decides otherwise, both held by a test. What is missing: admin_read_only and
-// global_auditor (Scope Platform; the reading actions everywhere, EnvRead only for
-// the first), organization_billing_manager (OrgRead alone). What is too coarse:
-// OrgAuditor reads spaces here and must not; SpaceSupporter needs RouteWrite,
-// EnvRead and a part of AppWrite (environment, health checks, droplets), so AppWrite
-// has to be parted into what configures and what makes or ends an app; reading
-// statistics and reading all of a process are one action. The first two change
-// what people may who hold the roles today, so they come with a release note.
+// naru decides otherwise and why; a test tries every endpoint with every role.
+//
+// # What is written on things
+//
+// Metadata is read from a request's body wherever it stands (decode), and written on
+// the thing that the answer shows when the rest was done (send), so that no handler
+// speaks of it. Lists are narrowed by label selectors as one of their filters.
 package cf
 
 import (
