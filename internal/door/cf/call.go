@@ -177,8 +177,11 @@ func (c *call) job(guid string) error {
 	return nil
 }
 
-// decode reads a request's body. Keys that are not known are left alone: newer
-// clients send more.
+// checked is what a request says that is refused where its check does.
+type checked interface{ check() error }
+
+// decode reads a request's body, and refuses what its check refuses. Keys that are
+// not known are left alone: newer clients send more.
 func (c *call) decode(v any) error { return c.decodeUpTo(c.cfg.BodyBytes, v) }
 
 func (c *call) decodeUpTo(most int64, v any) error {
@@ -199,8 +202,13 @@ func (c *call) decodeUpTo(most int64, v any) error {
 	if holdsNUL(body) {
 		return unprocessable.saying("The request has text with a NUL character (\\u0000), which nothing can hold")
 	}
-	c.writes, err = metadataOf(body)
-	return err
+	if c.writes, err = metadataOf(body); err != nil {
+		return err
+	}
+	if in, ok := v.(checked); ok {
+		return in.check()
+	}
+	return nil
 }
 
 // holdsNUL reports whether a string of a JSON text has the character NUL, which can

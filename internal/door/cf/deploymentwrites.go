@@ -120,9 +120,6 @@ func (d *Door) createDeployment(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if err := in.check(); err != nil {
-		return err
-	}
 	a, err := d.app(c, in.Relationships.App.guid(), auth.AppConfigure)
 	if err == error(missing("App")) {
 		return unprocessable.saying("Unable to use app. Ensure that the app exists and you have access to it.")

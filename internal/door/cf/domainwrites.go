@@ -61,9 +61,6 @@ func (d *Door) createDomain(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if err := in.check(); err != nil {
-		return err
-	}
 	one := route.Domain{Org: app.OrgID(in.Relationships.Organization.guid())}
 	if one.Org == "" {
 		if !c.can(auth.PlatformManage, place{}) {

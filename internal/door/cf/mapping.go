@@ -102,7 +102,7 @@ func (d *Door) createRoute(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if err := cmp.Or(in.check(), in.form()); err != nil {
+	if err := in.form(); err != nil {
 		return err
 	}
 	p, err := d.space(c, in.Relationships.Space.guid(), auth.RouteWrite)
@@ -161,9 +161,6 @@ func (d *Door) changeRoute(c *call) error {
 	}
 	var in routeInput
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := in.check(); err != nil {
 		return err
 	}
 	return c.ok(c.routeResource(r))

@@ -81,9 +81,6 @@ func (d *Door) createOrg(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if err := in.check(); err != nil {
-		return err
-	}
 	if in.Name == nil {
 		return unprocessable.saying("Name can't be blank")
 	}
@@ -117,9 +114,6 @@ func (d *Door) changeOrg(c *call) error {
 	}
 	var in orgInput
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := in.check(); err != nil {
 		return err
 	}
 	if in.Name != nil && *in.Name != p.org.Name {

@@ -266,9 +266,6 @@ func (d *Door) giveRole(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if err := in.check(); err != nil {
-		return err
-	}
 	p, noun, err := d.where(c, in)
 	if err != nil {
 		return err

@@ -111,9 +111,6 @@ func (d *Door) createSpace(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if err := in.check(); err != nil {
-		return err
-	}
 	if in.Name == nil {
 		return unprocessable.saying("Name can't be blank")
 	}
@@ -153,9 +150,6 @@ func (d *Door) changeSpace(c *call) error {
 	}
 	var in spaceInput
 	if err := c.decode(&in); err != nil {
-		return err
-	}
-	if err := in.check(); err != nil {
 		return err
 	}
 	if in.Name != nil && *in.Name != p.space.Name {
