@@ -139,3 +139,140 @@ func (d *Door) failure(c *call, a app.App) (string, error) {
 }
 
 const restartReason = "restart"
+
+func (d *Door) createApp(c *call) error {
+	var in struct {
+		Name          string            `json:"name"`
+		Environment   map[string]string `json:"environment_variables"`
+		Lifecycle     *lifeInput        `json:"lifecycle"`
+		Relationships struct {
+			Space toOne `json:"space"`
+		} `json:"relationships"`
+	}
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	p, err := d.space(c, in.Relationships.Space.guid(), auth.AppWrite)
+	if err == error(missing("Space")) {
+		return unprocessable.saying("Invalid space. Ensure that the space exists and you have access to it.")
+	}
+	if err != nil {
+		return err
+	}
+	if err := app.CheckName("name", in.Name); err != nil {
+		return err
+	}
+	build, err := d.lifeWanted(c, in.Lifecycle, app.Build{})
+	if err != nil {
+		return err
+	}
+	a, err := d.Declarer.Skeleton(c.ctx(), c.by(), p.space.ID, in.Name, build)
+	if err != nil {
+		return taken(err, "App with the name '"+in.Name+"' already exists.")
+	}
+	if len(in.Environment) > 0 {
+		if _, _, err := d.Drafts.SetEnv(c.ctx(), c.by(), a.ID, app.EnvChange{Set: in.Environment}, false); err != nil {
+			return err
+		}
+	}
+	return d.sendApp(c, 201, a.ID)
+}
+
+func (d *Door) changeApp(c *call) error {
+	a, err := d.app(c, c.guid(), auth.AppWrite)
+	if err != nil {
+		return err
+	}
+	var in struct {
+		Name      *string    `json:"name"`
+		Lifecycle *lifeInput `json:"lifecycle"`
+	}
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	build, err := d.lifeWanted(c, in.Lifecycle, a.Build)
+	if err != nil {
+		return err
+	}
+	if build.Docker != a.Build.Docker {
+		return unprocessable.saying("Lifecycle type cannot be changed")
+	}
+	if in.Name != nil {
+		if err := d.rename(c, a, *in.Name); err != nil {
+			return err
+		}
+	}
+	if in.Lifecycle != nil {
+		if _, err := d.Declarer.SetBuild(c.ctx(), c.by(), a.ID, build); err != nil {
+			return err
+		}
+	}
+	return d.sendApp(c, 200, a.ID)
+}
+
+func (d *Door) deleteApp(c *call) error {
+	a, err := d.app(c, c.guid(), auth.AppWrite)
+	if err != nil {
+		return err
+	}
+	op, err := d.Lifecycle.Delete(c.ctx(), c.by(), a.ID)
+	if err != nil {
+		return err
+	}
+	if err := d.through(c.ctx(), op, quickly); err != nil {
+		return err
+	}
+	return c.job(string(op.ID))
+}
+
+// startApp answers when the release that is to run has been cut: from then on its
+// instances are to be seen.
+func (d *Door) startApp(c *call) error {
+	a, err := d.app(c, c.guid(), auth.AppOperate)
+	if err != nil {
+		return err
+	}
+	if a.Image == "" {
+		return unprocessable.saying("Assign a droplet before starting this app.")
+	}
+	if a.State == app.Started {
+		return d.sendApp(c, 200, a.ID)
+	}
+	op, err := d.Lifecycle.Start(c.ctx(), c.by(), a.ID)
+	return d.acted(c, a.ID, op, err, "release")
+}
+
+func (d *Door) stopApp(c *call) error {
+	a, err := d.app(c, c.guid(), auth.AppOperate)
+	if err != nil {
+		return err
+	}
+	if a.State == app.Stopped {
+		return d.sendApp(c, 200, a.ID)
+	}
+	op, err := d.Deployer.Halt(c.ctx(), c.by(), a.ID)
+	return d.acted(c, a.ID, op, err, "scale")
+}
+
+func (d *Door) restartApp(c *call) error {
+	a, err := d.app(c, c.guid(), auth.AppOperate)
+	if err != nil {
+		return err
+	}
+	if a.Image == "" {
+		return unprocessable.saying("Assign a droplet before starting this app.")
+	}
+	op, err := d.Deployer.Deploy(c.ctx(), c.by(), a.ID, deliver.Deployment{Reason: restartReason})
+	return d.acted(c, a.ID, op, err, "release")
+}
+
+// acted answers with the app once an operation has come to a step.
+func (d *Door) acted(c *call, id app.ID, op operation.Operation, err error, step string) error {
+	if err != nil {
+		return err
+	}
+	if err := d.seen(c.ctx(), op, step); err != nil {
+		return err
+	}
+	return d.sendApp(c, 200, id)
+}
