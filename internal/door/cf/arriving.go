@@ -21,30 +21,38 @@ func (d *Door) arriving(c *call) (process, sight, error) {
 	if err != nil || i < 0 {
 		return p, v, err
 	}
-	op := ops[i]
+	err = d.glance(c, ops[i], func() (on bool, err error) {
+		p, v, err = d.process(c, auth.SpaceRead)
+		return err == nil && v.awaited(p), err
+	})
+	return p, v, err
+}
+
+// glance waits a moment for what an operation brings: as long as it goes on and
+// another look, which follows each of its reports and its end, says that it is on its
+// way.
+func (d *Door) glance(c *call, op operation.Operation, look func() (on bool, err error)) error {
 	wait, cancel := context.WithTimeout(c.ctx(), d.cfg.Glance)
 	defer cancel()
-	for after := int64(0); !op.State.Ended(); {
+	for after := int64(0); !op.State.Ended() && wait.Err() == nil; {
 		lines, err := d.Operations.Progress(wait, op.ID, after, 1000)
 		if err == nil && len(lines) == 0 {
 			err = d.Operations.AwaitProgress(wait, op.ID, after)
 		} else if err == nil {
 			after = lines[len(lines)-1].Seq
-			if p, v, err = d.process(c, auth.SpaceRead); err != nil || !v.awaited(p) {
-				return p, v, err
+			if on, err := look(); err != nil || !on {
+				return err
 			}
 		}
 		if err == nil {
 			op, err = d.Operations.Operation(wait, op.ID)
 		}
-		if wait.Err() != nil {
-			break
-		}
-		if err != nil {
-			return p, v, err
+		if err != nil && wait.Err() == nil {
+			return err
 		}
 	}
-	return d.process(c, auth.SpaceRead)
+	_, err := look()
+	return err
 }
 
 // awaited reports that instances of a process are wanted and none of them is there

@@ -10,6 +10,7 @@ import (
 	"naru/internal/fault"
 	"naru/internal/id"
 	"naru/internal/pipeline/operation"
+	"naru/internal/pipeline/rollout"
 	"naru/internal/run"
 )
 
@@ -87,5 +88,23 @@ func TestStatsWaitNoLongerThanTheyMust(t *testing.T) {
 	stats, _, _ = w.begin("shop")
 	if got := w.stateAt(stats); got != "STARTING" {
 		t.Errorf("when the moment is over the instance is %s", got)
+	}
+}
+
+// A look at a deployment is answered when it stands at a step, or is over.
+func TestDeploymentsWaitForWhatClientsWaitFor(t *testing.T) {
+	w := newWorldWith(t, func(c *cf.Config) { c.Glance = time.Hour })
+	w.login("admin")
+	guid := text(w.deploy(http.StatusCreated, w.shop("shop"), `"strategy":"rolling"`), "guid")
+	seen := make(chan string, 1)
+	go func() {
+		defer close(seen)
+		seen <- status(w.ask(http.StatusOK, "GET", "/v3/deployments/"+guid, ""))
+	}()
+	_, err := w.store.MoveRollout(t.Context(), rollout.ID(guid), rollout.Done, "")
+	must(t, err)
+	must(t, w.store.EndOperation(t.Context(), operation.ID(guid), operation.Done, nil, nil, nil))
+	if got := <-seen; got != "FINALIZED DEPLOYED" {
+		t.Errorf("the deployment is %s", got)
 	}
 }

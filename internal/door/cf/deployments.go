@@ -149,13 +149,29 @@ func renamed(err error, from, to string) error {
 	return err
 }
 
+// getDeployment waits a moment for one that is on its way, for clients look each 3 s.
 func (d *Door) getDeployment(c *call) error {
 	one, err := d.deployment(c, auth.SpaceRead)
 	if err != nil {
 		return err
 	}
+	if one.moving() {
+		op, err := d.Operations.Operation(c.ctx(), operation.ID(c.guid()))
+		if err == nil {
+			err = d.glance(c, op, func() (on bool, err error) {
+				one, err = d.deployment(c, auth.SpaceRead)
+				return err == nil && one.moving(), err
+			})
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) { // it is older than what is kept of operations
+			return err
+		}
+	}
 	return c.ok(c.deploymentResource(one))
 }
+
+// moving reports that there is nothing yet that clients wait for.
+func (d deployment) moving() bool { return d.value == "ACTIVE" && d.reason != "PAUSED" }
 
 type deploymentResource struct {
 	resource
