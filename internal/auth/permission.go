@@ -104,6 +104,7 @@ type Identity struct {
 	Grants  []Grant
 	Session string    // of the login it comes from; "" for an API token
 	Token   string    // id of the token
+	Client  string    // id of the client that it was given to, for the user; "": to a person
 	Expires time.Time // of the token; zero: never
 
 	Features feature.Set // what is switched while they ask

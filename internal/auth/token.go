@@ -120,7 +120,7 @@ func (s *Service) Verify(ctx context.Context, token string) (Identity, error) {
 		}
 	}
 	who, err := s.identity(ctx, c.UserID)
-	who.Session, who.Token, who.Expires = c.Session, c.ID, c.ExpiresAt.Time
+	who.Session, who.Token, who.Client, who.Expires = c.Session, c.ID, c.ClientID, c.ExpiresAt.Time
 	return who, err
 }
 

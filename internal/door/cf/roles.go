@@ -232,7 +232,11 @@ func (d *Door) where(c *call, in roleInput) (p place, noun string, err error) {
 func (d *Door) meant(c *call, in roleInput) (auth.User, error) {
 	asked := in.Relationships.User.Data
 	if asked.GUID != nil {
-		u, err := d.People.User(c.ctx(), auth.UserID(*asked.GUID))
+		id := auth.UserID(*asked.GUID)
+		if c.who.Client != "" && *asked.GUID == c.who.Client { // a role of the program's is its user's
+			id = c.who.UserID
+		}
+		u, err := d.People.User(c.ctx(), id)
 		if fault.Is(err, fault.NotFound) {
 			err = unprocessable.saying("Invalid user. Ensure that the user exists and you have access to it.")
 		}

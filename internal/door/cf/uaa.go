@@ -24,9 +24,7 @@ func (d *Door) uaaRoutes() []endpoint {
 		{pattern: "GET /token_keys", open: true, do: (*Door).tokenKeys},
 		{pattern: "GET /userinfo", do: (*Door).userInfo},
 		{pattern: "GET /oauth/authorize", do: (*Door).authorize},
-		{pattern: "GET /oauth/clients/{client}", do: func(*Door, *call) error {
-			return oauthError{http.StatusNotFound, "not_found", "naru has no clients; programs use the API tokens of users"}
-		}},
+		{pattern: "GET /oauth/clients/{client}", do: (*Door).client},
 		{pattern: "GET /Users", do: (*Door).findUsers},
 		{pattern: "POST /Users", do: (*Door).createUser},
 		{pattern: "DELETE /Users/{guid}", do: (*Door).deleteUser},
@@ -197,6 +195,16 @@ func (c *call) form() error {
 		return oauthError{http.StatusBadRequest, "invalid_request", "the form cannot be read"}
 	}
 	return nil
+}
+
+// client tells a program that logged in as one of itself. There are no others: a
+// program uses the API token of a user, and may do what the user may.
+func (d *Door) client(c *call) error {
+	name := c.r.PathValue("client")
+	if c.who.Client == "" || name != c.who.Client {
+		return oauthError{http.StatusNotFound, "not_found", "naru has no clients; programs use the API tokens of users"}
+	}
+	return c.ok(map[string]any{"client_id": name, "name": name, "authorized_grant_types": []string{"client_credentials"}})
 }
 
 func (d *Door) revoke(c *call) error {

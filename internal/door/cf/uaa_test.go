@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -156,6 +157,29 @@ func TestAPITokensAreClientsAndPasswords(t *testing.T) {
 		w.ask(http.StatusUnauthorized, "GET", "/v3/apps", "")
 	}
 	w.grant(http.StatusUnauthorized, url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {token.Reveal()}})
+}
+
+// A program that logged in as a client asks after itself and takes roles, as the
+// client does after create-space; they are its user's.
+func TestRolesOfAClient(t *testing.T) {
+	w := newWorld(t)
+	who, err := w.auth.Authenticate(t.Context(), "admin", secret.New(password))
+	must(t, err)
+	token, _, err := w.auth.NewAPIToken(t.Context(), who, "ci", 0)
+	must(t, err)
+	role := func(guid string) string {
+		return fmt.Sprintf(`{"type":"organization_manager","relationships":{"organization":{"data":{"guid":%q}},"user":{"data":{"guid":%q}}}}`, w.org.ID, guid)
+	}
+	w.use(w.grant(200, url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {token.Reveal()}}))
+	w.ask(200, "GET", "/uaa/oauth/clients/ci", "")
+	w.ask(404, "GET", "/uaa/oauth/clients/other", "")
+	w.ask(422, "POST", "/v3/roles", role("other"))
+	given := w.ask(201, "POST", "/v3/roles", role("ci"))
+	if got := fmt.Sprint(given["relationships"].(map[string]any)["user"]); got != fmt.Sprintf("map[data:map[guid:%s]]", who.UserID) {
+		t.Errorf("the role is of %s", got)
+	}
+	w.login("admin")
+	w.ask(404, "GET", "/uaa/oauth/clients/ci", "")
 }
 
 // The code that naru prints at its first start lets in once.
