@@ -87,6 +87,9 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, e endpoint) {
 			slog.Duration("took", time.Since(began)), slog.String("user", c.who.Name), slog.String("remote", remote))
 	}()
 	err := d.admit(c, e)
+	if e.uaa {
+		err = unadmitted(err)
+	}
 	if err == nil {
 		err = e.do(d, c)
 	}

@@ -170,6 +170,7 @@ func New(svc Services, key Key, cfg Config, log *slog.Logger) *Door {
 type endpoint struct {
 	pattern string
 	open    bool // no login
+	uaa     bool // who has none is told so as a UAA does
 	do      func(d *Door, c *call) error
 }
 

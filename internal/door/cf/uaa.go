@@ -31,7 +31,7 @@ func (d *Door) uaaRoutes() []endpoint {
 		{pattern: "PUT /Users/{guid}/password", do: (*Door).changePassword},
 	}
 	for i, e := range all {
-		all[i].do = func(d *Door, c *call) error { return oauth(e.do(d, c)) }
+		all[i].uaa, all[i].do = true, func(d *Door, c *call) error { return oauth(e.do(d, c)) }
 	}
 	return all
 }
@@ -75,6 +75,19 @@ func oauth(err error) error {
 		return oauthError{http.StatusConflict, "scim_resource_already_exists", f.Message}
 	case f.Kind == fault.Invalid, f.Kind == fault.Unsupported:
 		return oauthError{http.StatusBadRequest, "invalid_scim_resource", told(f)}
+	}
+	return err
+}
+
+// unadmitted tells those without a login, or with one that is over, what they lack:
+// clients fetch another access token where this one is called invalid, and nowhere
+// else.
+func unadmitted(err error) error {
+	switch {
+	case err == error(noToken):
+		return oauthError{http.StatusUnauthorized, "unauthorized", "Full authentication is required to access this resource"}
+	case fault.Is(err, fault.Unauthenticated):
+		return oauthError{http.StatusUnauthorized, "invalid_token", fault.Of(err).Message}
 	}
 	return err
 }

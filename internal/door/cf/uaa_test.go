@@ -159,6 +159,24 @@ func TestAPITokensAreClientsAndPasswords(t *testing.T) {
 	w.grant(http.StatusUnauthorized, url.Values{"grant_type": {"client_credentials"}, "client_id": {"ci"}, "client_secret": {token.Reveal()}})
 }
 
+// Where an access token is over, the client asks the UAA for another if the UAA
+// says so in its own form.
+func TestTheUAATellsOfTokensThatAreOver(t *testing.T) {
+	w := newWorld(t)
+	tokens := w.grant(200, url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {password}})
+	w.use(tokens)
+	w.ask(http.StatusNoContent, "DELETE", "/login/oauth/token/revoke/"+text(tokens, "jti"), "")
+	for _, path := range []string{"/uaa/Users", "/uaa/userinfo", "/uaa/oauth/authorize", "/uaa/oauth/clients/x"} {
+		if got := text(w.ask(http.StatusUnauthorized, "GET", path, ""), "error"); got != "invalid_token" {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	w.token = ""
+	if got := text(w.ask(http.StatusUnauthorized, "GET", "/uaa/Users", ""), "error"); got != "unauthorized" {
+		t.Errorf("without a token: %q", got)
+	}
+}
+
 // A program that logged in as a client asks after itself and takes roles, as the
 // client does after create-space; they are its user's.
 func TestRolesOfAClient(t *testing.T) {
