@@ -9,6 +9,13 @@ export CGO_ENABLED := 0
 export GOFLAGS := -buildvcs=false
 LDFLAGS := -s -w -X naru/internal/version.Version=$(VERSION)
 
+# With CHECKED=1, after make check: those packages of which it left something out,
+# tests too slow for the race detector or in its way. The others ran whole.
+PACKAGES = $(shell go list ./... | grep -v /e2e)
+ifdef CHECKED
+PACKAGES = $(shell grep -rlE 'testing\.Short\(\)|!race' --include='*_test.go' --exclude-dir=e2e . | xargs -n 1 dirname | sort -u)
+endif
+
 .PHONY: help build demo test check bench e2e release install-deps generate lint clean
 
 help: ## this list
@@ -30,7 +37,7 @@ install-deps: ## what demo and test need from Debian (as root)
 	@scripts/install-deps
 
 test: install-deps build ## all tests, those that need containers too
-	go test -timeout 30m $(shell go list ./... | grep -v /e2e)
+	go test -timeout 30m $(PACKAGES)
 	$(MAKE) --no-print-directory e2e
 
 e2e: build ## the end-to-end suite: the CLI against a running platform
