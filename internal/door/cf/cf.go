@@ -56,6 +56,7 @@ package cf
 
 import (
 	"cmp"
+	"crypto/rand"
 	"crypto/subtle"
 	"log/slog"
 	"net"
@@ -147,7 +148,8 @@ type Door struct {
 	uaa  *http.ServeMux
 	logs *http.ServeMux
 
-	leaves leaves
+	leaves  leaves
+	tickets []byte // key of the addresses that downloads lead to
 }
 
 // New makes a door. key is what people's access tokens are signed with.
@@ -161,7 +163,8 @@ func New(svc Services, key Key, cfg Config, log *slog.Logger) *Door {
 	cfg.Glance = cmp.Or(cfg.Glance, 2*time.Second)
 	cfg.UploadBytes, cfg.Silence = cmp.Or(cfg.UploadBytes, 1<<30), cmp.Or(cfg.Silence, time.Minute)
 	cfg.Domain = strings.ToLower(cfg.Domain)
-	d := &Door{Services: svc, cfg: cfg, log: log, key: key}
+	d := &Door{Services: svc, cfg: cfg, log: log, key: key, tickets: make([]byte, 32)}
+	_, _ = rand.Read(d.tickets) // it does not fail
 	d.api, d.uaa, d.logs = d.mux(d.apiRoutes()), d.mux(d.uaaRoutes()), d.mux(logRoutes())
 	return d
 }
@@ -195,7 +198,7 @@ func (d *Door) apiRoutes() []endpoint {
 		quotaRoutes(), labelRoutes(), domainWriteRoutes(), destinationRoutes(), withoutRoutes(),
 		appRoutes(), envRoutes(), processRoutes(), dropletRoutes(), deploymentRoutes(), taskRoutes(), routeRoutes(), mappingRoutes(), eventRoutes(), emptyRoutes(),
 		serviceInstanceRoutes(), serviceBindingRoutes(), marketRoutes(), variableRoutes(),
-		sshRoutes(), streamRoutes(), besideRoutes(),
+		sshRoutes(), streamRoutes(), besideRoutes(), blobRoutes(),
 	} {
 		all = append(all, some...)
 	}

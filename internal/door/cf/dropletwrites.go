@@ -102,12 +102,17 @@ func (d *Door) downloadDroplet(c *call) error {
 	case b.kind() == "docker":
 		return unprocessable.saying("Cannot download droplets with 'docker' lifecycle.")
 	}
-	files, err := d.Files.Files(c.ctx(), b.Ref, foundationOf(b.Foundation))
+	return d.leadTo(c, "droplets", string(b.ID))
+}
+
+// sendFiles sends what a build added to its foundation.
+func (d *Door) sendFiles(c *call, img artifact.Image) error {
+	files, err := d.Files.Files(c.ctx(), img.Ref, foundationOf(img.Foundation))
 	if err != nil {
 		return err
 	}
 	defer files.Close()
-	out := c.file("application/gzip", string(b.ID)+".tgz")
+	out := c.file("application/gzip", string(img.ID)+".tgz")
 	z, _ := gzip.NewWriterLevel(out, gzip.BestSpeed) // a level that there is
 	if _, err = io.Copy(z, files); err == nil {
 		err = z.Close()

@@ -138,6 +138,15 @@ func (d *Door) listPackages(c *call) error {
 
 // pack finds a package with which who asks may do something.
 func (d *Door) pack(c *call, guid string, do auth.Action) (pack, error) {
+	p, at, err := d.packAt(c, guid)
+	if err != nil {
+		return pack{}, err
+	}
+	return p, c.allowed(do, at, "Package")
+}
+
+// packAt finds a package and where it is, whoever asks.
+func (d *Door) packAt(c *call, guid string) (pack, place, error) {
 	p, err := d.Packages.Package(c.ctx(), source.PackageID(guid))
 	if fault.Is(err, fault.NotFound) {
 		var img artifact.Image
@@ -146,18 +155,18 @@ func (d *Door) pack(c *call, guid string, do auth.Action) (pack, error) {
 		}
 	}
 	if err != nil {
-		return pack{}, gone(err, "Package")
+		return pack{}, place{}, gone(err, "Package")
 	}
 	a, err := d.Apps.App(c.ctx(), p.App)
 	if err != nil {
-		return pack{}, gone(err, "Package")
+		return pack{}, place{}, gone(err, "Package")
 	}
 	at, err := d.placeOf(c.ctx(), a.Space)
 	if err != nil {
-		return pack{}, gone(err, "Package")
+		return pack{}, place{}, gone(err, "Package")
 	}
 	p.Space = a.Space
-	return pack{p, at.org.ID}, c.allowed(do, at, "Package")
+	return pack{p, at.org.ID}, at, nil
 }
 
 func (d *Door) getPackage(c *call) error {
@@ -192,7 +201,7 @@ func (d *Door) packageDroplets(c *call) error {
 	return show(c, dropletList, each(made, func(i artifact.Image) built { return built{i, p.org, p.Space, p.ID} }), c.dropletResource)
 }
 
-// downloadPackage sends the files of a package as a zip.
+// downloadPackage leads to the files of a package as a zip.
 func (d *Door) downloadPackage(c *call) error {
 	p, err := d.pack(c, c.guid(), auth.AppWrite)
 	switch {
@@ -203,8 +212,7 @@ func (d *Door) downloadPackage(c *call) error {
 	case p.State != source.Ready:
 		return unprocessable.saying("Package has no bits to download.")
 	}
-	out := c.file("application/zip", string(p.ID)+".zip")
-	return d.sent(c, out, d.Intake.WriteZip(c.ctx(), out, p.Package))
+	return d.leadTo(c, "packages", string(p.ID))
 }
 
 // sourceSpaces are the spaces whose files who asks may send by naming them, those
