@@ -71,7 +71,7 @@ func unnamed(ctx context.Context, t *tx, where string, place any) error {
 		return fmt.Errorf("count apps: %w", err)
 	}
 	if n > 0 {
-		return fault.New(fault.Conflict, "name", "there are %d apps in it, and their images are kept below its present name", n).
+		return fault.New(fault.Conflict, "", "there are %d apps in it, and their images are kept below its present name", n).
 			WithTry("delete the apps first, or make another space and push them there")
 	}
 	return nil

@@ -95,7 +95,7 @@ func (d *Door) createDomain(c *call) error {
 	}
 	one.Name, one.ID = name, route.DomainID(named("domain", name))
 	if one, err = d.Domains.CreateDomain(c.ctx(), one, c.event("domain.created", name)); err != nil {
-		return err
+		return taken(err, fault.Of(err).Message)
 	}
 	return c.made(c.domainResource(domain{name: one.Name, org: one.Org, kept: one.ID, shared: one.Shared, made: one.Created}))
 }

@@ -118,7 +118,7 @@ func (d *Door) changeOrg(c *call) error {
 	}
 	if in.Name != nil && *in.Name != p.org.Name {
 		if p.org, err = d.Places.RenameOrg(c.ctx(), p.org.ID, *in.Name, c.event("org.renamed", *in.Name)); err != nil {
-			return err
+			return taken(err, "Organization '"+*in.Name+"' already exists.")
 		}
 	}
 	return c.ok(c.orgResource(p.org))

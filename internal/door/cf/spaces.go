@@ -156,7 +156,7 @@ func (d *Door) changeSpace(c *call) error {
 		ev := c.event("space.renamed", p.org.Name+"/"+*in.Name)
 		ev.Space = string(p.space.ID)
 		if p.space, err = d.Places.RenameSpace(c.ctx(), p.space.ID, *in.Name, ev); err != nil {
-			return err
+			return taken(err, "Name must be unique per organization")
 		}
 	}
 	return c.ok(c.spaceResource(p.space))
