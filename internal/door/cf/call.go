@@ -94,10 +94,13 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, e endpoint) {
 		err = e.do(d, c)
 	}
 	var u oauthError
+	var many problems
 	switch {
 	case err == nil:
 	case errors.As(err, &u):
 		c.send(u.status, u)
+	case errors.As(err, &many):
+		c.refuse(many...)
 	default:
 		c.refuse(d.problemOf(r.Context(), c, err))
 	}
@@ -188,16 +191,9 @@ type checked interface{ check() error }
 func (c *call) decode(v any) error { return c.decodeUpTo(c.cfg.BodyBytes, v) }
 
 func (c *call) decodeUpTo(most int64, v any) error {
-	deadline := http.NewResponseController(c.w)
-	_ = deadline.SetReadDeadline(time.Now().Add(30 * time.Second)) // a test's writer has none
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
-	_ = deadline.SetReadDeadline(time.Time{})
-	var big *http.MaxBytesError
-	switch {
-	case errors.As(err, &big):
-		return tooLarge
-	case err != nil:
-		return badMessage
+	body, err := c.body(most)
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal(body, v); err != nil {
 		return badMessage
@@ -214,6 +210,22 @@ func (c *call) decodeUpTo(most int64, v any) error {
 	return nil
 }
 
+// body reads a request's body, of most bytes.
+func (c *call) body(most int64) ([]byte, error) {
+	deadline := http.NewResponseController(c.w)
+	_ = deadline.SetReadDeadline(time.Now().Add(30 * time.Second)) // a test's writer has none
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
+	_ = deadline.SetReadDeadline(time.Time{})
+	var big *http.MaxBytesError
+	switch {
+	case errors.As(err, &big):
+		return nil, tooLarge
+	case err != nil:
+		return nil, badMessage
+	}
+	return body, nil
+}
+
 // holdsNUL reports whether a string of a JSON text has the character NUL, which can
 // be written in one way alone.
 func holdsNUL(text []byte) bool {
@@ -227,69 +239,4 @@ func holdsNUL(text []byte) bool {
 		i++ // what is escaped begins nothing
 	}
 	return false
-}
-
-// resource is what all things have in common.
-type resource struct {
-	GUID      string          `json:"guid"`
-	CreatedAt stamp           `json:"created_at"`
-	UpdatedAt stamp           `json:"updated_at"`
-	Metadata  *metadata       `json:"metadata,omitempty"`
-	Links     map[string]link `json:"links,omitempty"`
-}
-
-// thing begins a resource at a path of the API.
-func (c *call) thing(guid string, created, updated time.Time, path string) resource {
-	if updated.IsZero() {
-		updated = created
-	}
-	return resource{
-		GUID: guid, CreatedAt: stamp(created), UpdatedAt: stamp(updated), Metadata: c.writtenOn(path),
-		Links: map[string]link{"self": {Href: c.at.api + path}},
-	}
-}
-
-// with adds a link to a path of the API.
-func (r resource) with(c *call, name, path string) resource {
-	r.Links[name] = link{Href: c.at.api + path}
-	return r
-}
-
-type metadata struct {
-	Labels      map[string]string `json:"labels"`
-	Annotations map[string]string `json:"annotations"`
-}
-
-type link struct {
-	Href   string `json:"href"`
-	Method string `json:"method,omitempty"`
-}
-
-// stamp is a time as the API writes it.
-type stamp time.Time
-
-// MarshalJSON writes whole seconds of UTC.
-func (s stamp) MarshalJSON() ([]byte, error) {
-	return json.Marshal(time.Time(s).UTC().Format("2006-01-02T15:04:05Z"))
-}
-
-// toOne is a relationship to one thing, or to none.
-type toOne struct {
-	Data *ref `json:"data"`
-}
-
-type ref struct {
-	GUID string `json:"guid"`
-}
-
-func one(guid string) toOne { return toOne{&ref{guid}} }
-
-func none() toOne { return toOne{} }
-
-// guid is what a request relates to; "" for nothing.
-func (r toOne) guid() string {
-	if r.Data == nil {
-		return ""
-	}
-	return r.Data.GUID
 }

@@ -2,11 +2,8 @@ package cf
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -49,24 +46,17 @@ func manifestRoutes() []endpoint {
 const quickly = 2 * time.Second
 
 // sentManifest reads the manifest of a request.
-func (c *call) sentManifest() ([]declared, []problem, error) {
+func (c *call) sentManifest() ([]declared, error) {
 	kind, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if !slices.Contains([]string{"application/x-yaml", "application/yaml", "text/yaml", "text/x-yaml"}, kind) {
-		return nil, nil, badRequest.saying("Bad request: Content-Type must be yaml")
+		return nil, badRequest.saying("Bad request: Content-Type must be yaml")
 	}
-	deadline := http.NewResponseController(c.w)
-	_ = deadline.SetReadDeadline(time.Now().Add(30 * time.Second)) // a test's writer has none
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, manifest.MaxBytes))
-	_ = deadline.SetReadDeadline(time.Time{})
-	var big *http.MaxBytesError
-	switch {
-	case errors.As(err, &big):
-		return nil, nil, tooLarge
-	case err != nil:
-		return nil, nil, badMessage
+	body, err := c.body(manifest.MaxBytes)
+	if err != nil {
+		return nil, err
 	}
 	all, wrong := readManifest(body)
-	return all, wrong, nil
+	return all, together(wrong)
 }
 
 // target is an application of a manifest and the app it is about.
@@ -77,21 +67,22 @@ type target struct {
 }
 
 // targets reads a manifest for a space and finds everything that is wrong with it.
-func (d *Door) targets(c *call, p place) ([]target, []problem, error) {
-	all, wrong, err := c.sentManifest()
-	if err != nil || len(wrong) > 0 {
-		return nil, wrong, err
+func (d *Door) targets(c *call, p place) ([]target, error) {
+	all, err := c.sentManifest()
+	if err != nil {
+		return nil, err
 	}
+	var wrong []problem
 	out := make([]target, 0, len(all))
 	for _, one := range all {
 		t, problems, err := d.target(c, p, one)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		wrong = append(wrong, problems...)
 		out = append(out, t)
 	}
-	return out, wrong, nil
+	return out, together(wrong)
 }
 
 // target finds the app of one application, and what is wrong with it as things are.
@@ -206,13 +197,9 @@ func (d *Door) applyManifest(c *call) error {
 	if err != nil {
 		return err
 	}
-	all, wrong, err := d.targets(c, p)
+	all, err := d.targets(c, p)
 	if err != nil {
 		return err
-	}
-	if len(wrong) > 0 {
-		c.refuse(wrong...)
-		return nil
 	}
 	return d.apply(c, p, all)
 }
@@ -227,16 +214,12 @@ func (d *Door) applyAppManifest(c *call) error {
 	if err != nil {
 		return err
 	}
-	all, wrong, err := d.targets(c, p)
+	all, err := d.targets(c, p)
 	if err != nil {
 		return err
 	}
-	if len(wrong) == 0 && (len(all) != 1 || all[0].have.ID != a.ID) {
-		wrong = []problem{unprocessable.saying("The manifest must be of the app '" + a.Name + "' alone")}
-	}
-	if len(wrong) > 0 {
-		c.refuse(wrong...)
-		return nil
+	if len(all) != 1 || all[0].have.ID != a.ID {
+		return unprocessable.saying("The manifest must be of the app '" + a.Name + "' alone")
 	}
 	return d.apply(c, p, all)
 }

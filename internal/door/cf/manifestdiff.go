@@ -28,13 +28,9 @@ func (d *Door) diffManifest(c *call) error {
 	if err != nil {
 		return err
 	}
-	all, wrong, err := d.targets(c, p)
+	all, err := d.targets(c, p)
 	if err != nil {
 		return err
-	}
-	if len(wrong) > 0 {
-		c.refuse(wrong...)
-		return nil
 	}
 	diff := []change{}
 	for i, t := range all {

@@ -19,6 +19,19 @@ type problem struct {
 
 func (p problem) Error() string { return p.Detail }
 
+// problems are several at once.
+type problems []problem
+
+func (p problems) Error() string { return p[0].Detail }
+
+// together makes an error of what is wrong; nil of nothing.
+func together(wrong []problem) error {
+	if len(wrong) == 0 {
+		return nil
+	}
+	return problems(wrong)
+}
+
 // saying returns the problem with another detail.
 func (p problem) saying(detail string) problem {
 	p.Detail = detail
