@@ -2,10 +2,13 @@ package api
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"naru/internal/app"
 	"naru/internal/app/label"
+	"naru/internal/auth"
 	"naru/internal/client"
 	"naru/internal/pipeline/operation"
 	"naru/internal/secret"
@@ -89,6 +92,9 @@ func (s *server) changeEnv(ctx context.Context, in *envInput) (out client.EnvCha
 	a, op, err := s.Drafts.SetEnv(ctx, requestOf(ctx).by(), at(ctx).app.ID, change, in.Body.Restart)
 	if err != nil {
 		return out, err
+	}
+	if rq := requestOf(ctx); !auth.Can(rq.who, auth.EnvRead, rq.place.org.ID, rq.place.space.ID) { // who changes it may still not read it
+		a.Draft = a.Draft.WithSecrets(slices.Sorted(maps.Keys(a.Draft.Env))...)
 	}
 	out.Env = envOf(a.Draft)
 	if op != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -52,10 +53,11 @@ Some features are as they are, because naru has them always or not at all; the l
 			if err != nil {
 				return err
 			}
+			text := fmt.Sprintf("%s is %s; it lets people %s", f.Name, onOff(f.Enabled), f.About)
 			if note := featureNote(f); note != "" {
-				return c.screen.done(f, "%s is %s: %s (%s)", f.Name, onOff(f.Enabled), f.About, note)
+				text += " (" + note + ")"
 			}
-			return c.screen.done(f, "%s is %s: %s", f.Name, onOff(f.Enabled), f.About)
+			return c.screen.done(f, "%s", text)
 		},
 	}
 	command.Flags().StringVar(&message, "message", "", "what is told to whom it is refused; '' takes it back")

@@ -81,7 +81,7 @@ func (b *Book) Switch(ctx context.Context, by string, n Name, c Change) (Feature
 	case want.On == f.On && want.Message == f.Message:
 		return f, nil
 	case f.Fixed != "":
-		return f, fault.New(fault.Unsupported, "enabled", "the feature %q cannot be switched: %s", n, f.Fixed).WithTry("naru features")
+		return f, fault.New(fault.Unsupported, "", "the feature %q cannot be switched: %s", n, f.Fixed).WithTry("naru features")
 	}
 	if err := checkMessage(want.Message); err != nil {
 		return f, err

@@ -94,7 +94,7 @@ func all() []Feature {
 		{Name: SpaceScopedBrokers, About: "make service brokers for one space", Fixed: "service brokers are the platform's"},
 		{Name: TaskCreation, On: true, spared: admins, About: "run tasks"},
 		{Name: UnsetRolesByUsername, On: true, spared: admins, About: "take roles from people"},
-		{Name: UserOrgCreation, spared: admins, About: "make organisations, whose managers their makers are"},
+		{Name: UserOrgCreation, spared: admins, About: "make organisations, and manage them then"},
 	}
 }
 

@@ -3,6 +3,7 @@ package cf
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 
 	"naru/internal/app"
 	"naru/internal/auth"
@@ -115,6 +116,9 @@ func (d *Door) changeVariables(c *call) error {
 	}
 	if a, _, err = d.Drafts.SetEnv(c.ctx(), c.by(), a.ID, change, false); err != nil {
 		return err
+	}
+	if _, err := d.app(c, c.guid(), auth.EnvRead); err != nil { // who changes it may still not read it
+		a.Draft = a.Draft.WithSecrets(slices.Sorted(maps.Keys(a.Draft.Env))...)
 	}
 	return c.variables(a)
 }

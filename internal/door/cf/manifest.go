@@ -231,10 +231,12 @@ func (d *Door) apply(c *call, p place, all []target) error {
 		a := t.have.App
 		if a.ID == "" {
 			var err error
-			if a, err = d.Declarer.Skeleton(c.ctx(), c.by(), p.space.ID, t.Name, *t.build(app.Build{})); err != nil {
-				if a, err = d.Past.AppNamed(c.ctx(), p.space.ID, t.Name); err != nil { // made by somebody else just now
-					return err
-				}
+			a, err = d.Declarer.Skeleton(c.ctx(), c.by(), p.space.ID, t.Name, *t.build(app.Build{}))
+			if fault.Is(err, fault.Conflict) {
+				a, err = d.Past.AppNamed(c.ctx(), p.space.ID, t.Name) // made by somebody else just now
+			}
+			if err != nil {
+				return err
 			}
 		}
 		one, err := t.declaration(a)
