@@ -17,7 +17,8 @@
 //
 // Start, stop and scale answer when what they change is to be seen, because
 // clients look at once: a start when its release is cut, the others when the new
-// sizes are stored.
+// sizes are stored. A look at a build, a deployment or a process whose first instance
+// is on its way waits a moment for it, because clients look each 3 s.
 //
 // # How push is to be translated
 //
