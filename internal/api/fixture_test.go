@@ -30,6 +30,7 @@ import (
 	"naru/internal/secret"
 	"naru/internal/source"
 	"naru/internal/store"
+	"naru/internal/store/storetest"
 )
 
 // world is an API on a real store, a real book of logs and real logins, with a
@@ -91,7 +92,7 @@ func newWorld(t *testing.T, cfg api.Config) *world {
 		reports: reports{}, t: t, store: st, key: key, book: book, org: org, space: space, logs: &lines{},
 		auth: auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}, Features: switches.Now}),
 	}
-	known := apitest.Directory{Store: st, Auth: w.auth}
+	known := storetest.Directory{Store: st, Auth: w.auth}
 	w.traces = apitest.Traces(t)
 	w.alerts = apitest.NewAlerts(t, st)
 	w.pipe = &pipeline{store: st, sources: source.New(filepath.Join(dir, "source"), source.Limits{})}

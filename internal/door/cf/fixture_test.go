@@ -36,6 +36,7 @@ import (
 	"naru/internal/run"
 	"naru/internal/secret"
 	"naru/internal/store"
+	"naru/internal/store/storetest"
 )
 
 const password = "correct horse battery"
@@ -89,7 +90,7 @@ func newWorldWith(t testing.TB, change func(*cf.Config)) *world {
 			Features: switches.Now,
 		}),
 	}
-	known := apitest.Directory{Store: st, Auth: w.auth}
+	known := storetest.Directory{Store: st, Auth: w.auth}
 	w.pushes = newPushes(dir, st)
 
 	pipe := &pipeline{store: st}
