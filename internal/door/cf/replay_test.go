@@ -2,10 +2,12 @@ package cf_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -132,6 +134,11 @@ func (p *player) expect(word string, header http.Header, answer map[string]any) 
 		page, _ := answer["pagination"].(map[string]any)
 		if got := fmt.Sprint(page["total_results"]); got != value {
 			return fmt.Sprintf("got %s results, want %s", got, value)
+		}
+	case "included":
+		included, _ := answer["included"].(map[string]any)
+		if got := strings.Join(slices.Sorted(maps.Keys(included)), ","); got != value {
+			return fmt.Sprintf("%q are included, want %q", got, value)
 		}
 	case "guid":
 		for _, k := range []string{"id", "guid"} {
