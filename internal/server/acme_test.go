@@ -25,6 +25,7 @@ import (
 	"naru/internal/route/authority"
 	"naru/internal/route/domain"
 	"naru/internal/route/domain/dnstest"
+	"naru/internal/serve/servetest"
 )
 
 // pebble starts the test authority, which asks hosts at the ports given and the
@@ -47,7 +48,7 @@ func pebble(t *testing.T, plain, safe int, dns string) (directory, bundle string
 	ok(t, os.WriteFile(bundle, ca.Certificate(), 0o600))
 	ok(t, os.WriteFile(filepath.Join(dir, "cert.pem"), pair.Chain, 0o600))
 	ok(t, os.WriteFile(filepath.Join(dir, "key.pem"), pair.Key, 0o600))
-	at := free(t)
+	at := servetest.Free(t)
 	text, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": at, "certificate": filepath.Join(dir, "cert.pem"), "privateKey": filepath.Join(dir, "key.pem"),
 		"httpPort": plain, "tlsPort": safe, "retryAfter": map[string]int{"authz": 1, "order": 1}, "keyAlgorithm": "ecdsa",
@@ -61,7 +62,7 @@ func pebble(t *testing.T, plain, safe int, dns string) (directory, bundle string
 	ok(t, run.Start())
 	end = sync.OnceFunc(func() { stop(); _ = run.Wait() })
 	t.Cleanup(end)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		c, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(t.Context(), "tcp", at)
 		if err == nil {
@@ -75,14 +76,6 @@ func pebble(t *testing.T, plain, safe int, dns string) (directory, bundle string
 	_, port, err := net.SplitHostPort(at)
 	ok(t, err)
 	return "https://localhost:" + port + "/dir", bundle, end
-}
-
-func free(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	ok(t, err)
-	defer func() { ok(t, ln.Close()) }()
-	return ln.Addr().String()
 }
 
 // asked is an authority that a front asks, and the DNS that it believes.
@@ -135,7 +128,7 @@ func TestAnAuthorityGivesCertificates(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			f := newFront(t, "127.0.0.1:0", "127.0.0.1:0")
 			plain, safe := f.plain.(*net.TCPAddr).Port, f.safe.(*net.TCPAddr).Port
-			nowhere, err := net.ResolveTCPAddr("tcp", free(t))
+			nowhere, err := net.ResolveTCPAddr("tcp", servetest.Free(t))
 			ok(t, err)
 			if way == "HTTP-01" { // the other way leads nowhere
 				safe = nowhere.Port
@@ -189,7 +182,7 @@ func TestARefusalIsSaid(t *testing.T) {
 	f := newFront(t, "127.0.0.1:0", "127.0.0.1:0")
 	_, space, err := f.store.Bootstrap(t.Context())
 	ok(t, err)
-	dead, err := net.ResolveTCPAddr("tcp", free(t))
+	dead, err := net.ResolveTCPAddr("tcp", servetest.Free(t))
 	ok(t, err)
 	f.authority(t, dead.Port, dead.Port)
 	f.mapped(t, space.ID, "gone.example.com")

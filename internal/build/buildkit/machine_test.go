@@ -177,7 +177,7 @@ func ended(err error) error {
 
 func (m *machine) await(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := m.Ready(t.Context())
 		if err == nil {

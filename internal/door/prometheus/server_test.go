@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"naru/internal/serve/servetest"
 )
 
 // TestAPrometheusServerWritesAndReads lets Debian's Prometheus write what it
@@ -28,7 +29,7 @@ func TestAPrometheusServerWritesAndReads(t *testing.T) {
 	d := start(t, Config{})
 	shows := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "pushed 42\n") }))
 	defer shows.Close()
-	address := free(t)
+	address := servetest.Free(t)
 	dir := t.TempDir()
 	config := fmt.Sprintf(`
 global: {scrape_interval: 1s}
@@ -79,16 +80,6 @@ remote_read:
 	until(ctx, t, "what is here is answered there", func() bool {
 		return strings.Contains(get(ctx, "http://"+address+"/api/v1/query?query=naru_requests_total&time="+fmt.Sprint(d.now.Unix())), `"600"]`)
 	})
-}
-
-// free is an address that nobody listens at.
-func free(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // get returns what is answered, "" where nothing is.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"naru/internal/observe/metrics"
+	"naru/internal/serve/servetest"
 )
 
 // TestAPrometheusServerReceives sends to Debian's Prometheus, which is not there at
@@ -26,7 +26,7 @@ func TestAPrometheusServerReceives(t *testing.T) {
 	if testing.Short() {
 		t.Skip("another program takes its time to start")
 	}
-	p := &server{t: t, program: program, dir: t.TempDir(), address: free(t)}
+	p := &server{t: t, program: program, dir: t.TempDir(), address: servetest.Free(t)}
 	r := start(t, func(c *Config) { c.URL = "http://" + p.address + "/api/v1/write"; c.Batch = 10 })
 	begin := time.Now().Add(-50 * time.Minute).Truncate(time.Minute)
 	r.set(begin)
@@ -120,16 +120,6 @@ func (p *server) want(r *rig, name string, samples int) {
 			p.t.Fatalf("%s: sample %d is %v", name, i, v)
 		}
 	}
-}
-
-// free is an address that nobody listens at.
-func free(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 var _ Kept = (*metrics.Store)(nil)

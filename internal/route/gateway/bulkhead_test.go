@@ -55,7 +55,7 @@ func TestAVisitorThatLeavesIsNotWaitedFor(t *testing.T) {
 	}
 	b, _ := g.tables.entryOf("shop.test").policy.gates[0].(*bulkhead)
 	until := func(waits int) {
-		for deadline := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
 			n := b.turn.Waiting()
 			if n == waits {
 				return

@@ -24,7 +24,7 @@ import (
 	"naru/internal/route/wire"
 )
 
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // helperEnv makes the test binary a gateway process of a hub. A line on its
 // input makes it drop its stream and live on; the end of its input ends it.

@@ -87,7 +87,7 @@ func (e *engine) start(t testing.TB) {
 	if err := e.daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		conn, err := net.Dial("unix", e.socket())
 		if err == nil {
@@ -229,7 +229,7 @@ func TestNetworkIsolation(t *testing.T) {
 
 func reached(t *testing.T, addr string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		conn, err := net.DialTimeout("tcp", addr, time.Second)
 		if err == nil {
 			conn.Close()

@@ -196,7 +196,7 @@ func watch(t *testing.T, d run.Driver, f Fixture) {
 	go func() { done <- d.Watch(ctx, func(st run.Status) { seen <- st }) }()
 	// Whether Watch already watches cannot be seen from outside, so instances end
 	// until it tells of one.
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(90 * time.Second)
 	for told := false; !told; {
 		st := start(t, d, Spec(f, "exit", "4"))
 		wait(t, d, st.ID)
@@ -407,7 +407,7 @@ func start(t testing.TB, d run.Driver, spec run.Spec) run.Status {
 
 func wait(t testing.TB, d run.Driver, id run.InstanceID) run.Exit {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	x, err := d.Wait(ctx, id)
 	if err != nil {
@@ -420,7 +420,7 @@ func wait(t testing.TB, d run.Driver, id run.InstanceID) run.Exit {
 func get(t testing.TB, st run.Status, path string) string {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	for deadline := time.Now().Add(15 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		res, err := client.Get("http://" + st.Addr.String() + path)
 		if err == nil {
 			body, err := io.ReadAll(res.Body)

@@ -252,7 +252,7 @@ func TestContainerdIsKeptAndNothingIsLeft(t *testing.T) {
 // waitFor asks again and again, without giving time away.
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(90 * time.Second)
 	for !done() {
 		select {
 		case <-late:
