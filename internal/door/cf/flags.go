@@ -49,6 +49,9 @@ func (c *call) flagResource(f flags.Feature) flagResource {
 var flagList = list[flags.Feature]{
 	times: func(f flags.Feature) (time.Time, time.Time) { return began, cmp.Or(f.Updated, began) },
 	guid:  func(f flags.Feature) string { return string(f.Name) },
+
+	orders:     map[string]func(flags.Feature) string{"name": func(f flags.Feature) string { return string(f.Name) }},
+	unlabelled: true,
 }
 
 func (d *Door) listFlags(c *call) error {
