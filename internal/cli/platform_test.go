@@ -19,6 +19,7 @@ import (
 	"naru/internal/auth"
 	"naru/internal/auth/vault"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/observe/drain"
 	"naru/internal/observe/logs"
 	"naru/internal/observe/meter"
@@ -63,6 +64,8 @@ type platform struct {
 	addr   string
 	server *http.Server
 	stop   func()
+
+	switches *feature.Book
 }
 
 func newPlatform(t testing.TB) *platform {
@@ -76,10 +79,11 @@ func newPlatform(t testing.TB) *platform {
 	must(t, err)
 	key, err := auth.NewKey()
 	must(t, err)
+	switches := feature.NewBook(st)
 	p := &platform{
-		t: t, store: st, book: book, space: space, creds: map[string]vault.Credential{}, inner: programs,
+		t: t, store: st, switches: switches, book: book, space: space, creds: map[string]vault.Credential{}, inner: programs,
 		files: source.New(filepath.Join(dir, "source"), source.Limits{}),
-		auth:  auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}}),
+		auth:  auth.New(st, key, auth.Config{Hash: auth.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}, Features: switches.Now}),
 		addr:  "127.0.0.1:0", names: dnstest.New(t),
 	}
 	p.hosts = domain.New(domain.Config{
@@ -128,7 +132,7 @@ func (p *platform) start() {
 		Sessions: p.auth, People: p.store, Places: p.store, Labels: p.store, Apps: p.store, Releases: p.store, Running: p.store, Rollouts: p.store, Accounts: p.teller(), Deliveries: p.teller(), Budgets: p.gate(), Routes: p.store,
 		Tasks: p.store, Operations: p.store, Events: p.store, Logs: p.book, Pushes: p, Lifecycle: p, Drafts: p, Mapper: p,
 		TaskRunner: p, Bakery: p, Upkeep: p, Meter: p, Metrics: counted{}, Sources: p, Foundations: p, Credentials: p, Certificates: &p.certs, Domains: p.hosts, Drains: p.drains, Provided: apitest.Provided(p.t, p.store, p.drains), Traces: p.traces, Platform: p,
-		Packs: packs.New(p.store, p.files, func() error { return nil }),
+		Features: p.switches, Packs: packs.New(p.store, p.files, func() error { return nil }),
 	}, api.Config{}, slog.New(slog.DiscardHandler))
 	listener, err := net.Listen("tcp", p.addr)
 	must(p.t, err)
