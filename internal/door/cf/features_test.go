@@ -207,4 +207,12 @@ func TestRefusalsSayTheirWords(t *testing.T) {
 	if answer := w.ask(200, "PATCH", "/v3/apps/"+string(shop.ID)+"/environment_variables", `{"var":{}}`); strings.Contains(fmt.Sprint(answer), "sesame") {
 		t.Errorf("shown: %v", answer)
 	}
+	status, _, answer := w.manifest("/v3/spaces/"+string(w.space.ID)+"/manifest_diff", "applications: [{name: shop, env: {PASS: closed}}]")
+	if status != 201 || strings.Contains(fmt.Sprint(answer), "sesame") {
+		t.Errorf("shown by a manifest: %d %v", status, answer)
+	}
+	w.login("admin")
+	if _, _, answer := w.manifest("/v3/spaces/"+string(w.space.ID)+"/manifest_diff", "applications: [{name: shop, env: {PASS: closed}}]"); !strings.Contains(fmt.Sprint(answer), "sesame") {
+		t.Errorf("an administrator is not told: %v", answer)
+	}
 }

@@ -2,6 +2,7 @@ package cf
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -36,6 +37,9 @@ func (d *Door) diffManifest(c *call) error {
 	for i, t := range all {
 		have := map[string]any{}
 		if t.have.ID != "" {
+			if !c.can(auth.EnvRead, p) { // what may not be read is not told of
+				t.have.Draft = t.have.Draft.WithSecrets(slices.Sorted(maps.Keys(t.have.Draft.Env))...)
+			}
 			g, err := d.generated(c, t.have)
 			if err != nil {
 				return err
