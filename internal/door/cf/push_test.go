@@ -300,3 +300,18 @@ func TestPackagesOfOthers(t *testing.T) {
 	}
 	w.token = token
 }
+
+// The client sends no file of an app that runs an image, and would leave people with
+// the words for a request without parts.
+func TestFilesForAnAppThatRunsAnImage(t *testing.T) {
+	w := newWorld(t)
+	w.login("admin")
+	for lifecycle, want := range map[string]string{"docker": "App 'docker' runs an image", "buildpack": "Upload must include either resources or bits"} {
+		a := fmt.Sprint(w.ask(201, "POST", "/v3/apps", fmt.Sprintf(
+			`{"name":%q,"lifecycle":{"type":%q,"data":{}},"relationships":{"space":{"data":{"guid":%q}}}}`, lifecycle, lifecycle, w.space.ID))["guid"])
+		pack := fmt.Sprint(w.ask(201, "POST", "/v3/packages", fmt.Sprintf(`{"type":"bits","relationships":{"app":{"data":{"guid":%q}}}}`, a))["guid"])
+		if status, answer := w.upload(pack, nil, []any{}); status != 422 || !strings.Contains(fmt.Sprint(details(answer)), want) {
+			t.Errorf("%s: %d %v", lifecycle, status, answer)
+		}
+	}
+}

@@ -1,14 +1,17 @@
 package cf
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
 	"os"
 	"time"
 
+	"naru/internal/app"
 	"naru/internal/auth"
 	"naru/internal/fault"
 	"naru/internal/pipeline/intake"
@@ -80,6 +83,9 @@ func (d *Door) uploadPackage(c *call) error {
 		return err
 	}
 	if err := d.takeIn(c, up, in); err != nil {
+		if err == error(nothingSent) {
+			return d.nothingSent(c, p)
+		}
 		return d.refused(c, p, in, err)
 	}
 	if p.Package, err = up.Finish(c.ctx(), c.by()); err != nil {
@@ -88,12 +94,28 @@ func (d *Door) uploadPackage(c *call) error {
 	return c.ok(c.packageResource(p))
 }
 
+var nothingSent = unprocessable.saying("Upload must include either resources or bits")
+
+// nothingSent says why there was nothing in an upload, where that is known: of an
+// app that runs an image the client sends no files, and not why.
+func (d *Door) nothingSent(c *call, p pack) error {
+	a, err := d.Apps.App(c.ctx(), p.App)
+	if err != nil {
+		return err
+	}
+	shown, err := d.shown(c.ctx(), nil, []app.App{a})
+	if err != nil || !shown[0].docker() {
+		return cmp.Or[error](err, nothingSent)
+	}
+	return unprocessable.saying(fmt.Sprintf("App '%s' runs an image, and its client sends no files: push with -o IMAGE, or delete the app and push it again", a.Name))
+}
+
 // takeIn reads the parts of an upload, in whatever order they come.
 func (d *Door) takeIn(c *call, up *intake.Upload, in *body) error {
 	c.r.Body = io.NopCloser(in)
 	form, err := c.r.MultipartReader()
 	if err != nil {
-		return unprocessable.saying("Upload must include either resources or bits")
+		return nothingSent
 	}
 	for {
 		part, err := form.NextPart()
@@ -115,7 +137,7 @@ func (d *Door) takeIn(c *call, up *intake.Upload, in *body) error {
 	}
 	_ = in.control.SetReadDeadline(time.Time{})
 	if up.Empty() {
-		return unprocessable.saying("Upload must include either resources or bits")
+		return nothingSent
 	}
 	return nil
 }
