@@ -1,6 +1,7 @@
 package cf
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -71,9 +72,11 @@ func (d *Door) checkRoutes(c *call, check *complaints, p place, t *target) error
 		if !strings.Contains(at, ".") {
 			at += "." + d.cfg.AppsDomain
 		}
-		if ok, err := d.inDomain(c, p, at); err != nil {
+		where, ok, err := d.domainOf(c, p, at)
+		if err != nil {
 			return err
-		} else if !ok {
+		}
+		if !ok {
 			check.bad("No domains exist for route %s", r.Name)
 			continue
 		}
@@ -83,6 +86,9 @@ func (d *Door) checkRoutes(c *call, check *complaints, p place, t *target) error
 		}
 		if slices.ContainsFunc(others, func(o route.Route) bool { return o.Space != p.space.ID }) {
 			check.bad("Routes cannot be mapped to destinations in different spaces")
+		}
+		if len(others) == 0 && strings.HasPrefix(at, "*.") && where.org == "" {
+			check.bad("%s", notAuthorized.Detail)
 		}
 	}
 	if t.NoRoute || len(t.Routes) > 0 || !t.RandomRoute && !t.defaultRoute {
@@ -107,16 +113,20 @@ func (d *Door) checkRoutes(c *call, check *complaints, p place, t *target) error
 	return nil
 }
 
-// inDomain reports whether a host is in a domain that an organisation has.
-func (d *Door) inDomain(c *call, p place, host string) (bool, error) {
+// domainOf is the domain that a host is in, of those that an organisation has.
+func (d *Door) domainOf(c *call, p place, host string) (domain, bool, error) {
 	in := func(name string) bool { return host == name || strings.HasSuffix(host, "."+name) }
-	if host = strings.ToLower(strings.TrimSuffix(host, ".")); in(d.cfg.AppsDomain) {
-		return true, nil
+	if host = strings.ToLower(strings.TrimSuffix(host, ".")); in(d.cfg.AppsDomain) && !strings.HasPrefix(host, "*.") {
+		return domain{name: d.cfg.AppsDomain}, true, nil
 	}
 	all, err := d.domains(c)
-	return slices.ContainsFunc(all, func(one domain) bool {
-		return !one.tcp && in(one.name) && (one.org == "" || one.org == p.org.ID || slices.Contains(one.shared, p.org.ID))
-	}), err
+	all = slices.DeleteFunc(all, func(one domain) bool {
+		return one.tcp || !in(one.name) || one.org != "" && one.org != p.org.ID && !slices.Contains(one.shared, p.org.ID)
+	})
+	if err != nil || len(all) == 0 {
+		return domain{}, false, err
+	}
+	return slices.MaxFunc(all, func(a, b domain) int { return cmp.Compare(len(a.name), len(b.name)) }), true, nil
 }
 
 var hostForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)

@@ -44,7 +44,7 @@ func (c *complaints) routes(key map[string]*yaml.Node) {
 }
 
 // routeForm is a host with a dot, or one of naru's own forms of ports.
-var routeForm = regexp.MustCompile(`^(https?://|tcp://)?(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\.?(:[0-9]+)?(/[^\s?#]*)?$|^(tcp|sni):\S+$`)
+var routeForm = regexp.MustCompile(`^(https?://|tcp://)?(\*|[A-Za-z0-9_-]+)(\.[A-Za-z0-9_-]+)+\.?(:[0-9]+)?(/[^\s?#]*)?$|^(tcp|sni):\S+$`)
 
 var portForm = regexp.MustCompile(`^(?:tcp://)?[A-Za-z0-9_.-]+:([0-9]+)$`)
 

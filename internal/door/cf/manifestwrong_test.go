@@ -144,6 +144,7 @@ func TestWrongManifestsAreRefused(t *testing.T) {
 		"route with spaces":      {"routes: [{route: 'not a.host'}]", []string{"The route 'not a.host' is not a properly formed URL"}},
 		"route, scheme":          {"routes: [{route: 'ftp://a.localhost'}]", []string{"The route 'ftp://a.localhost' is not a properly formed URL"}},
 		"route, no domain":       {"routes: [{route: shop.nowhere.example}]", []string{"No domains exist for route shop.nowhere.example"}},
+		"route of all":           {"routes: [{route: '*.localhost'}]", []string{"You are not authorized to perform the requested action"}},
 		"protocol":               {"routes: [{route: a.localhost, protocol: http3}]", []string{"Route protocol must be 'http1', 'http2' or 'tcp'."}},
 		"option":                 {"routes: [{route: a.localhost, options: {speed: 1}}]", []string{"Route 'a.localhost' contains invalid route option 'speed'. Valid keys: 'loadbalancing'"}},
 		"option, hashing":        {"routes: [{route: a.localhost, options: {hash_header: X-User}}]", []string{"Route 'a.localhost' contains invalid route option 'hash_header'. Valid keys: 'loadbalancing'"}},

@@ -126,6 +126,9 @@ func (d *Door) createRoute(c *call) error {
 	if in.Port != nil && *in.Port != 0 {
 		return unprocessable.saying("Routes with protocol 'http' do not support ports.")
 	}
+	if in.Host == "*" && domains[i].org == "" && !c.can(auth.PlatformManage, place{}) {
+		return unprocessable.saying("You do not have sufficient permissions to create a route with a wildcard host on a domain not scoped to an organization.")
+	}
 	if in.Host == "" && domains[i].org == "" {
 		return unprocessable.saying("Missing host. Routes in shared domains must have a host defined.")
 	}

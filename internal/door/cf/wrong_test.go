@@ -48,6 +48,12 @@ func TestWrongRequestsAreRefused(t *testing.T) {
 		anOrg                           = "Invalid organization. Ensure that the organization exists and you have access to it."
 	)
 	destinations := "/v3/routes/" + route + "/destinations"
+	w.login("dev")
+	status, _, answer := w.do("POST", "/v3/routes", `{"host":"*",`+inSpace+`}`)
+	if got := strings.Join(details(answer), ""); status != 422 || got != "10008 CF-UnprocessableEntity You do not have sufficient permissions to create a route with a wildcard host on a domain not scoped to an organization." {
+		t.Errorf("a route of all hosts: %d %s", status, got)
+	}
+	w.login("admin")
 	for _, c := range []struct{ name, ask, body, want string }{
 		{"package, type", packages, `{"type":"jar",` + inApp + `}`, "Type must be one of 'bits, docker'"},
 		{"package, app", packages, `{"type":"bits","relationships":{"app":{"data":{"guid":"x"}}}}`, "App is invalid. Ensure it exists and you have access to it."},
