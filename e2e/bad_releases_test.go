@@ -122,8 +122,12 @@ func (f flaw) judge(t *testing.T, all []fate) {
 	if failed[last] > f.failed {
 		t.Errorf("%d requests failed, at most %d may", failed[last], f.failed)
 	}
-	if within[last] > f.within {
-		t.Errorf("it had traffic for %s, at most %s are allowed", within[last], f.within)
+	allowed := f.within
+	if os.Getenv("NARU_FULL") == "" {
+		allowed *= 3 // a machine that others share stands still now and then
+	}
+	if within[last] > allowed {
+		t.Errorf("it had traffic for %s, at most %s are allowed", within[last], allowed)
 	}
 }
 
