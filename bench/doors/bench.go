@@ -204,7 +204,8 @@ func (b *bench) once(ctx context.Context, d door) (push, error) {
 		at, err := b.another(ctx, d.app, before)
 		served <- end{at, processor(b.pid), err}
 	}()
-	if err := d.push(ctx, d.app, b.folder); err != nil {
+	err := d.push(ctx, d.app, b.folder)
+	if err != nil {
 		return push{}, err
 	}
 	e := <-served
@@ -212,5 +213,27 @@ func (b *bench) once(ctx context.Context, d door) (push, error) {
 		return push{}, fmt.Errorf("no new instance answers: %w", e.err)
 	}
 	p := push{sent: d.taken(), served: e.at, cpu: e.cpu - cpu}
-	return p, b.rest(ctx)
+	if err := b.rest(ctx); err != nil {
+		return p, err
+	}
+	p.begun, err = b.begun(ctx)
+	return p, err
+}
+
+// begun is when the last operation had its image and its release, and began to bring
+// what runs: from there on both doors take the same way.
+func (b *bench) begun(ctx context.Context) (time.Time, error) {
+	ops, err := b.at.Operations(ctx, client.OperationQuery{})
+	if err != nil || len(ops.Items) == 0 {
+		return time.Time{}, fmt.Errorf("%d operations: %w", len(ops.Items), err)
+	}
+	for line, err := range b.at.Progress(ctx, ops.Items[0].ID, 0) {
+		if err != nil {
+			return time.Time{}, err
+		}
+		if line.Step == "run" && line.Status == client.StepStarted {
+			return line.Time, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("operation %s %s ran nothing", ops.Items[0].Kind, ops.Items[0].ID)
 }
