@@ -231,7 +231,8 @@ func (u *upkeep) dropLocal(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// sweepSource removes snapshots that no image names and that are a day old.
+// sweepSource removes snapshots that no image names and that are a day old, and of
+// spaces that are gone what is left then.
 func (u *upkeep) sweepSource(ctx context.Context) (int64, error) {
 	spaces, err := u.frozen.Spaces()
 	if err != nil {
@@ -248,8 +249,29 @@ func (u *upkeep) sweepSource(ctx context.Context) (int64, error) {
 			return freed, err
 		}
 		freed += swept.Bytes
+		gone, err := u.gone(ctx, space)
+		if err != nil {
+			return freed, err
+		}
+		if gone {
+			if err := u.frozen.DropEmpty(space); err != nil {
+				return freed, err
+			}
+		}
 	}
 	return freed, nil
+}
+
+// gone reports that a space was deleted; what was uploaded as buildpacks is in none.
+func (u *upkeep) gone(ctx context.Context, space app.SpaceID) (bool, error) {
+	if space == source.Buildpacks {
+		return false, nil
+	}
+	_, err := u.store.Space(ctx, space)
+	if fault.Is(err, fault.NotFound) {
+		return true, nil
+	}
+	return false, err
 }
 
 func (u *upkeep) neededSource(ctx context.Context, space app.SpaceID) ([]string, error) {

@@ -5,6 +5,9 @@ package server
 import (
 	"archive/tar"
 	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,6 +51,42 @@ func TestStoppedAppsDoNotKeepReleasesForEver(t *testing.T) {
 	left, err := st.Releases(ctx, a.ID, 0)
 	if err != nil || len(left) != 2 || left[0].Number != 5 {
 		t.Errorf("left: %+v, %v, want the newest two", left, err)
+	}
+}
+
+// A space that was deleted leaves nothing behind once its files have gone, not even
+// the folder; files that were used in the last day wait.
+func TestSourceOfGoneSpacesGoes(t *testing.T) {
+	st := storetest.Open(t, store.Options{})
+	frozen := source.New(t.TempDir(), source.Limits{})
+	u := &upkeep{store: st, frozen: frozen}
+	org, err := st.CreateOrg(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a"), []byte("a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stays, err := st.CreateSpace(t.Context(), org.ID, "stays")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, space := range []app.SpaceID{stays.ID, "gone", "lately", source.Buildpacks} {
+		if _, err := frozen.FromDirectory(t.Context(), space, dir, source.WalkOptions{}, source.Origin{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := frozen.Sweep(t.Context(), "gone", nil, -time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.sweepSource(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := frozen.Spaces()
+	slices.Sort(left)
+	if want := []app.SpaceID{stays.ID, source.Buildpacks, "lately"}; err != nil || !slices.Equal(left, want) {
+		t.Errorf("left are %v, %v, want %v", left, err, want)
 	}
 }
 

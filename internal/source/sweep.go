@@ -129,6 +129,28 @@ func sweepNames(ctx context.Context, dir string) error {
 	return err
 }
 
+// DropEmpty removes the folders of a space that was deleted, once no file is in them.
+func (s *Store) DropEmpty(space app.SpaceID) error {
+	dir, err := s.spaceDir(space)
+	if err != nil {
+		return err
+	}
+	var found bool
+	err = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			found, err = true, fs.SkipAll
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look through the source of %s: %w", space, err)
+	}
+	if found {
+		return nil
+	}
+	return s.Drop(space)
+}
+
 // Drop removes all source of a space that was deleted.
 func (s *Store) Drop(space app.SpaceID) error {
 	dir, err := s.spaceDir(space)
