@@ -41,3 +41,9 @@ func Ask(ctx context.Context, n Name) error {
 	}
 	return a.Refusal(n)
 }
+
+// Administers reports whether somebody asks who administers the platform.
+func Administers(ctx context.Context) bool {
+	a, _ := ctx.Value(askerKey{}).(Asker)
+	return a.Admin
+}

@@ -13,6 +13,7 @@ import (
 	"naru/internal/client"
 	"naru/internal/event"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/pipeline/operation"
 	"naru/internal/route"
 )
@@ -152,6 +153,10 @@ func (s *Service) mapRoute(ctx context.Context, actor string, a app.App, w mappi
 		case other.When.Key() == r.When.Key():
 			r, fresh = other, false
 		}
+	}
+	if all := "*." + s.cfg.AppsDomain; r.Host == all && len(others) == 0 && !feature.Administers(ctx) {
+		return route.Route{}, fault.New(fault.Denied, "host", "%s has the visitors of every name that nobody has mapped: administrators of the platform alone map it", all).
+			WithTry("map a name, or all below one: *.team.%s", s.cfg.AppsDomain)
 	}
 	if fresh && len(others) >= route.MaxConditions {
 		return route.Route{}, fault.New(fault.TooLarge, "when", "%s already has %d routes", route.Name(r.Host, r.Path), route.MaxConditions).

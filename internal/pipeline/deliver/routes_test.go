@@ -10,6 +10,7 @@ import (
 	"naru/internal/app"
 	"naru/internal/client"
 	"naru/internal/fault"
+	"naru/internal/feature"
 	"naru/internal/route"
 	"naru/internal/route/domain/dnstest"
 )
@@ -244,8 +245,15 @@ func TestAHostIsForWhoMayHaveIt(t *testing.T) {
 	if f := maps(theirs, client.NewRoute{Host: "x.deep.apps.test"}); f == nil || f.Kind != fault.Conflict {
 		t.Errorf("below another space's part of the apps domain: %v", f)
 	}
-	if f := maps(mine, client.NewRoute{Host: "*.apps.test"}); f != nil {
-		t.Fatal(f)
+	all := client.NewRoute{Host: "*.apps.test"}
+	if f := maps(mine, all); f == nil || f.Kind != fault.Denied {
+		t.Errorf("all that nobody has mapped: %v", f)
+	}
+	if _, err := p.MapRoute(feature.As(ctx, feature.Asker{Admin: true}), by, mine.ID, all); err != nil {
+		t.Fatal(err)
+	}
+	if f := maps(mine, all); f != nil {
+		t.Errorf("again, where an administrator did: %v", f)
 	}
 	if f := maps(theirs, client.NewRoute{Host: "theirs"}); f != nil {
 		t.Errorf("below a wildcard over all apps: %v", f)
