@@ -3,7 +3,6 @@ package cf
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,7 +109,7 @@ func (d *Door) clearCaches(c *call) error {
 }
 
 // plainly are the operations whose outcome clients read from the instances alone.
-var plainly = []operation.Kind{"start", "restart", "push", deliver.KindDeploy}
+var plainly = []operation.Kind{deliver.KindStart, deliver.KindRestart, deliver.KindPush, deliver.KindDeploy}
 
 // failure says why the last start of an app came to nothing, while clients that
 // asked for it may still wait for its instances; "" where it did not. What ran
@@ -128,17 +127,26 @@ func (d *Door) failure(c *call, a app.App) (string, error) {
 	if fault.Is(err, fault.NotFound) {
 		return "", nil
 	}
-	var in deliver.Deployment
-	if err != nil || !slices.Contains(plainly, op.Kind) {
-		return "", err
-	}
-	if op.Kind == deliver.KindDeploy && (json.Unmarshal(op.Request, &in) != nil || in.Reason != restartReason) {
-		return "", nil // whoever asked follows the deployment
+	if err != nil || op.Kind != deliver.KindPush && !restarts(op) {
+		return "", err // whoever asked follows the deployment
 	}
 	return r.Reason, nil
 }
 
 const restartReason = "restart"
+
+// restarts reports that an operation starts an app, or starts it again, and is no
+// deployment to this door's clients.
+func restarts(op operation.Operation) bool {
+	var in deliver.Deployment
+	switch op.Kind {
+	case deliver.KindStart, deliver.KindRestart:
+		return true
+	case deliver.KindDeploy:
+		return json.Unmarshal(op.Request, &in) == nil && in.Reason == restartReason
+	}
+	return false
+}
 
 func (d *Door) createApp(c *call) error {
 	var in struct {

@@ -113,7 +113,19 @@ func (d *Door) listDeployments(c *call) error {
 		if err != nil {
 			return err
 		}
-		all = append(all, each(some, func(r rollout.Rollout) deployment { return deploymentOf(a, r) })...)
+		for _, r := range some {
+			one := deploymentOf(a, r)
+			if one.value == "ACTIVE" {
+				op, err := d.Operations.Operation(c.ctx(), operation.ID(r.ID))
+				if err != nil && !fault.Is(err, fault.NotFound) {
+					return err
+				}
+				if restarts(op) { // the client would tell of it behind each push
+					continue
+				}
+			}
+			all = append(all, one)
+		}
 	}
 	return show(c, deploymentList, all, c.deploymentResource)
 }

@@ -160,6 +160,9 @@ func TestFailedRestartIsTold(t *testing.T) {
 	must(t, err)
 	_, err = w.store.StartRollout(t.Context(), rollout.Rollout{ID: rollout.ID(ops[0].ID), App: a.ID, Release: current[a.ID].ID, Spec: app.Strategy{}.Filled(), State: rollout.Preparing, Created: time.Now()})
 	must(t, err)
+	if all := w.ask(200, "GET", "/v3/deployments?status_values=ACTIVE&app_guids="+string(a.ID), "")["resources"].([]any); len(all) != 0 {
+		t.Errorf("a restart is the deployment %v", all)
+	}
 	for _, to := range []rollout.State{rollout.Aborting, rollout.RolledBack} {
 		_, err = w.store.MoveRollout(t.Context(), rollout.ID(ops[0].ID), to, "instance 0 exited with status 1")
 		must(t, err)
