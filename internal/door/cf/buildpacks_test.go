@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"mime/multipart"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,55 +91,32 @@ func (w *world) uploadJob(guid string) (state, title2 string, detail string) {
 
 // TestReplayOfBuildpacks sends what real clients sent about buildpacks, with files.
 func TestReplayOfBuildpacks(t *testing.T) {
-	files, err := filepath.Glob("testdata/buildpacks-v*.txt")
-	must(t, err)
-	if len(files) < 2 {
-		t.Fatalf("there are %d transcripts, want those of two clients", len(files))
-	}
-	for _, file := range files {
+	for _, file := range transcripts(t, "buildpacks") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			w := newWorld(t)
 			w.login("admin")
-			(&player{world: w, names: map[string]string{}}).packs(t, file)
+			p := &player{world: w, names: map[string]string{}}
+			p.play(t, file, 50, p.packStep)
 		})
 	}
 }
 
-func (p *player) packs(t *testing.T, file string) {
-	text, err := os.ReadFile(file)
-	must(t, err)
-	command, request, sent := "", "", 0
-	for n, line := range strings.Split(string(text), "\n") {
-		switch {
-		case strings.HasPrefix(line, "#"):
-			command = line
-		case strings.HasPrefix(line, "-> "):
-			sent++
-			want := strings.Fields(line)[1:]
-			why := ""
-			if rest, ok := strings.CutPrefix(request, "upload "); ok {
-				path, name, _ := strings.Cut(p.filled(rest), " ")
-				content, known := []byte("PK\x03\x04 and nothing more"), packFiles[name]
-				if known != nil {
-					content = packZip(t, known)
-				}
-				status, answer := p.sendPack(strings.Split(path, "/")[3], "bits", strings.TrimSuffix(name, ".zip")+".zip", content)
-				if fmt.Sprint(status) != want[0] || len(want) > 1 && title(answer) != want[1] {
-					why = fmt.Sprintf("got %d %v, want %v", status, answer, want)
-				}
-			} else {
-				why = p.step(request, want)
-			}
-			if why != "" {
-				t.Errorf("%s:%d: %s: %s: %s", file, n+1, command, request, why)
-			}
-		default:
-			request = line
-		}
+// packStep is step for requests some of which send the files of a buildpack.
+func (p *player) packStep(request string, want []string) string {
+	rest, files := strings.CutPrefix(request, "upload ")
+	if !files {
+		return p.step(request, want)
 	}
-	if sent < 50 {
-		t.Errorf("only %d requests were sent", sent)
+	path, name, _ := strings.Cut(p.filled(rest), " ")
+	content := []byte("PK\x03\x04 and nothing more")
+	if known := packFiles[name]; known != nil {
+		content = packZip(p.t, known)
 	}
+	status, answer := p.sendPack(strings.Split(path, "/")[3], "bits", strings.TrimSuffix(name, ".zip")+".zip", content)
+	if fmt.Sprint(status) != want[0] || len(want) > 1 && title(answer) != want[1] {
+		return fmt.Sprintf("got %d %v, want %v", status, answer, want)
+	}
+	return ""
 }
 
 // TestHostileBuildpacks uploads what must not be taken.

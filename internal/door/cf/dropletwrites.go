@@ -49,10 +49,7 @@ func (d *Door) copyDroplet(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	a, err := d.app(c, in.Relationships.App.guid(), auth.AppWrite)
-	if err == error(missing("App")) {
-		return unprocessable.saying("App is invalid. Ensure it exists and you have access to it.")
-	}
+	a, err := d.appOf(c, in.Relationships.App)
 	if err != nil {
 		return err
 	}

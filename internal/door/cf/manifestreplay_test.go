@@ -38,17 +38,6 @@ func TestReplayOfPorts(t *testing.T) {
 	}
 }
 
-// transcripts are those of a kind, of both clients.
-func transcripts(t *testing.T, kind string) []string {
-	t.Helper()
-	files, err := filepath.Glob("testdata/" + kind + "-v*.txt")
-	must(t, err)
-	if len(files) != 2 {
-		t.Fatalf("there are transcripts %v, want those of two clients", files)
-	}
-	return files
-}
-
 // act sends a request and says what is wrong with the answer. Of a list with one
 // thing that thing can be kept, and of a build its droplet.
 func (p *player) act(request string, want []string) string {

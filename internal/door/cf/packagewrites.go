@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"naru/internal/artifact"
+	"naru/internal/app"
 	"naru/internal/auth"
 	"naru/internal/id"
 	"naru/internal/secret"
@@ -19,16 +20,22 @@ type newPackage struct {
 	} `json:"relationships"`
 }
 
+// appOf is the app that a package or a droplet is to be of.
+func (d *Door) appOf(c *call, of toOne) (app.App, error) {
+	a, err := d.app(c, of.guid(), auth.AppWrite)
+	if err == error(missing("App")) {
+		err = unprocessable.saying("App is invalid. Ensure it exists and you have access to it.")
+	}
+	return a, err
+}
+
 // createPackage makes an empty package, names an image, or copies a package.
 func (d *Door) createPackage(c *call) error {
 	var in newPackage
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	a, err := d.app(c, in.Relationships.App.guid(), auth.AppWrite)
-	if err == error(missing("App")) {
-		return unprocessable.saying("App is invalid. Ensure it exists and you have access to it.")
-	}
+	a, err := d.appOf(c, in.Relationships.App)
 	if err != nil {
 		return err
 	}

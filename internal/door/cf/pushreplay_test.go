@@ -14,12 +14,7 @@ import (
 // TestReplayOfPushes sends what real clients sent on the way from files to a
 // droplet, with the files.
 func TestReplayOfPushes(t *testing.T) {
-	files, err := filepath.Glob("testdata/push-v*.txt")
-	must(t, err)
-	if len(files) < 2 {
-		t.Fatalf("there are %d transcripts, want those of two clients", len(files))
-	}
-	for _, file := range files {
+	for _, file := range transcripts(t, "push") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			w := newWorld(t)
 			w.login("admin")

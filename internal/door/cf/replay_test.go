@@ -63,6 +63,17 @@ func (p *player) filled(s string) string {
 	})
 }
 
+// transcripts are those of a kind, of both clients.
+func transcripts(t *testing.T, kind string) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/" + kind + "-v*.txt")
+	must(t, err)
+	if len(files) != 2 {
+		t.Fatalf("there are transcripts %v, want those of two clients", files)
+	}
+	return files
+}
+
 // play sends what a transcript says, and holds the answers against it: step sends one
 // request and says what is wrong. least is how many there must be.
 func (p *player) play(t *testing.T, file string, least int, step func(request string, want []string) string) {

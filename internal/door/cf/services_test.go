@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -277,33 +276,13 @@ func TestThereIsNoMarketplace(t *testing.T) {
 // TestReplayServices sends what real clients sent about services, as TestReplay
 // does about the rest.
 func TestReplayServices(t *testing.T) {
-	files, err := filepath.Glob("testdata/services-v*.txt")
-	must(t, err)
-	if len(files) != 2 {
-		t.Fatalf("there are transcripts %v", files)
-	}
-	for _, file := range files {
+	for _, file := range transcripts(t, "services") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			w := newWorld(t)
 			shop := w.shop("shop")
 			w.login("admin")
 			p := &player{world: w, names: map[string]string{"org": string(w.org.ID), "space": string(w.space.ID), "app": string(shop.ID)}}
-			text, err := os.ReadFile(file)
-			must(t, err)
-			request, sent := "", 0
-			for n, line := range strings.Split(string(text), "\n") {
-				if !strings.HasPrefix(line, "-> ") {
-					request = line
-					continue
-				}
-				sent++
-				if why := p.exchange(request, strings.Fields(line)[1:]); why != "" {
-					t.Errorf("%s:%d: %s: %s", file, n+1, request, why)
-				}
-			}
-			if sent < 50 {
-				t.Errorf("only %d requests were sent", sent)
-			}
+			p.play(t, file, 50, p.exchange)
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"naru/internal/app"
 	"naru/internal/auth"
 )
 
@@ -15,12 +16,7 @@ import (
 // there for them, whether the path names it, the body, or nothing does.
 func TestStrangers(t *testing.T) {
 	w := newWorld(t)
-	other, err := w.store.CreateOrg(t.Context(), "other")
-	must(t, err)
-	space, err := w.store.CreateSpace(t.Context(), other.ID, "theirs")
-	must(t, err)
-	w.user("stranger", auth.Grant{Role: auth.OrgManager, Org: other.ID}, auth.Grant{Role: auth.SpaceDeveloper, Org: other.ID, Space: space.ID},
-		auth.Grant{Role: auth.SpaceManager, Org: other.ID, Space: space.ID})
+	w.stranger()
 	w.login("admin")
 	domain := w.domain()
 	seen := w.shop("seen")
@@ -63,16 +59,23 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// stranger is somebody who may do everything in an organisation of their own, and
+// the space there.
+func (w *world) stranger() app.Space {
+	other, err := w.store.CreateOrg(w.t.Context(), "other")
+	must(w.t, err)
+	space, err := w.store.CreateSpace(w.t.Context(), other.ID, "theirs")
+	must(w.t, err)
+	w.user("stranger", auth.Grant{Role: auth.OrgManager, Org: other.ID}, auth.Grant{Role: auth.SpaceDeveloper, Org: other.ID, Space: space.ID},
+		auth.Grant{Role: auth.SpaceManager, Org: other.ID, Space: space.ID})
+	return space
+}
+
 // TestOthersInBodies names in requests about one's own things those of others: the
 // answer is the one about what does not exist.
 func TestOthersInBodies(t *testing.T) {
 	w := newWorld(t)
-	other, err := w.store.CreateOrg(t.Context(), "other")
-	must(t, err)
-	space, err := w.store.CreateSpace(t.Context(), other.ID, "theirs")
-	must(t, err)
-	w.user("stranger", auth.Grant{Role: auth.OrgManager, Org: other.ID}, auth.Grant{Role: auth.SpaceDeveloper, Org: other.ID, Space: space.ID},
-		auth.Grant{Role: auth.SpaceManager, Org: other.ID, Space: space.ID})
+	space := w.stranger()
 	w.login("admin")
 	hidden := w.shop("hidden")
 	service := w.provide("db", `{"uri":"x"}`)
