@@ -3,8 +3,8 @@ package cf
 import (
 	"strings"
 
-	"naru/internal/artifact"
 	"naru/internal/app"
+	"naru/internal/artifact"
 	"naru/internal/auth"
 	"naru/internal/id"
 	"naru/internal/secret"
